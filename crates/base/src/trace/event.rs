@@ -1,0 +1,354 @@
+//! The schema of trace events. One macro invocation is the single source of the Rust type, the
+//! JSON form ([`Event::fields`]) and the documentation ([`SCHEMA`]).
+
+use core::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use crate::id::{IfIndex, LinkEnd, LinkId, Pid, SocketId};
+use crate::time::Instant;
+
+use super::reason::DropReason;
+
+/// A shared, immutable text (a command line, a rule, a URL).
+pub type Text = Arc<str>;
+
+/// A field's value on its way into JSON or prose.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// An unsigned number.
+    U64(u64),
+    /// A signed number.
+    I64(i64),
+    /// A text.
+    Str(String),
+    /// A link; printed by its name.
+    Link(LinkId),
+    /// Absent.
+    None,
+}
+
+macro_rules! values {
+    ($($ty:ty => |$v:ident| $e:expr;)*) => {$(
+        impl From<&$ty> for Value {
+            fn from($v: &$ty) -> Value { $e }
+        }
+    )*};
+}
+
+values! {
+    u8 => |v| Value::U64((*v).into());
+    u16 => |v| Value::U64((*v).into());
+    u32 => |v| Value::U64((*v).into());
+    u64 => |v| Value::U64(*v);
+    i32 => |v| Value::I64((*v).into());
+    &'static str => |v| Value::Str((*v).to_owned());
+    Text => |v| Value::Str(v.as_ref().to_owned());
+    IpAddr => |v| Value::Str(v.to_string());
+    SocketAddr => |v| Value::Str(v.to_string());
+    Option<IpAddr> => |v| v.map_or(Value::None, |a| Value::Str(a.to_string()));
+    LinkId => |v| Value::Link(*v);
+    LinkEnd => |v| Value::Str(match v { LinkEnd::A => "a", LinkEnd::B => "b" }.to_owned());
+    IfIndex => |v| Value::U64(v.0.into());
+    Pid => |v| Value::U64(v.0.into());
+    SocketId => |v| Value::Str(format!("{}.{}", v.index, v.generation));
+    Instant => |v| Value::U64(v.as_nanos());
+    DropReason => |v| Value::Str(v.name().to_owned());
+}
+
+/// The documentation of one kind of event.
+#[derive(Clone, Copy, Debug)]
+pub struct EventDoc {
+    /// Its name in JSON, predicates and filters.
+    pub name: &'static str,
+    /// What it means.
+    pub doc: &'static str,
+    /// Its fields.
+    pub fields: &'static [FieldDoc],
+}
+
+/// The documentation of one field.
+#[derive(Clone, Copy, Debug)]
+pub struct FieldDoc {
+    /// Its name.
+    pub name: &'static str,
+    /// Its Rust type.
+    pub ty: &'static str,
+    /// What it means, with its unit.
+    pub doc: &'static str,
+}
+
+macro_rules! events {
+    ($(
+        $(#[doc = $doc:literal])*
+        $variant:ident = $name:literal {
+            $($(#[doc = $fdoc:literal])* $field:ident: $ty:ty,)*
+        }
+    )*) => {
+        /// Something that happened.
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum Event {
+            $($(#[doc = $doc])* $variant { $($(#[doc = $fdoc])* $field: $ty,)* },)*
+        }
+
+        impl Event {
+            /// The event's name in JSON, predicates and filters.
+            pub fn name(&self) -> &'static str {
+                match self { $(Event::$variant { .. } => $name,)* }
+            }
+
+            /// Calls `f` with each field's name and value, in the order of the schema.
+            pub fn fields(&self, f: &mut dyn FnMut(&'static str, Value)) {
+                match self {
+                    $(Event::$variant { $($field,)* } => {
+                        $(f(stringify!($field), Value::from($field));)*
+                    })*
+                }
+            }
+        }
+
+        /// Every kind of event, documented.
+        pub const SCHEMA: &[EventDoc] = &[$(
+            EventDoc {
+                name: $name,
+                doc: concat!($($doc),*),
+                fields: &[$(FieldDoc {
+                    name: stringify!($field),
+                    ty: stringify!($ty),
+                    doc: concat!($($fdoc),*),
+                },)*],
+            },
+        )*];
+    };
+}
+
+events! {
+    /// The world began.
+    WorldStarted = "world.started" {
+        /// The seed of all chance.
+        seed: u64,
+    }
+    /// The operator, or the lab file's schedule, asked for something.
+    Command = "command" {
+        /// The command in the words of the command line.
+        text: Text,
+    }
+    /// Something arrived from outside the world: bytes of a real connection, credit, program input.
+    Input = "input" {
+        /// What kind of input.
+        kind: &'static str,
+        /// The outside connection or session it belongs to.
+        port: u64,
+        /// How many bytes it carries or grants.
+        bytes: u64,
+    }
+    /// A program was started on a host.
+    ProcessStarted = "process.started" {
+        /// Its process id.
+        pid: Pid,
+        /// Its command line.
+        command: Text,
+    }
+    /// A program ended.
+    ProcessExited = "process.exited" {
+        /// Its process id.
+        pid: Pid,
+        /// Its exit code; 128 + signal number when it was killed.
+        code: i32,
+    }
+    /// A program's timer fired or another of its own waits ended.
+    ProcessWoken = "process.woken" {
+        /// Its process id.
+        pid: Pid,
+        /// What woke it.
+        by: &'static str,
+    }
+    /// A program called into the socket layer.
+    Call = "call" {
+        /// Its process id; 0 for the world's own calls.
+        pid: Pid,
+        /// The call: connect, listen, accept, send, recv, shutdown, close…
+        call: &'static str,
+        /// The socket.
+        socket: SocketId,
+        /// Bytes handed over or received.
+        bytes: u64,
+    }
+    /// A TCP segment was built.
+    SegmentBuilt = "tcp.segment" {
+        /// Sequence number.
+        seq: u32,
+        /// Acknowledgement number.
+        ack: u32,
+        /// Flag bits as in the header, FIN = 1 … CWR = 128.
+        flags: u16,
+        /// Payload bytes.
+        len: u32,
+        /// Window as it stands in the header, unscaled.
+        window: u16,
+        /// Which of the reasons to send asked for it.
+        reason: &'static str,
+    }
+    /// A packet other than a TCP segment was built.
+    PacketBuilt = "packet.built" {
+        /// Its protocol: udp, icmp…
+        protocol: &'static str,
+        /// What it is: datagram, echo-request, port-unreachable…
+        kind: &'static str,
+        /// Payload bytes.
+        len: u32,
+    }
+    /// A frame left an interface onto a link.
+    FrameSent = "frame.sent" {
+        /// The link.
+        link: LinkId,
+        /// The end it entered.
+        end: LinkEnd,
+        /// Bytes from the destination MAC to the end of the payload.
+        len: u32,
+    }
+    /// A frame waits in a link's queue because earlier frames are still being sent.
+    FrameQueued = "frame.queued" {
+        /// The link.
+        link: LinkId,
+        /// The end it waits at.
+        end: LinkEnd,
+        /// Frames in the queue, this one included.
+        depth: u32,
+    }
+    /// A frame arrived at the far end of a link.
+    FrameDelivered = "frame.delivered" {
+        /// The link.
+        link: LinkId,
+        /// The end it arrived at.
+        end: LinkEnd,
+        /// Bytes from the destination MAC to the end of the payload.
+        len: u32,
+    }
+    /// A frame or packet ended here.
+    Dropped = "drop" {
+        /// Why.
+        reason: DropReason,
+        /// Bytes from the destination MAC to the end of the payload.
+        len: u32,
+    }
+    /// A step of address resolution.
+    Arp = "arp" {
+        /// request, reply, learned, stale, probe, failed…
+        step: &'static str,
+        /// The address in question.
+        address: IpAddr,
+    }
+    /// A route was chosen for a packet.
+    RouteChosen = "route" {
+        /// Destination of the packet.
+        destination: IpAddr,
+        /// Next hop; none when the destination is on the link.
+        via: Option<IpAddr>,
+        /// Interface it leaves by.
+        iface: IfIndex,
+    }
+    /// A firewall rule, or a chain's default, decided about a packet.
+    RuleMatched = "rule" {
+        /// input, output or forward.
+        hook: &'static str,
+        /// The rule as written, or «default».
+        rule: Text,
+        /// accept, drop or reject.
+        verdict: &'static str,
+    }
+    /// Connection tracking took note of a flow or changed its state.
+    Tracked = "conntrack" {
+        /// new, established, closing, expired…
+        state: &'static str,
+    }
+    /// Network address translation rewrote a packet.
+    Translated = "nat" {
+        /// source or destination.
+        side: &'static str,
+        /// Address and port before.
+        before: SocketAddr,
+        /// Address and port after.
+        after: SocketAddr,
+    }
+    /// A TCP connection changed its state.
+    TcpState = "tcp.state" {
+        /// The connection's socket.
+        socket: SocketId,
+        /// State before, as RFC 9293 names it.
+        from: &'static str,
+        /// State after.
+        to: &'static str,
+        /// What made it change.
+        trigger: &'static str,
+    }
+    /// A timer was set.
+    TimerSet = "timer.set" {
+        /// Which timer.
+        timer: &'static str,
+        /// When it is due, in nanoseconds of virtual time.
+        due: Instant,
+    }
+    /// A timer fired.
+    TimerFired = "timer.fired" {
+        /// Which timer.
+        timer: &'static str,
+    }
+    /// A timer was cancelled.
+    TimerCancelled = "timer.cancelled" {
+        /// Which timer.
+        timer: &'static str,
+    }
+    /// Data that was sent before is sent again.
+    Retransmission = "tcp.retransmission" {
+        /// rto, fast, probe…
+        kind: &'static str,
+        /// First sequence number sent again.
+        seq: u32,
+        /// Bytes sent again.
+        len: u32,
+        /// When it was last sent, in nanoseconds of virtual time.
+        since: Instant,
+    }
+    /// The congestion window changed.
+    Congestion = "tcp.congestion" {
+        /// New congestion window, bytes.
+        cwnd: u32,
+        /// Slow-start threshold, bytes.
+        ssthresh: u32,
+        /// Why: slow-start, avoidance, fast-retransmit, timeout, recovered…
+        reason: &'static str,
+    }
+    /// A receive or send window changed in a way that matters.
+    Window = "tcp.window" {
+        /// New window, bytes.
+        window: u32,
+        /// closed, opened, probe…
+        reason: &'static str,
+    }
+    /// An HTTP request was read by a server or sent by a client.
+    HttpRequest = "http.request" {
+        /// Its method.
+        method: Text,
+        /// Its target as written.
+        target: Text,
+    }
+    /// An HTTP response was sent by a server or read by a client.
+    HttpResponse = "http.response" {
+        /// Its status code.
+        status: u16,
+        /// Bytes of the body, as far as known.
+        bytes: u64,
+    }
+    /// The switch learned, moved or forgot a MAC address.
+    SwitchTable = "switch" {
+        /// learned, moved, aged, full.
+        step: &'static str,
+        /// The port's number.
+        port: IfIndex,
+    }
+    /// Something was said to be wrong that is nobody's packet: a limit hit, an endless loop stopped.
+    Note = "note" {
+        /// What.
+        text: Text,
+    }
+}

@@ -1,0 +1,97 @@
+//! Why a frame or packet ended.
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])* $variant:ident = $name:literal,)*) => {
+        /// Why a frame or packet ended, as a type.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub enum DropReason {
+            $($(#[doc = $doc])* $variant,)*
+        }
+
+        impl DropReason {
+            /// All reasons, in the order of the layers.
+            pub const ALL: &'static [DropReason] = &[$(DropReason::$variant),*];
+
+            /// The name used in JSON, counters and predicates.
+            pub const fn name(self) -> &'static str {
+                match self { $(DropReason::$variant => $name,)* }
+            }
+
+            /// The reason in a sentence.
+            pub fn sentence(self) -> &'static str {
+                match self { $(DropReason::$variant => concat!($($doc),*).trim_ascii(),)* }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The link was down.
+    LinkDown = "link-down",
+    /// The link's queue was full.
+    LinkQueueFull = "link-queue-full",
+    /// The link lost the frame, as its configured loss asks.
+    LinkLoss = "link-loss",
+    /// The frame was larger than the link or interface carries.
+    FrameTooBig = "frame-too-big",
+    /// The interface was down.
+    InterfaceDown = "interface-down",
+    /// The frame was addressed to another station.
+    NotForMe = "not-for-me",
+    /// The switch has no port to send the frame to but the one it came from.
+    SwitchSamePort = "switch-same-port",
+    /// The frame is too short or its lengths contradict each other.
+    Malformed = "malformed",
+    /// The ethertype or IP protocol is not spoken here.
+    UnknownProtocol = "unknown-protocol",
+    /// The IP header checksum is wrong.
+    BadIpChecksum = "bad-ip-checksum",
+    /// The TCP, UDP or ICMP checksum is wrong.
+    BadChecksum = "bad-checksum",
+    /// The source or destination address cannot be on this wire.
+    Martian = "martian",
+    /// The packet is for another host and this host does not forward.
+    NotForwarding = "not-forwarding",
+    /// No route leads to the destination.
+    NoRoute = "no-route",
+    /// The time to live ran out.
+    TtlExceeded = "ttl-exceeded",
+    /// The packet needs fragmentation but forbids it.
+    FragmentationNeeded = "fragmentation-needed",
+    /// Fragments are not put together here.
+    Fragment = "fragment",
+    /// Nobody answered the ARP requests for the next hop.
+    NoNeighbour = "no-neighbour",
+    /// Too many packets wait for the next hop's MAC address.
+    NeighbourQueueFull = "neighbour-queue-full",
+    /// A firewall rule, or a chain's default, dropped it.
+    FilterDrop = "filter-drop",
+    /// A firewall rule rejected it.
+    FilterReject = "filter-reject",
+    /// The router translates addresses, and no forward leads inside for this new flow.
+    NatNoForward = "nat-no-forward",
+    /// No free port was left for the translation.
+    NatPortsExhausted = "nat-ports-exhausted",
+    /// The connection-tracking table is full.
+    ConntrackFull = "conntrack-full",
+    /// Connection tracking knows no flow that this packet could belong to.
+    ConntrackInvalid = "conntrack-invalid",
+    /// No socket is bound to the port.
+    NoSocket = "no-socket",
+    /// The socket's receive buffer is full.
+    SocketBufferFull = "socket-buffer-full",
+    /// The listener's SYN queue is full.
+    SynQueueFull = "syn-queue-full",
+    /// The listener's accept queue is full.
+    AcceptQueueFull = "accept-queue-full",
+    /// The segment does not fit into the receive window.
+    OutsideWindow = "outside-window",
+    /// The segment is not acceptable in the connection's state.
+    NotAcceptable = "not-acceptable",
+    /// The segment's timestamp is older than the last (PAWS).
+    OldTimestamp = "old-timestamp",
+    /// Too little memory is left for data out of order.
+    ReassemblyFull = "reassembly-full",
+    /// A rate limit held back the answer.
+    RateLimited = "rate-limited",
+}

@@ -1,0 +1,2 @@
+//! The `netarium` command.
+fn main() {}
