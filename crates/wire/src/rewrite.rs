@@ -1,0 +1,104 @@
+//! What forwarding and NAT change in place, with checksums updated incrementally (RFC 1624).
+
+use core::net::{IpAddr, SocketAddr};
+
+use crate::checksum::{Sum, update};
+use crate::frame::{Frame, Network, be16};
+use crate::icmp;
+use crate::ip::{Side, protocol};
+
+impl Frame {
+    /// Takes one hop off the time to live. `false` (and no change) when it was 0 or 1.
+    pub fn decrement_ttl(&mut self) -> bool {
+        let ttl = self.ttl();
+        if ttl <= 1 {
+            return false;
+        }
+        let l3 = self.l3();
+        match self.meta.layers.network {
+            Network::Ipv4 => {
+                let old = Sum::word(be16(self.head(), l3 + 8));
+                self.head_mut()[l3 + 8] = ttl - 1;
+                let new = Sum::word(be16(self.head(), l3 + 8));
+                self.update_field(l3 + 10, old, new);
+            }
+            _ => self.head_mut()[l3 + 7] = ttl - 1,
+        }
+        true
+    }
+
+    /// Replaces the address, and for TCP and UDP the port, of one side. For an ICMP echo the port
+    /// replaces the identifier. Frames that are not IP of the address's family stay as they are.
+    pub fn rewrite(&mut self, side: Side, to: SocketAddr) {
+        let old = match side {
+            Side::Source => self.src_ip(),
+            Side::Destination => self.dst_ip(),
+        };
+        let Some(old) = old.filter(|ip| ip.is_ipv4() == to.is_ipv4()) else { return };
+        self.write_address(side, to.ip());
+        let (old_sum, new_sum) = (address_sum(old), address_sum(to.ip()));
+        if self.meta.layers.network == Network::Ipv4 {
+            let at = self.l3() + 10;
+            self.update_field(at, old_sum, new_sum);
+        }
+        // Later fragments have no transport header to rewrite.
+        if !self.transport().is_empty() {
+            self.rewrite_transport(side, to.port(), old_sum, new_sum);
+        }
+        self.meta.flow = self.flow_key();
+    }
+
+    fn rewrite_transport(&mut self, side: Side, port: u16, old_ip: Sum, new_ip: Sum) {
+        let l4 = self.meta.layers.l4 as usize;
+        let (checksum, at) = match self.meta.layers.protocol {
+            protocol::TCP => (l4 + 16, l4 + if side == Side::Source { 0 } else { 2 }),
+            protocol::UDP => (l4 + 6, l4 + if side == Side::Source { 0 } else { 2 }),
+            protocol::ICMP => {
+                if matches!(self.head()[l4], icmp::kind::ECHO_REPLY | icmp::kind::ECHO_REQUEST) {
+                    let old = Sum::word(be16(self.head(), l4 + 4));
+                    self.head_mut()[l4 + 4..l4 + 6].copy_from_slice(&port.to_be_bytes());
+                    self.update_field(l4 + 2, old, Sum::word(port));
+                }
+                return;
+            }
+            _ => return,
+        };
+        let old = Sum::word(be16(self.head(), at));
+        self.head_mut()[at..at + 2].copy_from_slice(&port.to_be_bytes());
+        let udp = self.meta.layers.protocol == protocol::UDP;
+        if udp && be16(self.head(), checksum) == 0 {
+            return;
+        }
+        self.update_field(checksum, old + old_ip, Sum::word(port) + new_ip);
+        if udp && be16(self.head(), checksum) == 0 {
+            self.head_mut()[checksum..checksum + 2].copy_from_slice(&[0xff, 0xff]);
+        }
+    }
+
+    fn write_address(&mut self, side: Side, ip: IpAddr) {
+        let l3 = self.l3();
+        let source = side == Side::Source;
+        match ip {
+            IpAddr::V4(a) => {
+                let at = l3 + if source { 12 } else { 16 };
+                self.head_mut()[at..at + 4].copy_from_slice(&a.octets());
+            }
+            IpAddr::V6(a) => {
+                let at = l3 + if source { 8 } else { 24 };
+                self.head_mut()[at..at + 16].copy_from_slice(&a.octets());
+            }
+        }
+    }
+
+    fn update_field(&mut self, at: usize, old: Sum, new: Sum) {
+        let field = update(be16(self.head(), at), old, new);
+        self.head_mut()[at..at + 2].copy_from_slice(&field.to_be_bytes());
+    }
+}
+
+fn address_sum(ip: IpAddr) -> Sum {
+    match ip {
+        IpAddr::V4(a) => Sum::long(a.into()),
+        IpAddr::V6(a) => Sum::of(&a.octets()),
+    }
+}
