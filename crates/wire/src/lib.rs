@@ -12,6 +12,7 @@
 
 pub mod arp;
 pub mod checksum;
+pub mod cidr;
 pub mod eth;
 pub mod frame;
 pub mod icmp;
@@ -22,6 +23,7 @@ pub mod tcp;
 pub mod udp;
 
 pub use arp::Arp;
+pub use cidr::Cidr;
 pub use eth::{EtherType, Mac};
 pub use frame::{Frame, HEAD_MAX, Layers, Meta, Network};
 pub use ip::{IpHeader, protocol};
