@@ -1,1 +1,4 @@
-//! (under construction)
+//! The programs that run on lab hosts.
+#![allow(dead_code)]
+pub mod calendar;
+pub mod getopt;
