@@ -17,6 +17,7 @@ pub mod eth;
 pub mod frame;
 pub mod icmp;
 pub mod ip;
+pub mod pcapng;
 pub mod rewrite;
 pub mod slice;
 pub mod tcp;
