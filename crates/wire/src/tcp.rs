@@ -280,6 +280,7 @@ impl TcpHeader {
         t[HEADER..HEADER + options.bytes().len()].copy_from_slice(options.bytes());
         let checksum = (Sum::of(t) + sum).checksum();
         t[16..18].copy_from_slice(&checksum.to_be_bytes());
+        f.meta.flow = f.flow_key();
         f
     }
 }
