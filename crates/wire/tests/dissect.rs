@@ -1,4 +1,5 @@
 //! Our lines and tcpdump's, for the same packets.
+#![allow(clippy::vec_box, reason = "frames are boxed wherever they travel")]
 
 mod common;
 

@@ -132,9 +132,9 @@ fn long_texts_are_cut() {
     let long = "한".repeat(30_000);
     let mut w = Writer::start(&mut out, 0, &Section { comment: &long, ..Section::default() });
     let id = w.interface(&mut out, &Interface { name: &long, ..Interface::default() });
-    let many = vec![long.as_str(), "", "a\0b", "short"];
+    let many = [long.as_str(), "", "a\0b", "short"];
     let half = &long[..60_000];
-    let fits = vec![half, half, "short"];
+    let fits = [half, half, "short"];
     let none: &[&str] = &[""];
     let address = |last| IpAddr::from([10, 0, 0, last]);
     w.names(&mut out, [(address(1), &many[..]), (address(2), &fits[..]), (address(3), none)]);

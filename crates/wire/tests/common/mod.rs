@@ -1,5 +1,6 @@
 //! What the tests of this crate share: sample frames, captures, and the tools they are read with.
 #![allow(dead_code, reason = "each test file uses a part")]
+#![allow(clippy::vec_box, reason = "frames are boxed wherever they travel")]
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -59,7 +60,7 @@ pub(crate) fn capture(frames: &[Box<Frame>], snaplen: u32) -> Vec<u8> {
 
 /// The `i`-th packet of an interface.
 pub(crate) fn seen(interface: InterfaceId, i: usize) -> Packet<'static> {
-    let direction = if i % 2 == 0 { Direction::In } else { Direction::Out };
+    let direction = if i.is_multiple_of(2) { Direction::In } else { Direction::Out };
     Packet {
         interface,
         at: Instant::from_nanos(i as u64 * 1000),
