@@ -332,3 +332,133 @@ fn take(b: &[u8], kept: usize) {
     f.decrement_ttl();
     assert_eq!(f.len(), back.len());
 }
+
+/// A VLAN tag between the addresses and the ethertype changes nothing behind it.
+#[test]
+fn vlan_tags_are_stepped_over() {
+    for sample in samples() {
+        let mut bytes = sample.to_vec();
+        bytes.splice(12..12, [0x81, 0, 0x20, 5]);
+        let mut f = assert_whole(&Frame::from_bytes(&bytes));
+        assert_eq!(usize::from(f.meta.layers.l3), 18);
+        assert_eq!(f.meta.flow, sample.meta.flow);
+        assert_eq!(f.ports(), sample.ports());
+        f.rewrite(Side::Source, SocketAddr::from(([9, 9, 9, 9], 9)));
+        f.decrement_ttl();
+        assert_whole(&f);
+    }
+}
+
+/// A packet cut into IPv4 fragments: the first has the transport header, the later ones none.
+#[test]
+fn fragments_have_ip_checksums_only() {
+    let whole = udp::frame(&common::v4(), 40_000, 41_000, common::text(&[7; 100])).to_vec();
+    let fragment = |offset: u16, more: bool, body: &[u8]| {
+        let mut b = whole[..34].to_vec();
+        b[16..18].copy_from_slice(&(20 + body.len() as u16).to_be_bytes());
+        b[20..22].copy_from_slice(&((offset / 8) | (u16::from(more) << 13)).to_be_bytes());
+        b[24..26].fill(0);
+        let sum = netarium_wire::checksum::Sum::of(&b[14..34]).checksum();
+        b[24..26].copy_from_slice(&sum.to_be_bytes());
+        b.extend_from_slice(body);
+        Frame::from_bytes(&b)
+    };
+    let mut first = fragment(0, true, &whole[34..34 + 56]);
+    assert!(first.meta.layers.fragment);
+    assert_eq!(first.ports(), Some((40_000, 41_000)));
+    assert_eq!((first.payload().len(), first.verify()), (48, Ok(())));
+    let mut later = fragment(56, false, &whole[34 + 56..]);
+    assert!(later.meta.layers.fragment);
+    assert_eq!((later.ports(), later.transport(), later.payload().len()), (None, &[][..], 52));
+    assert_eq!(later.verify(), Ok(()));
+    assert_eq!(line(&later, Style::default(), None), "IP 10.0.0.1 > 10.0.0.2: ip-proto-17");
+
+    // NAT changes both alike, and the whole put together again is right.
+    let to = SocketAddr::from(([192, 168, 17, 17], 80));
+    for f in [&mut first, &mut later] {
+        f.rewrite(Side::Destination, to);
+        assert_whole(f);
+    }
+    let mut joined = whole[..34].to_vec();
+    joined.extend_from_slice(&first.to_vec()[34..]);
+    joined.extend_from_slice(&later.to_vec()[34..]);
+    joined[30..34].copy_from_slice(&[192, 168, 17, 17]);
+    joined[24..26].fill(0);
+    let sum = netarium_wire::checksum::Sum::of(&joined[14..34]).checksum();
+    joined[24..26].copy_from_slice(&sum.to_be_bytes());
+    assert_eq!(Frame::from_bytes(&joined).verify(), Ok(()));
+}
+
+/// Ethernet padding is no payload, and bytes behind a UDP datagram's own length are not checked.
+#[test]
+fn what_is_behind_the_packet_is_left_alone() {
+    let f = udp::frame(&common::v4(), 1, 2, common::text(b"abc"));
+    let mut padded = f.to_vec();
+    padded.resize(60, 0);
+    assert_eq!(Frame::from_bytes(&padded).to_vec(), f.to_vec());
+
+    let mut longer = f.to_vec();
+    longer.extend_from_slice(b"options");
+    let len = longer.len() as u16 - 14;
+    longer[16..18].copy_from_slice(&len.to_be_bytes());
+    longer[24..26].fill(0);
+    let sum = netarium_wire::checksum::Sum::of(&longer[14..34]).checksum();
+    longer[24..26].copy_from_slice(&sum.to_be_bytes());
+    let mut g = Frame::from_bytes(&longer);
+    assert_eq!(g.verify(), Ok(()));
+    assert_eq!(udp::data_len(&g), Some(3));
+    assert_eq!(g.to_vec(), longer, "a router passes all of it on");
+}
+
+#[test]
+fn udp_without_a_checksum_is_ipv4_only() {
+    for (ip, verdict) in [(common::v4(), true), (common::v6(), false)] {
+        let mut b = udp::frame(&ip, 1, 2, common::text(b"abc")).to_vec();
+        let at = b.len() - 3 - 2;
+        b[at..at + 2].fill(0);
+        assert_eq!(Frame::from_bytes(&b).verify().is_ok(), verdict);
+    }
+}
+
+/// RFC 4443 §2.3: the checksum of ICMPv6 covers the addresses, so NAT must update it.
+#[test]
+fn icmpv6_survives_rewriting() {
+    let datagram = udp::frame(&common::v6(), 1, 2, common::text(b"12345678"));
+    for kind in [128, 129, 1, 135] {
+        let mut b = datagram.to_vec();
+        b[14 + 6] = 58;
+        b[54..62].copy_from_slice(&[kind, 0, 0, 0, 0, 1, 0, 2]);
+        let (src, dst) = (datagram.src_ip().expect("IPv6"), datagram.dst_ip().expect("IPv6"));
+        let pseudo = netarium_wire::ip::pseudo_header(src, dst, 58, b.len() - 54);
+        let sum = (pseudo + netarium_wire::checksum::Sum::of(&b[54..])).checksum();
+        b[56..58].copy_from_slice(&sum.to_be_bytes());
+        let mut f = assert_whole(&Frame::from_bytes(&b));
+        f.rewrite(Side::Source, SocketAddr::new(IpAddr::from([7, 7, 7, 7, 7, 7, 7, 7]), 99));
+        let again = assert_whole(&f);
+        let ident = u16::from_be_bytes([again.transport()[4], again.transport()[5]]);
+        assert_eq!(ident, if matches!(kind, 128 | 129) { 99 } else { 1 });
+    }
+}
+
+/// The corner that RFC 1624's equation gets wrong: all words become zero.
+#[test]
+fn an_echo_reply_of_zeros_keeps_its_checksum() {
+    for (from, to) in [(5, 0), (0, 0), (0, 5), (0xffff, 0)] {
+        let mut f = Icmp::echo(0, from, 0).frame(&common::v4(), Payload::new());
+        f.rewrite(Side::Source, SocketAddr::from(([10, 0, 0, 1], to)));
+        assert_whole(&f);
+        assert_checksums_as_etherparse(&f.to_vec());
+    }
+}
+
+/// Nothing is known to be right about bytes that nobody looked at.
+#[test]
+fn an_invalidated_frame_is_looked_at_again() {
+    let mut f = Frame::from_bytes(&samples()[3].to_vec());
+    f.invalidate();
+    assert_eq!(f.verify(), Ok(()));
+    assert_eq!(f.meta.layers.network, Network::Ipv4);
+    let mut runt = Frame::from_bytes(&[1; 10]);
+    assert_eq!(runt.verify(), Ok(()));
+    assert!(!runt.meta.verified);
+}
