@@ -202,7 +202,7 @@ impl Quoted {
     }
 }
 
-fn is_echo(protocol: u8, kind: u8) -> bool {
+pub(crate) fn is_echo(protocol: u8, kind: u8) -> bool {
     match protocol {
         protocol::ICMP => matches!(kind, kind::ECHO_REQUEST | kind::ECHO_REPLY),
         // RFC 4443 §4.

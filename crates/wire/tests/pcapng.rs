@@ -6,6 +6,7 @@ use std::net::IpAddr;
 
 use common::{EPOCH, HERE, capture, conversation, has, read_with, samples, scratch, seen, v4};
 use netarium_base::Instant;
+use netarium_wire::Frame;
 use netarium_wire::cidr::Cidr;
 use netarium_wire::pcapng::{
     Direction, Interface, Packet, SECRETS_TLS_KEY_LOG, Section, Statistics, Writer,
@@ -17,11 +18,7 @@ use pcap_parser::{Block, PcapNGOption};
 fn blocks(mut bytes: &[u8]) -> Vec<Block<'_>> {
     let mut found = Vec::new();
     while !bytes.is_empty() {
-        let (rest, block) = if found.is_empty() {
-            pcap_parser::pcapng::parse_block_le(bytes).expect("a block")
-        } else {
-            pcap_parser::pcapng::parse_block_le(bytes).expect("another block")
-        };
+        let (rest, block) = pcap_parser::pcapng::parse_block_le(bytes).expect("a whole block");
         bytes = rest;
         found.push(block);
     }
@@ -33,8 +30,8 @@ fn value<'a>(options: &'a [PcapNGOption<'a>], code: u16) -> Vec<&'a [u8]> {
     of_code.map(|o| &o.value[..usize::from(o.len)]).collect()
 }
 
-#[test]
-fn every_block_reads_back() {
+/// A capture with one block of each kind.
+fn one_of_each(frame: &Frame) -> Vec<u8> {
     let mut out = Vec::new();
     let section = Section { hardware: "Netarium", comment: "a comment", ..Section::default() };
     let mut w = Writer::start(&mut out, EPOCH, &section);
@@ -51,7 +48,6 @@ fn every_block_reads_back() {
     let names = [(IpAddr::from([10, 0, 0, 1]), &["web", "web.home"][..])];
     w.names(&mut out, names);
     w.secrets(&mut out, SECRETS_TLS_KEY_LOG, b"CLIENT_RANDOM 00 11\n");
-    let frame = &conversation(v4())[3];
     let packet = Packet {
         interface: id,
         at: Instant::from_nanos(123_456_789),
@@ -62,7 +58,13 @@ fn every_block_reads_back() {
     w.packet(&mut out, &packet, frame);
     let statistics = Statistics { received: 9, dropped: 2, ..Statistics::default() };
     w.statistics(&mut out, id, &statistics);
+    out
+}
 
+#[test]
+fn every_block_reads_back() {
+    let frame = &conversation(v4())[3];
+    let out = one_of_each(frame);
     let blocks = blocks(&out);
     let [
         Block::SectionHeader(shb),
@@ -132,9 +134,9 @@ fn long_texts_are_cut() {
     let long = "한".repeat(30_000);
     let mut w = Writer::start(&mut out, 0, &Section { comment: &long, ..Section::default() });
     let id = w.interface(&mut out, &Interface { name: &long, ..Interface::default() });
-    let many = vec![long.as_str(), "", "a\0b", "short"];
+    let many = [long.as_str(), "", "a\0b", "short"];
     let half = &long[..60_000];
-    let fits = vec![half, half, "short"];
+    let fits = [half, half, "short"];
     let none: &[&str] = &[""];
     let address = |last| IpAddr::from([10, 0, 0, last]);
     w.names(&mut out, [(address(1), &many[..]), (address(2), &fits[..]), (address(3), none)]);

@@ -1,5 +1,6 @@
 //! What the tests of this crate share: sample frames, captures, and the tools they are read with.
 #![allow(dead_code, reason = "each test file uses a part")]
+#![allow(clippy::vec_box, reason = "frames are boxed wherever they travel")]
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -13,12 +14,12 @@ use netarium_wire::{
 };
 
 /// 2026-01-01 00:00:00 UTC.
-pub const EPOCH: u64 = 1_767_225_600_000_000_000;
-pub const HERE: Mac = Mac([2, 0, 0, 0, 0, 1]);
-pub const THERE: Mac = Mac([2, 0, 0, 0, 0, 2]);
+pub(crate) const EPOCH: u64 = 1_767_225_600_000_000_000;
+pub(crate) const HERE: Mac = Mac([2, 0, 0, 0, 0, 1]);
+pub(crate) const THERE: Mac = Mac([2, 0, 0, 0, 0, 2]);
 
 /// Whether `tool` can be run; says on stderr what is skipped when not.
-pub fn has(tool: &str) -> bool {
+pub(crate) fn has(tool: &str) -> bool {
     let found = Command::new(tool)
         .arg("--version")
         .stdout(Stdio::null())
@@ -32,14 +33,14 @@ pub fn has(tool: &str) -> bool {
 }
 
 /// A file in the test's scratch folder.
-pub fn scratch(name: &str, bytes: &[u8]) -> PathBuf {
+pub(crate) fn scratch(name: &str, bytes: &[u8]) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::write(&path, bytes).expect("the scratch folder is writable");
     path
 }
 
 /// What `tool` prints about a capture, line by line.
-pub fn read_with(tool: &str, file: &Path, args: &[&str]) -> Vec<String> {
+pub(crate) fn read_with(tool: &str, file: &Path, args: &[&str]) -> Vec<String> {
     let out = Command::new(tool).arg("-r").arg(file).args(args).output().expect("it runs");
     let stderr = String::from_utf8_lossy(&out.stderr);
     assert!(out.status.success(), "{tool} failed: {stderr}");
@@ -47,7 +48,7 @@ pub fn read_with(tool: &str, file: &Path, args: &[&str]) -> Vec<String> {
 }
 
 /// The frames as a capture of one interface, a microsecond apart, alternately in and out.
-pub fn capture(frames: &[Box<Frame>], snaplen: u32) -> Vec<u8> {
+pub(crate) fn capture(frames: &[Box<Frame>], snaplen: u32) -> Vec<u8> {
     let mut out = Vec::new();
     let mut w = Writer::start(&mut out, EPOCH, &Section::default());
     let id = w.interface(&mut out, &Interface { name: "web.home", snaplen, ..Default::default() });
@@ -58,8 +59,8 @@ pub fn capture(frames: &[Box<Frame>], snaplen: u32) -> Vec<u8> {
 }
 
 /// The `i`-th packet of an interface.
-pub fn seen(interface: InterfaceId, i: usize) -> Packet<'static> {
-    let direction = if i % 2 == 0 { Direction::In } else { Direction::Out };
+pub(crate) fn seen(interface: InterfaceId, i: usize) -> Packet<'static> {
+    let direction = if i.is_multiple_of(2) { Direction::In } else { Direction::Out };
     Packet {
         interface,
         at: Instant::from_nanos(i as u64 * 1000),
@@ -69,25 +70,25 @@ pub fn seen(interface: InterfaceId, i: usize) -> Packet<'static> {
     }
 }
 
-pub fn v4() -> IpHeader {
+pub(crate) fn v4() -> IpHeader {
     IpHeader::new(IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]))
 }
 
-pub fn v6() -> IpHeader {
+pub(crate) fn v6() -> IpHeader {
     let ip = |last| IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, last]);
     IpHeader::new(ip(1), ip(2))
 }
 
 /// `ip` the other way round.
-pub fn back(ip: IpHeader) -> IpHeader {
+pub(crate) fn back(ip: IpHeader) -> IpHeader {
     IpHeader { src: ip.dst, dst: ip.src, ..ip }
 }
 
-pub fn tcp(seq: u32, ack: u32, flags: TcpFlags) -> TcpHeader {
+pub(crate) fn tcp(seq: u32, ack: u32, flags: TcpFlags) -> TcpHeader {
     TcpHeader { src_port: 4000, dst_port: 80, seq, ack, flags, window: 502, urgent: 0 }
 }
 
-pub fn text(bytes: &[u8]) -> Payload {
+pub(crate) fn text(bytes: &[u8]) -> Payload {
     Payload::copy_from(bytes)
 }
 
@@ -100,7 +101,7 @@ fn options(list: &[TcpOption<'_>]) -> TcpOptions {
 }
 
 /// A connection that fetches a page, over IPv4 or IPv6.
-pub fn conversation(there: IpHeader) -> Vec<Box<Frame>> {
+pub(crate) fn conversation(there: IpHeader) -> Vec<Box<Frame>> {
     use TcpFlags as F;
     let (nop, ts) = (TcpOption::Nop, TcpOption::Timestamps);
     let syn = |ecr| {
@@ -138,7 +139,7 @@ pub fn conversation(there: IpHeader) -> Vec<Box<Frame>> {
 }
 
 /// ARP, UDP and ICMP with its errors.
-pub fn others() -> Vec<Box<Frame>> {
+pub(crate) fn others() -> Vec<Box<Frame>> {
     let ip = |last| std::net::Ipv4Addr::new(10, 0, 0, last);
     let ask = Arp {
         operation: Arp::REQUEST,
@@ -184,7 +185,7 @@ pub fn others() -> Vec<Box<Frame>> {
 }
 
 /// All samples with MAC addresses.
-pub fn samples() -> Vec<Box<Frame>> {
+pub(crate) fn samples() -> Vec<Box<Frame>> {
     let mut all = conversation(v4());
     all.append(&mut conversation(v6()));
     all.append(&mut others());
