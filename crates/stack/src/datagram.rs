@@ -88,7 +88,10 @@ impl Stack {
             return self.icmp_error(cx, &frame, what, arrival.broadcast);
         };
         let meta = RecvMeta { from, to: arrival.dst, ttl: frame.ttl() };
-        let payload = frame.take_payload();
+        // UDP's own length may be shorter than IP's (RFC 768 leaves the rest undefined).
+        let data_len = udp::data_len(&frame).unwrap_or(0);
+        let mut payload = frame.take_payload();
+        payload.truncate(data_len);
         if self.queue_datagram(cx, id, meta, Vec::new(), payload) {
             self.ip.stats.udp_in += 1;
         } else {
