@@ -48,8 +48,8 @@ async fn run(process: Process) -> i32 {
             }
         },
     };
-    let (interfaces, mut rows) = process.with_stack(|stack, _| {
-        (stack.interfaces().to_vec(), stack.neighbours().into_iter().collect::<Vec<_>>())
+    let (interfaces, mut rows) = process.with_stack(|stack, cx| {
+        (stack.interfaces().to_vec(), stack.neighbours(cx.now))
     });
     rows.retain(|n| {
         n.address.is_ipv4()

@@ -95,7 +95,7 @@ pub(super) async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
         terminal.info(&text).await;
         return Err(Failure::new(22, text));
     }
-    if head.framing(request.head_only) == Framing::UntilClose && !head.says_close() && !head.http10
+    if head.framing(request.head_only) == Framing::UntilClose && !head.close && !head.http10
     {
         terminal.info("no chunk, no close, no size. Assume close to signal end").await;
     }

@@ -15,9 +15,10 @@ pub(super) struct Head {
     pub(super) length: Option<u64>,
     /// Whether the body comes in chunks.
     pub(super) chunked: bool,
-    /// What the Connection field says: `close` or `keep-alive`.
-    close: bool,
-    keep_alive: bool,
+    /// That the Connection field says `close`.
+    pub(super) close: bool,
+    /// That it says `keep-alive`.
+    pub(super) keep_alive: bool,
     /// The value of Location.
     pub(super) location: Option<String>,
     /// The value of Content-Type.
@@ -118,11 +119,6 @@ impl Head {
     /// Whether the connection may carry another request.
     pub(super) fn keeps_alive(&self) -> bool {
         !self.close && (!self.http10 || self.keep_alive)
-    }
-
-    /// Whether the server said that it closes the connection.
-    pub(super) fn says_close(&self) -> bool {
-        self.close
     }
 }
 

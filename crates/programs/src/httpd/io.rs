@@ -80,11 +80,6 @@ impl State {
         self.deadline.get()
     }
 
-    /// Bytes sent so far.
-    pub(super) fn written(&self) -> u64 {
-        self.written.get()
-    }
-
     pub(super) fn enter(&self, phase: Phase) {
         let limit = match phase {
             Phase::Head => self.limits.head,

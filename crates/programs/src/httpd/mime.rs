@@ -2,7 +2,7 @@
 
 /// The type of a file by its name's extension; `application/octet-stream` when unknown. Text is
 /// declared as UTF-8, which lab folders hold.
-pub fn content_type(path: &str) -> &'static str {
+pub(super) fn content_type(path: &str) -> &'static str {
     let name = path.rsplit('/').next().unwrap_or(path);
     let Some((_, extension)) = name.rsplit_once('.') else {
         return "application/octet-stream";

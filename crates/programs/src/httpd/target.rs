@@ -9,14 +9,14 @@ use std::fmt::Write as _;
 
 /// What a target names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
+pub(super) struct Target {
     /// The decoded path: `/`, `/a/b`, `/a/` (a trailing slash asks for a directory).
-    pub path: String,
+    pub(super) path: String,
 }
 
 /// Why a target names nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TargetError {
+pub(super) enum TargetError {
     /// Malformed, or climbs out of the root: 400.
     Bad,
     /// Could name nothing here (encoded slash or backslash): 404.
@@ -25,7 +25,7 @@ pub enum TargetError {
 
 impl Target {
     /// Reads the path of a request target (query already cut off).
-    pub fn parse(raw: &str) -> Result<Target, TargetError> {
+    pub(super) fn parse(raw: &str) -> Result<Target, TargetError> {
         if !raw.starts_with('/') {
             return Err(TargetError::Bad);
         }
@@ -54,17 +54,17 @@ impl Target {
     }
 
     /// Whether the target asks for a directory.
-    pub fn is_directory(&self) -> bool {
+    pub(super) fn is_directory(&self) -> bool {
         self.path.ends_with('/')
     }
 
     /// Whether a segment starts with `.ht`: Apache denies those (`Require all denied`).
-    pub fn is_denied(&self) -> bool {
+    pub(super) fn is_denied(&self) -> bool {
         self.path.split('/').any(|s| s.starts_with(".ht"))
     }
 
     /// The path with what is not allowed in a URL percent-encoded (RFC 3986 §3.3).
-    pub fn encoded(&self) -> String {
+    pub(super) fn encoded(&self) -> String {
         let mut out = String::with_capacity(self.path.len());
         for b in self.path.bytes() {
             if b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/".contains(&b) {

@@ -138,7 +138,7 @@ fn answer(process: &Process, command: Command) -> Result<String, Refusal> {
             let interfaces = stack.interfaces();
             Ok(show::route_get(interfaces, to, iface, source, via))
         }),
-        Command::Show(options, object, device) => process.with_stack(|stack, _| {
+        Command::Show(options, object, device) => process.with_stack(|stack, cx| {
             let all = stack.interfaces();
             if let Some(name) = &device
                 && !all.iter().any(|i| i.name == *name)
@@ -158,8 +158,7 @@ fn answer(process: &Process, command: Command) -> Result<String, Refusal> {
                 Object::Link => show::links(&chosen, options),
                 Object::Route => show::routes(stack.routes(), all, &chosen, options),
                 Object::Neighbour | Object::Help => {
-                    let rows: Vec<_> = stack.neighbours().into_iter().collect();
-                    show::neighbours(&rows, &chosen)
+                    show::neighbours(&stack.neighbours(cx.now), &chosen)
                 }
             })
         }),
