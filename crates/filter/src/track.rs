@@ -97,6 +97,9 @@ impl Filter {
         } else if after.0 == TcpState::None && before.1 != after.1 {
             frame.meta.cause = self.tell(cx, frame.meta.cause, frame.meta.flow, "established");
         }
+        if let Some(s) = self.conntrack.table.get_mut(index) {
+            s.cause = frame.meta.cause;
+        }
         match step {
             Step::Refresh(kind) => {
                 let timeout = self.conntrack.timeouts.get(kind);
