@@ -2,6 +2,8 @@
 //! `cargo bench -p netarium-filter`. The curve is to stay flat but for the processor's caches;
 //! the memory per flow is printed first.
 
+#![allow(clippy::disallowed_macros, reason = "a benchmark prints its figures")]
+
 use core::net::{IpAddr, Ipv4Addr};
 use std::cell::RefCell;
 

@@ -8,7 +8,7 @@ use netarium_filter::chain::RULES_MAX;
 use netarium_filter::firewall::DEFAULT_DENY;
 use netarium_filter::{
     Chain, InboundAction, InboundRule, Is, Match, Policy, PortRange, Prefix, Reject, Rule,
-    RuleError, States, Target,
+    RuleError, States, Target, TcpState,
 };
 use netarium_wire::icmp::kind;
 use netarium_wire::protocol;
@@ -69,16 +69,25 @@ fn answers_and_errors_come_back_to_who_asked() {
 #[test]
 fn the_host_itself_is_no_stranger() {
     let mut h = host(vec![]);
-    let lo = IfIndex(1);
-    let out = h.send(tcp("127.0.0.1:4000", "127.0.0.1:80", SYN)).left();
-    assert_eq!(h.filter.session_count(), 1);
-    // Over the loopback interface a frame keeps its handle.
-    h.arrive_frame(lo, out).local();
-    let out = h.send(tcp("127.0.0.1:80", "127.0.0.1:4000", SYN_ACK)).left();
-    h.arrive_frame(lo, out).local();
-    assert_eq!(h.filter.session_count(), 1);
+    let (client, server) = ("127.0.0.1:4000", "127.0.0.1:80");
+    let mut exchange = |from, to, flags| {
+        let out = h.send(tcp(from, to, flags)).left();
+        h.arrive(IfIndex(1), &out).local();
+        let s = h.sessions();
+        assert_eq!(s.len(), 1);
+        s[0]
+    };
+    exchange(client, server, SYN);
+    exchange(server, client, SYN_ACK);
+    exchange(client, server, ACK);
+    let s = exchange(client, server, FIN_ACK);
+    assert_eq!(s.tcp, Some(TcpState::FinWait), "the FIN was seen once");
+    assert_eq!((s.counters[0].packets, s.counters[1].packets), (3, 1), "counted once each");
+    let mut h = host(vec![]);
+    h.send(ping("127.0.0.1", "127.0.0.1", kind::ECHO_REQUEST, 1)).left();
+    h.send(ping("127.0.0.1", "127.0.0.1", kind::ECHO_REPLY, 1)).left();
     let s = h.sessions()[0];
-    assert_eq!((s.counters[0].packets, s.counters[1].packets), (1, 1), "counted once each");
+    assert_eq!((s.counters[0].packets, s.counters[1].packets), (1, 1));
 }
 
 #[test]
