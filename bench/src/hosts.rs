@@ -58,7 +58,7 @@ fn network(n: usize, fetch: Option<u64>) -> World {
     };
     let mut b = WorldBuilder::new(Seed(1))
         .programs(Rc::new(Plain))
-        .switch(SwitchSpec { name: "backbone".into(), ..Default::default() });
+        .switch(SwitchSpec::new("backbone"));
     let mut server = host("server", &[("backbone", "172.16.255.254/16")]);
     for s in 0..n.div_ceil(PER_SWITCH) {
         let (lan, router) = (format!("lan{s}"), format!("router{s}"));
@@ -70,7 +70,7 @@ fn network(n: usize, fetch: Option<u64>) -> World {
         let backbone_address = format!("{backbone}/16");
         let interfaces = [(lan.as_str(), &*lan_address), ("backbone", &*backbone_address)];
         b = b
-            .switch(SwitchSpec { name: lan.clone(), ..Default::default() })
+            .switch(SwitchSpec::new(lan.clone()))
             .host(HostSpec { forwarding: true, ..host(&router, &interfaces) })
             .link(LinkSpec::new(format!("{router}.{lan}"), (router.clone(), 0), lan.clone()))
             .link(LinkSpec::new(format!("{router}.backbone"), (router.clone(), 1), "backbone"));
