@@ -120,7 +120,12 @@ enum Happened {
 impl Run {
     async fn go(mut self) -> i32 {
         let size = self.options.size;
-        let head = format!("PING {} ({}) {size}({}) bytes of data.\n", self.options.host, self.target, size + 28);
+        let head = format!(
+            "PING {} ({}) {size}({}) bytes of data.\n",
+            self.options.host,
+            self.target,
+            size + 28
+        );
         self.process.print(&head).await;
         let started = self.process.now();
         let deadline = self.options.deadline.map(|d| started + d);
@@ -214,10 +219,12 @@ impl Run {
             reply.from.to_string()
         };
         let bytes = reply.payload.len() + 8;
-        let time = if timed { format!(" time={} ms", round_trip(answer.time)) } else { String::new() };
+        let time =
+            if timed { format!(" time={} ms", round_trip(answer.time)) } else { String::new() };
         let duplicate = if answer.duplicate { " (DUP!)" } else { "" };
         let (seq, ttl) = (answer.seq, reply.ttl);
-        let text = format!("{bytes} bytes from {from}: icmp_seq={seq} ttl={ttl}{time}{duplicate}\n");
+        let text =
+            format!("{bytes} bytes from {from}: icmp_seq={seq} ttl={ttl}{time}{duplicate}\n");
         self.process.print(&text).await;
     }
 
@@ -237,7 +244,9 @@ impl Run {
                 let own = self.process.with_stack(|stack, _| stack.source_for(self.target));
                 let own = own.map_or_else(|_| "?".to_owned(), |(_, source, _)| source.to_string());
                 let what = match errno(e) {
-                    Some(netarium_stack::Errno::EHOSTUNREACH) => "Destination Host Unreachable".into(),
+                    Some(netarium_stack::Errno::EHOSTUNREACH) => {
+                        "Destination Host Unreachable".into()
+                    }
                     _ => e.to_string(),
                 };
                 format!("From {own} icmp_seq={seq} {what}\n")
