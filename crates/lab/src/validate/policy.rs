@@ -144,7 +144,7 @@ fn forwards(
     }
     let mut seen = BTreeMap::new();
     let mut out = Vec::new();
-    for raw in list {
+    for raw in list.iter().take(MAX_PER_HOST) {
         if let Some(from) = raw.from
             && let Some(before) = seen.insert((from.protocol, from.port), from.spot)
         {

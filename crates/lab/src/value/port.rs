@@ -102,10 +102,8 @@ impl FromText for Traffic {
             ("udp", ports) => Ok(Traffic::Udp(ports.unwrap_or(PortRange::ALL))),
             ("icmp", None) => Ok(Traffic::Icmp),
             ("any", None) => Ok(Traffic::Any),
-            ("icmp" | "any", Some(_)) => {
-                Err(Problem::new(format!("`{protocol}` has no ports"))
-                    .hint(format!("`{protocol}`")))
-            }
+            ("icmp" | "any", Some(_)) => Err(Problem::new(format!("`{protocol}` has no ports"))
+                .hint(format!("write `{protocol}` alone"))),
             _ => Err(unknown_protocol(protocol, text)),
         }
     }
