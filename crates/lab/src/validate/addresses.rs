@@ -3,8 +3,8 @@
 //! The convention: after all written addresses are known, interfaces without one get the lowest
 //! free address of their subnet, the hosts in the order of their names, the gateway last.
 
+use core::net::Ipv4Addr;
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 
 use crate::decode::At;
 use crate::error::{Code, Errors, Spot, later_first};

@@ -1,7 +1,7 @@
 //! The doors between the lab and the real machine: published ports and attached servers.
 
+use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
 use crate::decode::At;
 use crate::error::{Code, Errors, Spot, later_first, shown};

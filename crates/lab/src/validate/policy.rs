@@ -1,7 +1,7 @@
 //! Firewalls and NAT.
 
+use core::net::{Ipv4Addr, SocketAddrV4};
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddrV4};
 
 use crate::decode::{At, Tried};
 use crate::error::{Code, Errors, shown};

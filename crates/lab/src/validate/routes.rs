@@ -4,8 +4,8 @@
 //! when, among its networks, there is exactly one with exactly one router on it, not counting
 //! networks that are the outside of that router's NAT. Routers and the gateway get none.
 
+use core::net::Ipv4Addr;
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 
 use crate::decode::At;
 use crate::error::{Code, Errors};

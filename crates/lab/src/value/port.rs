@@ -1,7 +1,7 @@
 //! Ports, and addresses with ports.
 
+use core::net::{Ipv4Addr, SocketAddr};
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
 
 use super::{FromText, Problem, text_value};
 use crate::error::{did_you_mean, shown};
