@@ -18,7 +18,8 @@ async fn read(r: &mut (impl AsyncRead + Unpin), buf: &mut [u8]) -> std::io::Resu
 
 async fn write(w: &mut (impl AsyncWrite + Unpin), mut bytes: &[u8]) -> std::io::Result<()> {
     while !bytes.is_empty() {
-        let n = std::future::poll_fn(|cx| std::pin::Pin::new(&mut *w).poll_write(cx, bytes)).await?;
+        let n =
+            std::future::poll_fn(|cx| std::pin::Pin::new(&mut *w).poll_write(cx, bytes)).await?;
         bytes = &bytes[n..];
     }
     Ok(())
@@ -220,5 +221,7 @@ fn the_number_of_ports_is_bounded() {
     }
     open(&mut world, 99_999, "10.0.0.2:80");
     let all = outputs(&mut world, 0);
-    assert!(matches!(&all[..], [Output::Reset { port: 99_999, reason }] if reason.contains("4096")));
+    assert!(
+        matches!(&all[..], [Output::Reset { port: 99_999, reason }] if reason.contains("4096"))
+    );
 }
