@@ -1,0 +1,431 @@
+//! The validated lab: what is past this door needs no further check.
+//!
+//! A [`Lab`] can only be made by validation, and everything it refers to exists: networks, switches
+//! and hosts are in the order of their names (so that an index is a rank of names), addresses and
+//! MACs are filled in and unique, default routes by convention stand among the routes, commands are
+//! split into words.
+
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::sync::Arc;
+
+use netarium_base::Duration;
+
+use crate::files::{Files, HostFiles};
+use crate::value::{Ipv4Net, Mac, PortRange, Probability, Protocol, Rate, Traffic};
+
+/// A validated lab.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lab {
+    pub(crate) name: String,
+    pub(crate) title: Title,
+    pub(crate) seed: Option<u64>,
+    pub(crate) networks: Vec<Network>,
+    pub(crate) switches: Vec<Switch>,
+    pub(crate) hosts: Vec<Host>,
+    pub(crate) gateway: Option<Gateway>,
+    pub(crate) publish: Vec<Publish>,
+    pub(crate) attach: Vec<Attach>,
+    pub(crate) runs: Vec<Run>,
+    pub(crate) files: Arc<Files>,
+}
+
+impl Lab {
+    /// The lab's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What people read.
+    pub fn title(&self) -> &Title {
+        &self.title
+    }
+
+    /// The seed that the file asks for.
+    pub fn seed(&self) -> Option<u64> {
+        self.seed
+    }
+
+    /// The networks, by name.
+    pub fn networks(&self) -> &[Network] {
+        &self.networks
+    }
+
+    /// The switches beyond those that the networks are, by name.
+    pub fn switches(&self) -> &[Switch] {
+        &self.switches
+    }
+
+    /// The hosts, by name. The gateway is not among them.
+    pub fn hosts(&self) -> &[Host] {
+        &self.hosts
+    }
+
+    /// The real machine's place in the lab.
+    pub fn gateway(&self) -> Option<&Gateway> {
+        self.gateway.as_ref()
+    }
+
+    /// The published ports, in the order of their keys.
+    pub fn publish(&self) -> &[Publish] {
+        &self.publish
+    }
+
+    /// The attached servers, by host and port.
+    pub fn attach(&self) -> &[Attach] {
+        &self.attach
+    }
+
+    /// What happens by itself when the lab runs headless, by time; at one time as in the file.
+    pub fn runs(&self) -> &[Run] {
+        &self.runs
+    }
+
+    /// The lab's folder.
+    pub fn files(&self) -> &Arc<Files> {
+        &self.files
+    }
+
+    /// What `host` sees of the lab's folder.
+    pub fn files_of(&self, host: &str) -> HostFiles {
+        HostFiles::new(Arc::clone(&self.files), host)
+    }
+
+    /// The host of this name.
+    pub fn host(&self, name: &str) -> Option<&Host> {
+        let found = self.hosts.binary_search_by(|h| h.name.as_str().cmp(name));
+        found.ok().map(|i| &self.hosts[i])
+    }
+
+    /// The network of this name.
+    pub fn network(&self, name: &str) -> Option<&Network> {
+        let found = self.networks.binary_search_by(|n| n.name.as_str().cmp(name));
+        found.ok().map(|i| &self.networks[i])
+    }
+
+    /// The hosts table, which is the resolver by convention: each host's name with its first
+    /// address (that on the first of its networks by name), then `gateway`.
+    pub fn names(&self) -> impl Iterator<Item = (&str, Ipv4Addr)> {
+        let hosts = self.hosts.iter().map(|h| (h.name.as_str(), h.address()));
+        hosts.chain(self.gateway.iter().map(|g| (GATEWAY, g.interface.address())))
+    }
+}
+
+/// The gateway's name among the nodes of a lab.
+pub const GATEWAY: &str = "gateway";
+
+/// A title in up to two languages.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Title {
+    /// English, or the one text for every language.
+    pub en: Option<String>,
+    /// Korean.
+    pub ko: Option<String>,
+}
+
+impl Title {
+    /// The title for a language tag such as `ko` or `en-GB`, else the other one that is there.
+    pub fn text(&self, language: &str) -> Option<&str> {
+        let (first, second) = match language.split(['-', '_']).next() {
+            Some("ko") => (&self.ko, &self.en),
+            _ => (&self.en, &self.ko),
+        };
+        first.as_deref().or(second.as_deref())
+    }
+}
+
+/// What joins the wires of a network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NodeKind {
+    /// Learns where addresses are.
+    #[default]
+    Switch,
+    /// Repeats everything to everyone.
+    Hub,
+}
+
+/// A network: one broadcast domain with one subnet.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Network {
+    /// Its name, which is also that of its switch or hub.
+    pub name: String,
+    /// What people read.
+    pub title: Title,
+    /// Switch or hub.
+    pub kind: NodeKind,
+    /// The subnet.
+    pub subnet: Ipv4Net,
+}
+
+/// A further switch (or hub) of a network.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Switch {
+    /// Its name.
+    pub name: String,
+    /// What people read.
+    pub title: Title,
+    /// Switch or hub.
+    pub kind: NodeKind,
+    /// The network or switch that it is plugged into.
+    pub uplink: String,
+    /// The network at the end of its uplinks.
+    pub network: String,
+    /// The wire to `uplink`, called `NAME.UPLINK`; `up` leads towards the uplink.
+    pub link: Link,
+}
+
+/// A host: a computer or a router.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Host {
+    /// Its name.
+    pub name: String,
+    /// What people read.
+    pub title: Title,
+    /// Whether it forwards packets that are not for itself.
+    pub router: bool,
+    /// Its interfaces, in the order of their networks' names; at least one.
+    pub interfaces: Vec<Interface>,
+    /// Programs that start with the lab.
+    pub programs: Vec<Command>,
+    /// The inbound firewall, when it has one.
+    pub firewall: Option<Firewall>,
+    /// Address translation, when it does it.
+    pub nat: Option<Nat>,
+    /// Routes beyond its own networks, those by convention included.
+    pub routes: Vec<Route>,
+}
+
+impl Host {
+    /// Its first address.
+    pub fn address(&self) -> Ipv4Addr {
+        self.interfaces.first().map_or(Ipv4Addr::UNSPECIFIED, Interface::address)
+    }
+
+    /// Its interface on a network.
+    pub fn on(&self, network: &str) -> Option<&Interface> {
+        self.interfaces.iter().find(|i| i.network == network)
+    }
+}
+
+/// A host's place on a network.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Interface {
+    /// The network.
+    pub network: String,
+    /// What the wire is plugged into: the network, or one of its further switches.
+    pub plugged_into: String,
+    /// The wire's name, `HOST.NETWORK`.
+    pub link_name: String,
+    /// The addresses, at least one; the first is the one by which the host is known.
+    pub addresses: Vec<Ipv4Net>,
+    /// The Ethernet address.
+    pub mac: Mac,
+    /// Whether the file names the MAC.
+    pub mac_given: bool,
+    /// The wire; `up` leads from the host to the network.
+    pub link: Link,
+}
+
+impl Interface {
+    /// The first address.
+    pub fn address(&self) -> Ipv4Addr {
+        self.addresses.first().map_or(Ipv4Addr::UNSPECIFIED, |a| a.address)
+    }
+}
+
+/// A wire, direction by direction.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Link {
+    /// From the host (or further switch) to the network.
+    pub up: Wire,
+    /// From the network to the host (or further switch).
+    pub down: Wire,
+}
+
+/// One direction of a wire.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Wire {
+    /// How long a bit travels: at least 1 ns.
+    pub delay: Duration,
+    /// Bits per second; `None` means without limit.
+    pub rate: Option<Rate>,
+    /// Frames that may wait to be sent: at least 1.
+    pub queue: u32,
+    /// The probability that a frame is lost.
+    pub loss: Probability,
+}
+
+impl Default for Wire {
+    /// 10 µs, without limit of rate, a queue of 1000 frames, without loss.
+    fn default() -> Self {
+        let delay = Duration::from_micros(10);
+        Wire { delay, rate: None, queue: 1_000, loss: Probability::ZERO }
+    }
+}
+
+/// A command, split into words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Command {
+    /// The words: the program's name and its arguments.
+    pub argv: Vec<String>,
+    /// As written.
+    pub text: String,
+}
+
+/// A stateful inbound firewall: what no rule names is dropped, answers to the host's own traffic
+/// come in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Firewall {
+    /// The rules; the first that fits decides.
+    pub inbound: Vec<InboundRule>,
+}
+
+/// What a rule does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Lets it in.
+    Allow,
+    /// Throws it away without a word.
+    Drop,
+    /// Refuses it: a TCP reset, or an ICMP error.
+    Reject,
+}
+
+impl Action {
+    /// The rule's key in a lab file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Action::Allow => "allow",
+            Action::Drop => "drop",
+            Action::Reject => "reject",
+        }
+    }
+}
+
+/// One inbound rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InboundRule {
+    /// What it does.
+    pub action: Action,
+    /// With which traffic.
+    pub traffic: Traffic,
+    /// Only from this subnet.
+    pub from: Option<Ipv4Net>,
+    /// Its name.
+    pub name: Option<String>,
+}
+
+impl InboundRule {
+    /// Its name, or what it says: `allow tcp/80 from 10.0.0.0/8`.
+    pub fn label(&self) -> String {
+        match (&self.name, self.from) {
+            (Some(name), _) => name.clone(),
+            (None, Some(from)) => format!("{} {} from {from}", self.action.as_str(), self.traffic),
+            (None, None) => format!("{} {}", self.action.as_str(), self.traffic),
+        }
+    }
+}
+
+/// Address translation on a router: inside addresses leave as the router's first outside address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Nat {
+    /// The network whose addresses are hidden.
+    pub inside: String,
+    /// The network on which the router's address stands for them.
+    pub outside: String,
+    /// Outside ports that lead inside. No two have the same protocol and port.
+    pub forwards: Vec<Forward>,
+}
+
+/// A forwarded port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Forward {
+    /// TCP or UDP.
+    pub protocol: Protocol,
+    /// The outside port.
+    pub port: u16,
+    /// The inside address and port; the address is in the inside network's subnet.
+    pub to: SocketAddrV4,
+}
+
+impl Forward {
+    /// The outside port as a range of one.
+    pub fn ports(&self) -> PortRange {
+        PortRange { first: self.port, last: self.port }
+    }
+}
+
+/// A route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Route {
+    /// Where it leads.
+    pub to: Ipv4Net,
+    /// The next hop, on `network`.
+    pub via: Ipv4Addr,
+    /// The network by which it leaves.
+    pub network: String,
+    /// Whether it stands there by convention and not in the file.
+    pub by_convention: bool,
+}
+
+/// The real machine, as the lab sees it.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Gateway {
+    /// What people read.
+    pub title: Title,
+    /// Its one interface, with one address; the wire is called `gateway.NETWORK`.
+    pub interface: Interface,
+}
+
+/// A port of the real machine that leads into the lab.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Publish {
+    /// Where the real machine listens; port 0 lets it choose.
+    pub listen: SocketAddr,
+    /// TCP or UDP.
+    pub protocol: Protocol,
+    /// The lab's address and port, which a host of the lab has.
+    pub to: SocketAddrV4,
+    /// The host that the connections come from; `None` means the gateway, which then exists.
+    pub from: Option<String>,
+    /// Whether only programs on the real machine itself can reach it. If not, say so to the user.
+    pub loopback: bool,
+}
+
+/// A port of a lab host behind which a real server stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Attach {
+    /// The lab host.
+    pub host: String,
+    /// Its TCP port.
+    pub port: u16,
+    /// The real server, on a loopback address.
+    pub to: SocketAddr,
+}
+
+/// A command that runs by itself when the lab runs headless.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Run {
+    /// When, from the lab's start.
+    pub at: Duration,
+    /// The host.
+    pub host: String,
+    /// The command.
+    pub command: Command,
+}

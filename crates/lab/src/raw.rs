@@ -1,0 +1,457 @@
+//! The lab file as written: what [`validate`](crate::validate) turns into a [`Lab`](crate::Lab).
+//! The JSON Schema is made from these types; their comments are its descriptions.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+use crate::decode::{At, Decode, Named, OneOrMany, Tried, either, table, wrong_type};
+use crate::error::Errors;
+use crate::tree::{Kind, Node};
+use crate::value::{
+    Delay, Endpoint, ForwardFrom, HostAddress, Ipv4Net, Listen, Mac, Probability, Protocol, Queue,
+    Rate, RouteTarget, RunAt, Traffic,
+};
+
+/// The JSON Schema (draft 2020-12) of lab files, for editors.
+pub fn schema() -> String {
+    let schema = schemars::schema_for!(RawLab);
+    // A schema is plain JSON data: this cannot fail, and an empty text would say so if it did.
+    serde_json::to_string_pretty(&schema).unwrap_or_default()
+}
+
+table! {
+    /// A Netarium lab.
+    RawLab: "a lab file" {
+        required {
+            /// The version of the format: 1.
+            #[allow(dead_code, reason = "its value is checked when it is read")]
+            version: Version,
+        }
+        optional {
+            /// The lab itself.
+            lab: RawAbout,
+            /// Networks by name. Each is a switch, or a hub.
+            networks: Named<RawNetwork>,
+            /// Further switches, chained to a network's switch or to each other.
+            switches: Named<RawSwitch>,
+            /// Hosts by name.
+            hosts: Named<RawHost>,
+            /// The real machine, as the lab sees it.
+            gateway: RawGateway,
+            /// Ports of the real machine that lead into the lab: `"127.0.0.1:8080" = "10.0.0.2:65535"`.
+            publish: Named<RawPublish>,
+            /// Ports of lab hosts behind which a real server stands: `"web:80" = "127.0.0.1:8000"`.
+            attach: Named<At<String>>,
+            /// What happens by itself when the lab runs headless.
+            run: Vec<RawRun>,
+        }
+    }
+}
+
+/// The version of the format; any number but 1 has been refused before.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Version;
+
+impl Decode for Version {
+    const EXPECTED: &'static str = "the version of the format, `1`";
+    fn decode(node: &Node, errors: &mut Errors) -> Option<Self> {
+        match node.kind {
+            Kind::Int(_) => Some(Version),
+            _ => {
+                wrong_type(node, Self::EXPECTED, errors);
+                None
+            }
+        }
+    }
+}
+
+impl JsonSchema for Version {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "Version".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schemars::json_schema!({ "const": 1 })
+    }
+}
+
+table! {
+    /// The lab itself.
+    RawAbout: "[lab]" {
+        required {}
+        optional {
+            /// The lab's name; by convention that of its folder or file.
+            name: At<String>,
+            /// What people read.
+            title: RawTitle,
+            /// The seed of everything random, when the command line gives none.
+            seed: At<i64>,
+        }
+    }
+}
+
+table! {
+    /// A title in two languages.
+    RawTitleTable: "a title" {
+        required {}
+        optional {
+            /// English.
+            en: At<String>,
+            /// Korean.
+            ko: At<String>,
+        }
+    }
+}
+
+/// One text for every language, or `{ en = "…", ko = "…" }`.
+#[derive(Debug, Default)]
+pub(crate) struct RawTitle(pub(crate) RawTitleTable);
+
+impl Decode for RawTitle {
+    const EXPECTED: &'static str = "a title: a string, or a table with `en` and `ko`";
+    fn decode(node: &Node, errors: &mut Errors) -> Option<Self> {
+        match &node.kind {
+            Kind::Text(_) => {
+                let en = At::decode(node, errors);
+                Some(RawTitle(RawTitleTable { en, ko: None }))
+            }
+            Kind::Table(_) => RawTitleTable::decode(node, errors).map(RawTitle),
+            _ => {
+                wrong_type(node, Self::EXPECTED, errors);
+                None
+            }
+        }
+    }
+}
+
+impl JsonSchema for RawTitle {
+    fn schema_name() -> Cow<'static, str> {
+        "Title".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        either::<String, RawTitleTable>(generator)
+    }
+}
+
+table! {
+    /// A network: one broadcast domain with one subnet.
+    RawNetwork: "a network" {
+        required {
+            /// The IPv4 subnet, such as `192.168.17.0/24`.
+            subnet: At<Ipv4Net>,
+        }
+        optional {
+            /// `switch` (the default) or `hub`.
+            kind: At<String>,
+            /// What people read.
+            title: RawTitle,
+            /// Settings of each wire of this network that its host does not set.
+            link: RawLink,
+        }
+    }
+}
+
+table! {
+    /// A further switch of a network.
+    RawSwitch: "a switch" {
+        required {
+            /// The network or switch that it is plugged into.
+            uplink: At<String>,
+        }
+        optional {
+            /// `switch` (the default) or `hub`.
+            kind: At<String>,
+            /// What people read.
+            title: RawTitle,
+            /// Settings of the wire to `uplink`; `up` leads towards it.
+            link: RawLink,
+        }
+    }
+}
+
+table! {
+    /// A wire. What stands here holds for both directions, what stands in `up` or `down` for one.
+    RawLink: "a link" {
+        required {}
+        optional {
+            /// How long a bit travels: 1ns to 1h; 10us by default.
+            delay: Delay,
+            /// Bits per second; unlimited by default.
+            rate: Rate,
+            /// Frames that may wait to be sent: 1 to 1000000; 1000 by default.
+            queue: Queue,
+            /// The probability that a frame is lost: 0 to 1, or "1%"; 0 by default.
+            loss: Probability,
+            /// From the host to the network.
+            up: RawWire,
+            /// From the network to the host.
+            down: RawWire,
+        }
+    }
+}
+
+table! {
+    /// One direction of a wire.
+    RawWire: "one direction of a link" {
+        required {}
+        optional {
+            /// How long a bit travels.
+            delay: Delay,
+            /// Bits per second.
+            rate: Rate,
+            /// Frames that may wait to be sent.
+            queue: Queue,
+            /// The probability that a frame is lost.
+            loss: Probability,
+        }
+    }
+}
+
+table! {
+    /// A host: a computer, or with `router = true` a router.
+    RawHost: "a host" {
+        required {
+            /// The networks it is on, with its address on each.
+            networks: Named<RawInterface>,
+        }
+        optional {
+            /// What people read.
+            title: RawTitle,
+            /// Whether it forwards packets that are not for itself.
+            router: At<bool>,
+            /// Programs that start with the lab, as typed in a shell.
+            programs: Vec<At<String>>,
+            /// The inbound firewall.
+            firewall: RawFirewall,
+            /// Address translation; only on a router.
+            nat: At<RawNat>,
+            /// Routes beyond the networks it is on.
+            routes: Vec<At<RawRoute>>,
+        }
+    }
+}
+
+table! {
+    /// A host on a network.
+    RawInterfaceTable: "a host's place on a network" {
+        required {}
+        optional {
+            /// One address or several, with or without prefix length. Left out, the next free one
+            /// of the subnet is taken.
+            address: OneOrMany<At<HostAddress>>,
+            /// The Ethernet address; by convention it comes from the names.
+            mac: At<Mac>,
+            /// The further switch that it is plugged into, instead of the network's own.
+            switch: At<String>,
+            /// The wire.
+            link: RawLink,
+        }
+    }
+}
+
+/// An address, a list of addresses, or a table.
+#[derive(Debug, Default)]
+pub(crate) struct RawInterface(pub(crate) RawInterfaceTable);
+
+impl Decode for RawInterface {
+    const EXPECTED: &'static str = "an address, a list of addresses, or a table";
+    fn decode(node: &Node, errors: &mut Errors) -> Option<Self> {
+        match &node.kind {
+            Kind::Text(_) | Kind::List(_) => {
+                let address = OneOrMany::decode(node, errors);
+                Some(RawInterface(RawInterfaceTable { address, ..Default::default() }))
+            }
+            Kind::Table(_) => RawInterfaceTable::decode(node, errors).map(RawInterface),
+            _ => {
+                wrong_type(node, Self::EXPECTED, errors);
+                None
+            }
+        }
+    }
+}
+
+impl JsonSchema for RawInterface {
+    fn schema_name() -> Cow<'static, str> {
+        "Interface".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        either::<OneOrMany<HostAddress>, RawInterfaceTable>(generator)
+    }
+}
+
+table! {
+    /// A host's own firewall.
+    RawFirewall: "a firewall" {
+        required {}
+        optional {
+            /// What may come in. When this is there, even empty, everything else is dropped.
+            inbound: Vec<At<RawRule>>,
+        }
+    }
+}
+
+table! {
+    /// An inbound rule: exactly one of `allow`, `drop` and `reject`.
+    RawRule: "an inbound rule" {
+        required {}
+        optional {
+            /// Let it in.
+            allow: Tried<Traffic>,
+            /// Throw it away without a word.
+            drop: Tried<Traffic>,
+            /// Refuse it: a TCP reset, or an ICMP error.
+            reject: Tried<Traffic>,
+            /// Only from this subnet.
+            from: Ipv4Net,
+            /// The rule's name.
+            name: At<String>,
+        }
+    }
+}
+
+table! {
+    /// Address translation on a router.
+    RawNat: "nat" {
+        required {
+            /// The network whose addresses are hidden.
+            inside: At<String>,
+            /// The network on which the router's own address stands for them.
+            outside: At<String>,
+        }
+        optional {
+            /// Outside ports that lead to an inside address.
+            forward: Vec<RawForward>,
+        }
+    }
+}
+
+table! {
+    /// A forwarded port.
+    RawForward: "a forward" {
+        required {
+            /// The outside port: `tcp/65535`.
+            from: At<ForwardFrom>,
+            /// The inside address and port: `192.168.17.17:80`.
+            to: At<Endpoint>,
+        }
+        optional {}
+    }
+}
+
+table! {
+    /// A route.
+    RawRoute: "a route" {
+        required {
+            /// Where it leads: a subnet, or `default`.
+            to: RouteTarget,
+            /// The next hop, on one of the host's networks.
+            via: At<HostAddress>,
+        }
+        optional {}
+    }
+}
+
+table! {
+    /// The real machine, as the lab sees it.
+    RawGateway: "the gateway" {
+        required {
+            /// The network it is on.
+            network: At<String>,
+        }
+        optional {
+            /// Its address. Left out, the next free one of the subnet is taken.
+            address: At<HostAddress>,
+            /// Its Ethernet address.
+            mac: At<Mac>,
+            /// What people read.
+            title: RawTitle,
+            /// Its wire.
+            link: RawLink,
+        }
+    }
+}
+
+table! {
+    /// Where a published port leads.
+    RawPublishTable: "a published port" {
+        required {
+            /// An address and port in the lab.
+            to: At<Endpoint>,
+        }
+        optional {
+            /// `tcp` (the default) or `udp`.
+            proto: At<Protocol>,
+            /// The host that the connections come from, instead of the gateway.
+            from: At<String>,
+        }
+    }
+}
+
+/// An address and port, or a table.
+#[derive(Debug, Default)]
+pub(crate) struct RawPublish(pub(crate) RawPublishTable);
+
+impl Decode for RawPublish {
+    const EXPECTED: &'static str = "an address and port in the lab, or a table";
+    fn decode(node: &Node, errors: &mut Errors) -> Option<Self> {
+        match &node.kind {
+            Kind::Text(_) => {
+                let to = At::decode(node, errors);
+                Some(RawPublish(RawPublishTable { to, ..Default::default() }))
+            }
+            Kind::Table(_) => RawPublishTable::decode(node, errors).map(RawPublish),
+            _ => {
+                wrong_type(node, Self::EXPECTED, errors);
+                None
+            }
+        }
+    }
+}
+
+impl JsonSchema for RawPublish {
+    fn schema_name() -> Cow<'static, str> {
+        "Publish".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        either::<Endpoint, RawPublishTable>(generator)
+    }
+}
+
+table! {
+    /// A command that runs by itself when the lab runs headless.
+    RawRun: "a [[run]]" {
+        required {
+            /// The host.
+            host: At<String>,
+            /// The command, as typed in a shell.
+            command: At<String>,
+        }
+        optional {
+            /// When, from the lab's start; 0 by default.
+            at: RunAt,
+        }
+    }
+}
+
+/// Reads the key of a `[publish]` entry.
+pub(crate) fn listen_key(key: &At<String>, errors: &mut Errors) -> Option<Listen> {
+    key_value(key, errors)
+}
+
+/// Reads the key of an `[attach]` entry.
+pub(crate) fn attach_key(key: &At<String>, errors: &mut Errors) -> Option<Endpoint> {
+    key_value(key, errors)
+}
+
+fn key_value<T: crate::value::FromText>(key: &At<String>, errors: &mut Errors) -> Option<T> {
+    match T::from_text(key) {
+        Ok(value) => Some(value),
+        Err(problem) => {
+            problem.report(key, T::EXPECTED, key.spot, errors);
+            None
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! A lab as a lab file again.
+//!
+//! What conventions gave is written out (addresses) or left to them again (MACs, default routes);
+//! the settings of a network's wires stand at each wire. Reading the text gives an equal lab.
+
+use std::fmt::Write as _;
+
+use toml::Value;
+
+use crate::model::{
+    Gateway, Host, InboundRule, Interface, Lab, Link, Nat, NodeKind, Publish, Title, Wire,
+};
+use crate::value::Protocol;
+
+impl Lab {
+    /// The lab as the text of a lab file.
+    pub fn to_toml(&self) -> String {
+        let mut out = String::from("version = 1\n\n[lab]\n");
+        line(&mut out, "name", &quoted(&self.name));
+        title(&mut out, &self.title);
+        if let Some(seed) = self.seed {
+            line(&mut out, "seed", &seed.to_string());
+        }
+        for network in &self.networks {
+            let _ = writeln!(out, "\n[networks.{}]", network.name);
+            line(&mut out, "subnet", &quoted(&network.subnet.to_string()));
+            kind(&mut out, network.kind);
+            title(&mut out, &network.title);
+        }
+        for switch in &self.switches {
+            let _ = writeln!(out, "\n[switches.{}]", switch.name);
+            line(&mut out, "uplink", &quoted(&switch.uplink));
+            kind(&mut out, switch.kind);
+            title(&mut out, &switch.title);
+            link(&switch.link).iter().for_each(|l| line(&mut out, "link", l));
+        }
+        self.hosts.iter().for_each(|h| host(&mut out, h));
+        self.gateway.iter().for_each(|g| gateway(&mut out, g));
+        self.doors(&mut out);
+        for run in &self.runs {
+            let _ = writeln!(out, "\n[[run]]");
+            line(&mut out, "at", &quoted(&run.at.to_string()));
+            line(&mut out, "host", &quoted(&run.host));
+            line(&mut out, "command", &quoted(&run.command.text));
+        }
+        out
+    }
+
+    fn doors(&self, out: &mut String) {
+        if !self.publish.is_empty() {
+            out.push_str("\n[publish]\n");
+        }
+        self.publish.iter().for_each(|p| publish(out, p));
+        if !self.attach.is_empty() {
+            out.push_str("\n[attach]\n");
+        }
+        for a in &self.attach {
+            line(out, &quoted(&format!("{}:{}", a.host, a.port)), &quoted(&a.to.to_string()));
+        }
+    }
+}
+
+fn line(out: &mut String, key: &str, value: &str) {
+    let _ = writeln!(out, "{key} = {value}");
+}
+
+/// A basic TOML string on one line.
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            c if c.is_control() => {
+                let _ = write!(out, "\\u{:04X}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+fn list(items: impl Iterator<Item = String>) -> String {
+    format!("[{}]", items.collect::<Vec<_>>().join(", "))
+}
+
+fn table(items: &[(&str, Option<String>)]) -> String {
+    let items = items.iter().filter_map(|(k, v)| Some(format!("{k} = {}", v.as_ref()?)));
+    format!("{{ {} }}", items.collect::<Vec<_>>().join(", "))
+}
+
+fn title(out: &mut String, title: &Title) {
+    if *title != Title::default() {
+        let one = |t: &Option<String>| t.as_deref().map(quoted);
+        line(out, "title", &table(&[("en", one(&title.en)), ("ko", one(&title.ko))]));
+    }
+}
+
+fn kind(out: &mut String, kind: NodeKind) {
+    if kind == NodeKind::Hub {
+        line(out, "kind", "\"hub\"");
+    }
+}
+
+/// The settings of a wire that differ from the default's, when there are any.
+fn link(link: &Link) -> Option<String> {
+    match (wire(&link.up), wire(&link.down)) {
+        (None, None) => None,
+        (up, down) if up == down => up,
+        (up, down) => Some(table(&[("up", up), ("down", down)])),
+    }
+}
+
+fn wire(wire: &Wire) -> Option<String> {
+    let plain = Wire::default();
+    let settings = [
+        ("delay", (wire.delay != plain.delay).then(|| quoted(&wire.delay.to_string()))),
+        ("rate", wire.rate.map(|r| quoted(&r.to_string()))),
+        ("queue", (wire.queue != plain.queue).then(|| wire.queue.to_string())),
+        ("loss", (wire.loss != plain.loss).then(|| Value::Float(wire.loss.value).to_string())),
+    ];
+    settings.iter().any(|(_, v)| v.is_some()).then(|| table(&settings))
+}
+
+fn addresses(interface: &Interface) -> String {
+    let mut all = interface.addresses.iter().map(|a| quoted(&a.to_string()));
+    match interface.addresses.len() {
+        1 => all.next().unwrap_or_default(),
+        _ => list(all),
+    }
+}
+
+fn host(out: &mut String, host: &Host) {
+    let _ = writeln!(out, "\n[hosts.{}]", host.name);
+    title(out, &host.title);
+    if host.router {
+        line(out, "router", "true");
+    }
+    for i in &host.interfaces {
+        let settings = [
+            ("address", Some(addresses(i))),
+            ("mac", i.mac_given.then(|| quoted(&i.mac.to_string()))),
+            ("switch", (i.plugged_into != i.network).then(|| quoted(&i.plugged_into))),
+            ("link", link(&i.link)),
+        ];
+        let short = settings[1..].iter().all(|(_, v)| v.is_none());
+        let value = if short { addresses(i) } else { table(&settings) };
+        line(out, &format!("networks.{}", i.network), &value);
+    }
+    if !host.programs.is_empty() {
+        line(out, "programs", &list(host.programs.iter().map(|p| quoted(&p.text))));
+    }
+    if let Some(firewall) = &host.firewall {
+        line(out, "firewall.inbound", &list(firewall.inbound.iter().map(rule)));
+    }
+    host.nat.iter().for_each(|n| line(out, "nat", &nat(n)));
+    let routes: Vec<String> = host
+        .routes
+        .iter()
+        .filter(|r| !r.by_convention)
+        .map(|r| (quoted(&r.to.to_string()), quoted(&r.via.to_string())))
+        .map(|(to, via)| table(&[("to", Some(to)), ("via", Some(via))]))
+        .collect();
+    if !routes.is_empty() {
+        line(out, "routes", &list(routes.into_iter()));
+    }
+}
+
+fn rule(rule: &InboundRule) -> String {
+    table(&[
+        (rule.action.as_str(), Some(quoted(&rule.traffic.to_string()))),
+        ("from", rule.from.map(|f| quoted(&f.to_string()))),
+        ("name", rule.name.as_deref().map(quoted)),
+    ])
+}
+
+fn nat(nat: &Nat) -> String {
+    let forwards = nat.forwards.iter().map(|f| {
+        let from = quoted(&format!("{}/{}", f.protocol, f.port));
+        table(&[("from", Some(from)), ("to", Some(quoted(&f.to.to_string())))])
+    });
+    table(&[
+        ("inside", Some(quoted(&nat.inside))),
+        ("outside", Some(quoted(&nat.outside))),
+        ("forward", (!nat.forwards.is_empty()).then(|| list(forwards))),
+    ])
+}
+
+fn gateway(out: &mut String, gateway: &Gateway) {
+    let i = &gateway.interface;
+    out.push_str("\n[gateway]\n");
+    line(out, "network", &quoted(&i.network));
+    line(out, "address", &addresses(i));
+    title(out, &gateway.title);
+    if i.mac_given {
+        line(out, "mac", &quoted(&i.mac.to_string()));
+    }
+    link(&i.link).iter().for_each(|l| line(out, "link", l));
+}
+
+fn publish(out: &mut String, publish: &Publish) {
+    let udp = publish.protocol == Protocol::Udp;
+    let key = format!("{}{}", publish.listen, if udp { "/udp" } else { "" });
+    let to = quoted(&publish.to.to_string());
+    let value = match &publish.from {
+        Some(from) => table(&[("to", Some(to)), ("from", Some(quoted(from)))]),
+        None => to,
+    };
+    line(out, &quoted(&key), &value);
+}
