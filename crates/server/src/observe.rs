@@ -6,9 +6,9 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use netarium_base::trace::{Names, TraceSink};
-use netarium_base::{IfIndex, LinkId, NodeId, Record};
-use netarium_world::{CaptureId, World};
+use netarium_base::trace::TraceSink;
+use netarium_base::Record;
+use netarium_world::{CaptureId, NameTable, World};
 use tokio::sync::mpsc;
 
 /// Bytes collected before they are sent as one chunk.
@@ -43,6 +43,14 @@ impl ChunkSender {
         }
         self.pending.extend_from_slice(item);
         true
+    }
+
+    /// Adds what must not be lost: heads and ends of streams, whose size the lab bounds.
+    pub(crate) fn push_anyway(&mut self, item: &[u8]) {
+        if self.pending.len() + item.len() > CHUNK {
+            self.flush();
+        }
+        self.pending.extend_from_slice(item);
     }
 
     /// Sends what was collected, if there is room.
@@ -88,7 +96,7 @@ impl Observers {
         let (sender, chunks) = ChunkSender::new();
         let observers = self.traces.get_or_insert_with(|| {
             let observers = Rc::new(RefCell::new(Vec::new()));
-            let names = NameTable::of(world);
+            let names = Rc::clone(world.names());
             let fan = FanOut { observers: Rc::clone(&observers), names, line: Vec::new() };
             world.tracer_mut().add_sink(Box::new(fan));
             observers
@@ -151,7 +159,7 @@ impl TraceObserver {
 /// The one sink in the world's tracer; it stays when the last observer has left.
 struct FanOut {
     observers: Rc<RefCell<Vec<TraceObserver>>>,
-    names: NameTable,
+    names: Rc<NameTable>,
     line: Vec<u8>,
 }
 
@@ -162,7 +170,7 @@ impl TraceSink for FanOut {
             return;
         }
         self.line.clear();
-        if serde_json::to_writer(&mut self.line, &record.json(&self.names)).is_err() {
+        if serde_json::to_writer(&mut self.line, &record.json(&*self.names)).is_err() {
             return;
         }
         self.line.push(b'\n');

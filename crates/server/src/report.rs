@@ -57,6 +57,8 @@ pub enum Notice {
         /// What the system said.
         error: String,
     },
+    /// Something else that the person should know.
+    Trouble(String),
 }
 
 /// How a connection ended.

@@ -22,7 +22,7 @@ use std::thread::JoinHandle;
 use std::time::Instant as Wall;
 
 use netarium_world::{Input, Output, PortId, World};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::clock::{Clock, Pace};
 use crate::observe::Observers;
@@ -57,6 +57,8 @@ struct Shared {
     queue: Mutex<Queue>,
     wake: Condvar,
     next_port: AtomicU64,
+    /// Told when the thread is gone.
+    ended: Notify,
 }
 
 impl Shared {
@@ -158,6 +160,16 @@ impl WorldHandle {
     /// When the lab has ended.
     pub async fn set_pace(&self, pace: Pace) -> Result<(), WorldEnded> {
         self.desk(move |desk| desk.clock.set_pace(Wall::now(), desk.world.now(), pace)).await
+    }
+
+    /// Waits until the lab has ended.
+    pub async fn ended(&self) {
+        let mut ended = std::pin::pin!(self.shared.ended.notified());
+        // Registered before looking, or an end between the two would be missed.
+        ended.as_mut().enable();
+        if !self.shared.lock().closed {
+            ended.await;
+        }
     }
 
     /// How well real time was kept so far.
@@ -284,6 +296,7 @@ impl WorldThread {
             queue: Mutex::new(Queue::default()),
             wake: Condvar::new(),
             next_port: AtomicU64::new(1),
+            ended: Notify::new(),
         });
         let handle = WorldHandle { shared: Arc::clone(&shared) };
         let (tx, rx) = std::sync::mpsc::sync_channel(1);
@@ -339,7 +352,11 @@ impl Drop for CloseOnExit {
     fn drop(&mut self) {
         let mut queue = self.0.lock();
         queue.closed = true;
-        queue.commands.clear();
+        // Whoever waits for an answer hears that there will be none.
+        let commands = std::mem::take(&mut queue.commands);
+        drop(queue);
+        drop(commands);
+        self.0.ended.notify_waiters();
     }
 }
 
@@ -482,7 +499,13 @@ impl Desk {
         }
     }
 
-    fn pacing(&self) -> Pacing {
+    /// Outside connections and sessions that somebody listens to.
+    pub(crate) fn open_ports(&self) -> usize {
+        self.ports.len()
+    }
+
+    /// How well real time was kept.
+    pub(crate) fn pacing(&self) -> Pacing {
         Pacing { lags: self.clock.lags, lag_total: self.clock.lag_total, sleeps: self.sleeps }
     }
 }
