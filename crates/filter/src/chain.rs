@@ -57,6 +57,15 @@ pub enum Policy {
     Drop,
 }
 
+impl Policy {
+    pub(crate) fn target(self) -> Target {
+        match self {
+            Policy::Accept => Target::Accept,
+            Policy::Drop => Target::Drop,
+        }
+    }
+}
+
 /// How much was seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {

@@ -1,10 +1,11 @@
 //! Changing rules, policies and translations, at any time. Flows that exist keep what they got.
 
-use netarium_base::IfIndex;
 use netarium_base::trace::Text;
+use netarium_base::{Duration, IfIndex, Instant};
 
 use crate::Filter;
 use crate::chain::{Chain, Policy, RULES_MAX, RuleList};
+use crate::conntrack::{SESSIONS_MAX, Timeout};
 use crate::nat::{PortForward, SourceNat};
 use crate::rules::{Rule, RuleError};
 
@@ -117,7 +118,16 @@ impl Filter {
     /// # Errors
     /// When the forward makes no sense, or there are too many.
     pub fn add_forward(&mut self, forward: PortForward) -> Result<(), RuleError> {
-        self.nat.add_forward(forward)
+        self.nat.add_forward(forward, false)
+    }
+
+    /// The same for flows that this host itself begins (iptables: `nat OUTPUT`); they then leave
+    /// by the route to the new destination.
+    ///
+    /// # Errors
+    /// When the forward makes no sense, or there are too many.
+    pub fn add_local_forward(&mut self, forward: PortForward) -> Result<(), RuleError> {
+        self.nat.add_forward(forward, true)
     }
 
     /// Takes the forward with `index` (from 0) away. Its connections go on.
@@ -125,7 +135,15 @@ impl Filter {
     /// # Errors
     /// When there is no such forward.
     pub fn remove_forward(&mut self, index: usize) -> Result<PortForward, RuleError> {
-        self.nat.remove_forward(index)
+        self.nat.remove_forward(index, false)
+    }
+
+    /// Takes the local forward with `index` (from 0) away. Its connections go on.
+    ///
+    /// # Errors
+    /// When there is no such forward.
+    pub fn remove_local_forward(&mut self, index: usize) -> Result<PortForward, RuleError> {
+        self.nat.remove_forward(index, true)
     }
 
     /// Adds a source translation behind the others; the first that matches a new flow counts.
@@ -142,5 +160,19 @@ impl Filter {
     /// When there is no such translation.
     pub fn remove_source_nat(&mut self, index: usize) -> Result<SourceNat, RuleError> {
         self.nat.remove_source(index)
+    }
+
+    /// Sets how many sessions are tracked at most, up to
+    /// [`SESSIONS_MAX`](crate::conntrack::SESSIONS_MAX). A smaller limit than there are sessions
+    /// ends none of them, but lets no new one in.
+    pub fn set_session_limit(&mut self, limit: usize) {
+        self.conntrack.limit = limit.min(SESSIONS_MAX);
+    }
+
+    /// Changes a time-out at `now`. Flows that would by then outlive the new time-out are
+    /// shortened to it; the others get it with their next packet.
+    pub fn set_timeout(&mut self, now: Instant, kind: Timeout, to: Duration) {
+        self.conntrack.timeouts.set(kind, to);
+        self.conntrack.table.clamp(kind, now.max(self.now) + to);
     }
 }

@@ -1,20 +1,89 @@
-//! Packet filter, connection tracking and NAT of one host.
+//! Packet filter, connection tracking and NAT of one host, without sockets, clocks or I/O.
+//!
+//! # The way of a packet
+//!
+//! ```text
+//!  arrives ─ prerouting ─ route ─┬─ forward ───────┬─ postrouting ─ leaves
+//!            conntrack           │  rules          │  rules
+//!            rules               │                 │  SNAT
+//!            DNAT                └─ input ─ socket │  confirm
+//!                                   rules          │
+//!                                   confirm        │
+//!                          socket ─ route ─ output ┘
+//!                                           conntrack, DNAT, rules
+//! ```
+//!
+//! The stack puts fragments together first; a fragment that comes here is dropped. Each hook
+//! takes the frame, may rewrite it, and returns a [`Verdict`]; the stack emits the drop event,
+//! and makes the reset or ICMP error of a [`Verdict::Reject`]. Events of the filter continue the
+//! frame's own chain of causes (`frame.meta.cause`).
+//!
+//! # Sessions and mappings
+//!
+//! A *session* ([`conntrack`]) is one flow: the tuple of its first packet as it came, and the
+//! tuple of the answers as they will come. Translation is nothing but a reply tuple that is not
+//! the inverse of the original one: every later packet is rewritten so that it fits the inverse
+//! of the other direction's tuple, destination first, source last. A *mapping* ([`nat`]) says
+//! under which outside end point an inside end point is seen, and counts the sessions that use
+//! it. They are two tables so that RFC 4787's endpoint-independent behaviour needs no third.
+//!
+//! The first packet's session stays outside of the table until the packet has passed everything
+//! (`confirm`), so a dropped first packet leaves nothing behind. Packets pass through a host one
+//! at a time: at most one session is pending. `frame.meta.conntrack` holds the index of the
+//! session and the direction; it means something only on this host, and is looked up anew when a
+//! frame arrives, except from the loopback interface.
+//!
+//! # Behaviour that is Linux'
+//!
+//! Time-outs ([`Timeout`]), TCP states, picking up connections in the middle, which packets are
+//! NEW, ESTABLISHED, RELATED or INVALID, choice of ports when masquerading, early drop of
+//! unassured sessions in a full table. Differences are listed where they are made:
+//!
+//! - TCP windows are not checked (`conntrack/tcp.rs`);
+//! - ports of the router's own sockets are never taken for translation ([`LocalPorts`]);
+//! - what belongs to no flow and would leave through a source translation untranslated is
+//!   dropped ([`DropReason::ConntrackInvalid`]); Linux lets it leave with its inside address;
+//! - `nat_router` drops new flows from outside to inside without a forward
+//!   ([`DropReason::NatNoForward`]); on Linux that takes a rule.
+//!
+//! # Left out
+//!
+//! IPv6 is tracked and filtered but not translated. Neighbour discovery passes, as ARP does.
+//! There are no expectations (FTP and its like), no zones and no marks: nothing in a lab asks for
+//! them. The modes of RFC 4787 (mapping and filtering behaviour) and hairpinning come later.
+//!
+//! # Limits
+//!
+//! Sessions: [`conntrack::SESSIONS_DEFAULT`] or as set; at the limit the longest silent unassured
+//! session makes room, then the longest silent closing one, else the packet is dropped with
+//! [`DropReason::ConntrackFull`]. Mappings: never more than sessions. Rules: 4096 per chain;
+//! forwards and source translations: 4096 each.
+//!
+//! # Reading order
+//!
+//! [`rules`], [`chain`], [`firewall`]; [`tuple`], [`conntrack`]; [`nat`]; `track` (frame to
+//! session), `hooks` (the way of a packet), `config` and `inspect` (from outside).
 
-use core::net::IpAddr;
+use std::collections::BTreeMap;
 
-use netarium_base::{Ctx, DropReason, IfIndex, Instant, Luck, NodeId};
-use netarium_wire::Frame;
+use netarium_base::{DropReason, IfIndex, Instant, Luck, NodeId};
 
 pub mod chain;
 mod config;
+pub mod conntrack;
 pub mod firewall;
+mod hooks;
+mod inspect;
 pub mod nat;
 pub mod prefix;
 pub mod rules;
+mod track;
 pub mod tuple;
 
 pub use chain::{Chain, Counters, Policy};
+pub use conntrack::{Direction, TcpState, Timeout, Timeouts};
 pub use firewall::{InboundAction, InboundRule};
+pub use inspect::{MappingView, SessionView};
 pub use nat::{PortForward, SourceNat, SourceTo};
 pub use prefix::{PortRange, Prefix};
 pub use rules::{IcmpType, Is, Match, Rule, RuleError, States, Target};
@@ -25,6 +94,7 @@ pub const LOOPBACK: IfIndex = IfIndex(1);
 
 /// What a hook decides about a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
 pub enum Verdict {
     /// It goes on.
     Accept,
@@ -60,46 +130,28 @@ pub struct Filter {
     node: NodeId,
     luck: Luck,
     chains: [chain::RuleList; 5],
+    conntrack: conntrack::Conntrack,
     nat: nat::Nat,
+    drops: BTreeMap<DropReason, u64>,
+    /// How many sessions ended so far.
+    ended: u64,
+    /// The latest time heard of: lists of sessions rely on time not running backwards.
+    now: Instant,
 }
 
 impl Filter {
-    /// A filter without rules: it tracks connections and lets everything pass.
+    /// A filter without rules: it tracks connections and lets everything pass. `luck` belongs to
+    /// the host's name.
     pub fn new(node: NodeId, luck: Luck) -> Filter {
-        let chains = std::array::from_fn(|_| chain::RuleList::new());
-        Filter { node, luck, chains, nat: nat::Nat::default() }
+        Filter {
+            node,
+            luck,
+            chains: std::array::from_fn(|_| chain::RuleList::new()),
+            conntrack: conntrack::Conntrack::new(luck.draw(0, 0)),
+            nat: nat::Nat::default(),
+            drops: BTreeMap::new(),
+            ended: 0,
+            now: Instant::ZERO,
+        }
     }
-    /// Prerouting.
-    pub fn prerouting(&mut self, _: &mut Ctx<'_>, _: IfIndex, _: &mut Frame) -> Verdict {
-        Verdict::Accept
-    }
-    /// Input.
-    pub fn input(&mut self, _: &mut Ctx<'_>, _: IfIndex, _: &mut Frame) -> Verdict {
-        Verdict::Accept
-    }
-    /// Forward.
-    pub fn forward(&mut self, _: &mut Ctx<'_>, _: IfIndex, _: IfIndex, _: &mut Frame) -> Verdict {
-        Verdict::Accept
-    }
-    /// Output.
-    pub fn output(&mut self, _: &mut Ctx<'_>, _: IfIndex, _: &mut Frame) -> Verdict {
-        Verdict::Accept
-    }
-    /// Postrouting.
-    pub fn postrouting(
-        &mut self,
-        _: &mut Ctx<'_>,
-        _: IfIndex,
-        _: IpAddr,
-        _: &dyn LocalPorts,
-        _: &mut Frame,
-    ) -> Verdict {
-        Verdict::Accept
-    }
-    /// Next deadline.
-    pub fn next_deadline(&self) -> Option<Instant> {
-        None
-    }
-    /// Handle deadlines.
-    pub fn handle_deadlines(&mut self, _: &mut Ctx<'_>) {}
 }

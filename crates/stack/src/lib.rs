@@ -1,1 +1,37 @@
-//! (under construction)
+//! One host's network layer, from frame to socket, sans-IO.
+//!
+//! In reading order:
+//!
+//! 1. [`types`] and [`errno`]: the words of the socket layer and of a host's tables;
+//! 2. [`stack`]: the [`Stack`] itself: `handle_*`, `poll_*`, one `next_deadline`;
+//! 3. `input`: a frame arrives: Ethernet, ARP, IP, onward or to a socket;
+//! 4. [`layer`]: the tables of the IP layer and the way out: route, filter, neighbour, interface;
+//!    with [`route`] and [`neighbour`];
+//! 5. [`icmp`]: echo and errors;
+//! 6. [`tcp`]: connections; `tcp_io` ties them to the IP layer;
+//! 7. `datagram`: UDP and pings;
+//! 8. [`sockets`] and [`calls`]: the socket layer with a kernel's semantics.
+//!
+//! Nothing here reads a clock, draws ambient randomness, performs I/O or spawns.
+
+pub mod calls;
+mod datagram;
+pub mod errno;
+pub mod icmp;
+mod input;
+pub mod layer;
+pub mod neighbour;
+pub mod route;
+pub mod sockets;
+pub mod stack;
+pub mod tcp;
+mod tcp_io;
+pub mod types;
+
+pub use datagram::RECV_LIMIT as DATAGRAM_RECV_LIMIT;
+pub use errno::Errno;
+pub use stack::Stack;
+pub use types::{
+    IcmpError, IfCounters, Interface, NeighbourInfo, NeighbourState, Readiness, RecvMeta, Route,
+    Shutdown, SocketEvent, SocketInfo, SocketKind, SocketOption, StackConfig, StackStats,
+};

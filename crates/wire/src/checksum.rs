@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn agrees_with_the_rfc_algorithm() {
-        let data: Vec<u8> = (0..3000u32).map(|i| (i * 7919 >> 3) as u8).collect();
+        let data: Vec<u8> = (0..3000u32).map(|i| ((i * 7919) >> 3) as u8).collect();
         for len in (0..100).chain([1447, 1448, 2999]) {
             assert_eq!(Sum::of(&data[..len]).0, naive(&data[..len]), "length {len}");
         }

@@ -108,12 +108,20 @@ impl Frame {
     /// A frame from bytes off a wire. Malformed bytes make a frame too; [`Frame::parse`] says what
     /// is wrong with them.
     pub fn from_bytes(bytes: &[u8]) -> Box<Frame> {
-        let first = bytes.len().min(HEAD_MAX);
-        let mut f = Frame::blank(first, Payload::copy_from(&bytes[first..]));
-        f.head[..first].copy_from_slice(&bytes[..first]);
-        if f.parse().is_err() {
-            f.invalidate();
-        }
+        let first = &bytes[..bytes.len().min(HEAD_MAX)];
+        let Ok(found) = find_layers(first, bytes.len()) else {
+            return Frame::cut(first, &bytes[first.len()..]);
+        };
+        let (head, body) = bytes.split_at(found.head_len);
+        let mut f = Frame::cut(head, &body[..found.payload_len.unwrap_or(body.len())]);
+        f.meta.layers = found.layers;
+        f.meta.flow = f.flow_key();
+        f
+    }
+
+    fn cut(head: &[u8], payload: &[u8]) -> Box<Frame> {
+        let mut f = Frame::blank(head.len(), Payload::copy_from(payload));
+        f.head_mut().copy_from_slice(head);
         f
     }
 
@@ -162,9 +170,9 @@ impl Frame {
     }
 
     /// Whether all checksums are right. Looks at bytes only when it is not known yet. Fragments
-    /// are checked at the IP layer only.
+    /// are checked at the IP layer only. A frame that does not parse has none that could be wrong.
     pub fn verify(&mut self) -> Result<(), ChecksumError> {
-        if self.meta.verified {
+        if self.meta.verified || self.parse().is_err() {
             return Ok(());
         }
         if self.meta.layers.network == Network::Ipv4
@@ -183,19 +191,37 @@ impl Frame {
         let body = || Sum::of(self.transport()) + self.payload.sum();
         match (self.meta.layers.network, self.meta.layers.protocol) {
             (Network::Ipv4, ip::protocol::ICMP) => body().is_valid(),
-            (Network::Ipv4, ip::protocol::UDP) if self.transport()[6..8] == [0, 0] => true,
-            (
-                Network::Ipv4 | Network::Ipv6,
-                ip::protocol::TCP | ip::protocol::UDP | ip::protocol::ICMPV6,
-            ) => (self.pseudo_header_sum() + body()).is_valid(),
+            (Network::Ipv4 | Network::Ipv6, ip::protocol::UDP) => self.udp_checksum_is_right(),
+            (Network::Ipv4 | Network::Ipv6, ip::protocol::TCP)
+            | (Network::Ipv6, ip::protocol::ICMPV6) => {
+                let len = self.transport().len() + self.payload.len();
+                (self.pseudo_header_sum(len) + body()).is_valid()
+            }
             _ => true,
         }
     }
 
-    /// The sum of the pseudo header (RFC 9293 §3.1, RFC 8200 §8.1); zero without addresses.
-    pub(crate) fn pseudo_header_sum(&self) -> Sum {
+    fn udp_checksum_is_right(&self) -> bool {
+        let header = self.transport();
+        if header[6..8] == [0, 0] {
+            // RFC 768: none was sent. RFC 8200 §8.1: which IPv6 does not allow.
+            return self.meta.layers.network == Network::Ipv4;
+        }
+        let data = udp::data_len(self).unwrap_or(0);
+        let payload = if data == self.payload.len() {
+            self.payload.sum()
+        } else {
+            let mut cut = self.payload.clone();
+            cut.truncate(data);
+            cut.sum()
+        };
+        (self.pseudo_header_sum(udp::HEADER + data) + Sum::of(header) + payload).is_valid()
+    }
+
+    /// The sum of the pseudo header (RFC 9293 §3.1, RFC 8200 §8.1) of a transport packet of `len`
+    /// bytes; zero without addresses.
+    fn pseudo_header_sum(&self, len: usize) -> Sum {
         let (Some(src), Some(dst)) = (self.src_ip(), self.dst_ip()) else { return Sum::ZERO };
-        let len = self.transport().len() + self.payload.len();
         ip::pseudo_header(src, dst, self.meta.layers.protocol, len)
     }
 
@@ -406,25 +432,17 @@ fn ip_layers(ip: ip::Parsed, mut layers: Layers, body: &[u8]) -> Result<Found, W
     layers.l4 = l4 as u8;
     let transport = &body[ip.header_len..];
     let inside = transport.len().min(ip.payload_len);
-    let header = if ip.later_fragment {
-        0
-    } else {
-        transport_header_len(ip.protocol, &transport[..inside], ip.payload_len, ip.fragment)?
-    };
+    let header =
+        if ip.later_fragment { 0 } else { transport_header_len(&ip, &transport[..inside])? };
     Ok(Found { layers, head_len: l4 + header, payload_len: Some(ip.payload_len - header) })
 }
 
-/// Length of the transport header at the start of `b`, of which the packet has `total` bytes.
-fn transport_header_len(
-    protocol: u8,
-    b: &[u8],
-    total: usize,
-    fragment: bool,
-) -> Result<usize, WireError> {
-    match protocol {
-        ip::protocol::TCP => tcp::header_len(b),
-        ip::protocol::UDP => udp::check(b, total, fragment).map(|()| udp::HEADER),
-        ip::protocol::ICMP | ip::protocol::ICMPV6 => {
+/// Length of the transport header at the start of `b`.
+fn transport_header_len(ip: &ip::Parsed, b: &[u8]) -> Result<usize, WireError> {
+    match (ip.network, ip.protocol) {
+        (_, ip::protocol::TCP) => tcp::header_len(b),
+        (_, ip::protocol::UDP) => udp::check(b, ip.payload_len, ip.fragment).map(|()| udp::HEADER),
+        (Network::Ipv4, ip::protocol::ICMP) | (Network::Ipv6, ip::protocol::ICMPV6) => {
             WireError::need("icmp", icmp::HEADER, b.len()).map(|()| icmp::HEADER)
         }
         _ => Ok(0),

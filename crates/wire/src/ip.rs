@@ -75,6 +75,7 @@ impl IpHeader {
     pub(crate) fn frame(&self, proto: u8, transport_len: usize, payload: Payload) -> Box<Frame> {
         let l4 = eth::HEADER + self.len();
         let total = transport_len + payload.len();
+        debug_assert!(self.len() + total <= 65_535, "a packet longer than IP's length field");
         let mut f = Frame::blank(l4 + transport_len, payload);
         let network = match (self.src, self.dst) {
             (IpAddr::V6(src), IpAddr::V6(dst)) => {

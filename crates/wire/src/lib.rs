@@ -6,17 +6,21 @@
 //! 2. [`checksum`]: the Internet checksum, whole and incremental (RFC 1071, RFC 1624);
 //! 3. [`frame`]: the [`Frame`]: headers inline, payload shared, parsed offsets beside them;
 //! 4. the protocols: [`eth`], [`arp`], [`ip`] (IPv4 and IPv6), [`icmp`], [`udp`], [`tcp`];
-//! 5. [`rewrite`]: what NAT and forwarding change in place.
+//! 5. [`rewrite`]: what NAT and forwarding change in place;
+//! 6. [`dissect`]: a packet as one line, in tcpdump's words;
+//! 7. [`pcapng`]: captures that Wireshark opens.
 //!
 //! This crate knows neither time nor state. Parsing never panics, whatever the bytes.
 
 pub mod arp;
 pub mod checksum;
 pub mod cidr;
+pub mod dissect;
 pub mod eth;
 pub mod frame;
 pub mod icmp;
 pub mod ip;
+pub mod pcapng;
 pub mod rewrite;
 pub mod slice;
 pub mod tcp;

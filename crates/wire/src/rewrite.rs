@@ -4,7 +4,7 @@ use core::net::{IpAddr, SocketAddr};
 
 use crate::checksum::{Sum, update};
 use crate::frame::{Frame, Network, be16};
-use crate::icmp;
+use crate::icmp::is_echo;
 use crate::ip::{Side, protocol};
 
 impl Frame {
@@ -27,7 +27,7 @@ impl Frame {
         true
     }
 
-    /// Replaces the address, and for TCP and UDP the port, of one side. For an ICMP echo the port
+    /// Replaces the address, and for TCP and UDP the port, of one side. For an echo of ICMP or ICMPv6 the port
     /// replaces the identifier. Frames that are not IP of the address's family stay as they are.
     pub fn rewrite(&mut self, side: Side, to: SocketAddr) {
         let old = match side {
@@ -53,12 +53,23 @@ impl Frame {
         let (checksum, at) = match self.meta.layers.protocol {
             protocol::TCP => (l4 + 16, l4 + if side == Side::Source { 0 } else { 2 }),
             protocol::UDP => (l4 + 6, l4 + if side == Side::Source { 0 } else { 2 }),
-            protocol::ICMP => {
-                if matches!(self.head()[l4], icmp::kind::ECHO_REPLY | icmp::kind::ECHO_REQUEST) {
-                    let old = Sum::word(be16(self.head(), l4 + 4));
-                    self.head_mut()[l4 + 4..l4 + 6].copy_from_slice(&port.to_be_bytes());
-                    self.update_field(l4 + 2, old, Sum::word(port));
-                }
+            protocol::ICMP if self.meta.layers.network == Network::Ipv4 => {
+                self.rewrite_ident(
+                    is_echo(protocol::ICMP, self.head()[l4]),
+                    port,
+                    Sum::ZERO,
+                    Sum::ZERO,
+                );
+                return;
+            }
+            // Unlike ICMP's, its checksum covers the addresses (RFC 4443 §2.3).
+            protocol::ICMPV6 if self.meta.layers.network == Network::Ipv6 => {
+                self.rewrite_ident(
+                    is_echo(protocol::ICMPV6, self.head()[l4]),
+                    port,
+                    old_ip,
+                    new_ip,
+                );
                 return;
             }
             _ => return,
@@ -72,6 +83,21 @@ impl Frame {
         self.update_field(checksum, old + old_ip, Sum::word(port) + new_ip);
         if udp && be16(self.head(), checksum) == 0 {
             self.head_mut()[checksum..checksum + 2].copy_from_slice(&[0xff, 0xff]);
+        }
+    }
+
+    /// Replaces the identifier of an echo, and the sum of the addresses.
+    fn rewrite_ident(&mut self, echo: bool, ident: u16, old_ip: Sum, new_ip: Sum) {
+        let l4 = self.meta.layers.l4 as usize;
+        let old = Sum::word(be16(self.head(), l4 + 4));
+        let new = if echo { Sum::word(ident) } else { old };
+        if echo {
+            self.head_mut()[l4 + 4..l4 + 6].copy_from_slice(&ident.to_be_bytes());
+        }
+        self.update_field(l4 + 2, old + old_ip, new + new_ip);
+        // RFC 1624 §3 assumes that not all words are zero. Those of an echo reply can be.
+        if self.head()[l4..l4 + 8] == [0; 8] && self.payload().sum() == Sum::ZERO {
+            self.head_mut()[l4 + 2..l4 + 4].copy_from_slice(&[0xff, 0xff]);
         }
     }
 
@@ -91,6 +117,9 @@ impl Frame {
     }
 
     fn update_field(&mut self, at: usize, old: Sum, new: Sum) {
+        if old == new {
+            return;
+        }
         let field = update(be16(self.head(), at), old, new);
         self.head_mut()[at..at + 2].copy_from_slice(&field.to_be_bytes());
     }

@@ -148,15 +148,15 @@ impl Payload {
     pub fn advance(&mut self, mut n: usize) {
         n = n.min(self.len());
         self.len -= n as u32;
-        while n > 0 {
-            let first = self.slices[0].len();
-            if n >= first {
-                self.slices.remove(0);
-                n -= first;
-            } else {
-                self.slices[0].advance(n);
-                n = 0;
-            }
+        let whole = self.slices.iter().take_while(|s| {
+            let drop = n > 0 && s.len() <= n;
+            n -= if drop { s.len() } else { 0 };
+            drop
+        });
+        let whole = whole.count();
+        self.slices.drain(..whole);
+        if n > 0 {
+            self.slices[0].advance(n);
         }
     }
 
@@ -204,7 +204,9 @@ impl From<Slice> for Payload {
 
 impl PartialEq for Payload {
     fn eq(&self, other: &Payload) -> bool {
-        self.len == other.len && self.to_vec() == other.to_vec()
+        let mine = self.slices.iter().flat_map(|s| s.bytes());
+        let theirs = other.slices.iter().flat_map(|s| s.bytes());
+        self.len == other.len && mine.eq(theirs)
     }
 }
 

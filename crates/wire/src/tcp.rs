@@ -261,7 +261,8 @@ impl TcpHeader {
         TcpOptionIter::new(frame.transport().get(HEADER..).unwrap_or(&[]))
     }
 
-    /// The segment in a frame without MAC addresses, with right checksums.
+    /// The segment in a frame without MAC addresses, with right checksums. Its flow is not set:
+    /// the caller's connection knows it, so that it need not be computed for every segment.
     pub fn frame(&self, ip: &IpHeader, options: &TcpOptions, payload: Payload) -> Box<Frame> {
         let header = HEADER + options.padded_len();
         let len = header + payload.len();

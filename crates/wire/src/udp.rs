@@ -19,7 +19,19 @@ pub(crate) fn check(b: &[u8], total: usize, fragment: bool) -> Result<(), WireEr
     Ok(())
 }
 
-/// A datagram in a frame without MAC addresses.
+/// How many bytes of a UDP frame's payload belong to the datagram, by its own length field; what IP
+/// carries beyond them is to be ignored (RFC 9868 §7: UDP options). `None` when the frame is not
+/// UDP, or a later fragment.
+pub fn data_len(frame: &Frame) -> Option<usize> {
+    let t = frame.transport();
+    if frame.protocol()? != protocol::UDP || t.len() < HEADER {
+        return None;
+    }
+    Some((usize::from(be16(t, 4)).saturating_sub(HEADER)).min(frame.payload().len()))
+}
+
+/// A datagram in a frame without MAC addresses. Its payload is at most 65507 bytes long over IPv4,
+/// 65527 over IPv6; callers refuse more.
 pub fn frame(ip: &IpHeader, src_port: u16, dst_port: u16, payload: Payload) -> Box<Frame> {
     let len = HEADER + payload.len();
     let sum = payload.sum() + pseudo_header(ip.src, ip.dst, protocol::UDP, len);

@@ -1,0 +1,148 @@
+//! The table of mappings.
+
+use core::net::{IpAddr, SocketAddr};
+use std::hash::Hasher;
+
+use hashbrown::HashTable;
+use netarium_base::Instant;
+use netarium_base::map::QuickHasher;
+
+use crate::tuple::v6_bits;
+
+/// An inside end point and what it looks like from outside.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mapping {
+    pub(crate) protocol: u8,
+    inside: (IpAddr, u16),
+    outside: (IpAddr, u16),
+    pub(crate) sessions: u32,
+    pub(crate) created: Instant,
+}
+
+impl Mapping {
+    pub(crate) fn inside(&self) -> SocketAddr {
+        self.inside.into()
+    }
+
+    pub(crate) fn outside(&self) -> SocketAddr {
+        self.outside.into()
+    }
+}
+
+/// All mappings, found by their inside end points. A mapping lives as long as a session uses it,
+/// so there are never more of them than sessions.
+#[derive(Debug, Default)]
+pub(crate) struct Mappings {
+    slots: Vec<Option<Mapping>>,
+    free: Vec<u32>,
+    by_inside: HashTable<u32>,
+}
+
+impl Mappings {
+    /// The port under which the inside end point is already seen at the outside address: the
+    /// lowest, when there are several.
+    pub(crate) fn port_of(&self, protocol: u8, inside: SocketAddr, outside: IpAddr) -> Option<u16> {
+        let inside = (inside.ip(), inside.port());
+        let same = self.by_inside.iter_hash(hash(protocol, inside)).filter_map(|&i| self.get(i));
+        same.filter(|m| m.protocol == protocol && m.inside == inside && m.outside.0 == outside)
+            .map(|m| m.outside.1)
+            .min()
+    }
+
+    /// A mapping between these end points for one more session: its index.
+    pub(crate) fn acquire(
+        &mut self,
+        protocol: u8,
+        inside: SocketAddr,
+        outside: SocketAddr,
+        now: Instant,
+    ) -> u32 {
+        let (inside, outside) = ((inside.ip(), inside.port()), (outside.ip(), outside.port()));
+        let h = hash(protocol, inside);
+        let same = |&i: &u32| {
+            self.get(i).is_some_and(|m| {
+                m.protocol == protocol && m.inside == inside && m.outside == outside
+            })
+        };
+        let found = self.by_inside.find(h, same).copied();
+        let index = found.unwrap_or_else(|| {
+            self.add(Mapping { protocol, inside, outside, sessions: 0, created: now })
+        });
+        if let Some(Some(m)) = self.slots.get_mut(index as usize) {
+            m.sessions += 1;
+        }
+        index
+    }
+
+    fn add(&mut self, m: Mapping) -> u32 {
+        let index = self.free.pop().unwrap_or(self.slots.len() as u32);
+        if index as usize == self.slots.len() {
+            self.slots.push(None);
+        }
+        self.slots[index as usize] = Some(m);
+        let slots = &self.slots;
+        let rehash = |&i: &u32| match slots.get(i as usize) {
+            Some(Some(m)) => hash(m.protocol, m.inside),
+            _ => 0,
+        };
+        self.by_inside.insert_unique(hash(m.protocol, m.inside), index, rehash);
+        index
+    }
+
+    /// One session less; the last one takes the mapping with it.
+    pub(crate) fn release(&mut self, index: u32) {
+        let Some(Some(m)) = self.slots.get_mut(index as usize) else { return };
+        m.sessions -= 1;
+        if m.sessions > 0 {
+            return;
+        }
+        let h = hash(m.protocol, m.inside);
+        if let Ok(entry) = self.by_inside.find_entry(h, |&i| i == index) {
+            entry.remove();
+        }
+        self.slots[index as usize] = None;
+        self.free.push(index);
+    }
+
+    fn get(&self, index: u32) -> Option<&Mapping> {
+        self.slots.get(index as usize)?.as_ref()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Mapping> {
+        self.slots.iter().flatten()
+    }
+}
+
+fn hash(protocol: u8, (ip, port): (IpAddr, u16)) -> u64 {
+    let mut h = QuickHasher::default();
+    let bits = u128::from(v6_bits(ip));
+    h.write_u64((bits >> 64) as u64);
+    h.write_u64(bits as u64);
+    h.write_u64(u64::from(port) << 8 | u64::from(protocol));
+    h.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mapping_lives_as_long_as_its_sessions() {
+        let mut t = Mappings::default();
+        let inside: SocketAddr = "192.168.17.20:1000".parse().unwrap();
+        let outside = |port| SocketAddr::new("10.0.0.2".parse().unwrap(), port);
+        let a = t.acquire(6, inside, outside(1000), Instant::ZERO);
+        assert_eq!(t.acquire(6, inside, outside(1000), Instant::ZERO), a);
+        let b = t.acquire(6, inside, outside(999), Instant::ZERO);
+        let c = t.acquire(17, inside, outside(7), Instant::ZERO);
+        assert_eq!(t.port_of(6, inside, outside(0).ip()), Some(999));
+        t.release(b);
+        t.release(a);
+        assert_eq!(t.port_of(6, inside, outside(0).ip()), Some(1000));
+        t.release(a);
+        assert_eq!(t.port_of(6, inside, outside(0).ip()), None);
+        assert_eq!(t.iter().count(), 1);
+        t.release(c);
+        assert!(t.iter().next().is_none() && t.by_inside.is_empty());
+    }
+}

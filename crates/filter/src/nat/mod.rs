@@ -16,6 +16,10 @@ use crate::chain::Counters;
 use crate::prefix::{PortRange, Prefix};
 use crate::rules::{Facts, Is, Match, RuleError};
 
+pub(crate) mod mapping;
+pub(crate) mod ports;
+pub(crate) mod translate;
+
 /// The most forwards of one host, and the most source translations.
 pub const NAT_RULES_MAX: usize = 4096;
 
@@ -124,6 +128,8 @@ impl SourceNat {
 pub(crate) struct Forward {
     pub(crate) spec: PortForward,
     matches: Match,
+    /// For flows that this host begins, instead of flows that arrive.
+    pub(crate) local: bool,
     pub(crate) counters: Counters,
 }
 
@@ -140,6 +146,8 @@ pub(crate) struct Source {
 pub(crate) struct Nat {
     pub(crate) forwards: Vec<Forward>,
     pub(crate) sources: Vec<Source>,
+    pub(crate) mappings: mapping::Mappings,
+    pub(crate) exhausted: Option<ports::Exhausted>,
     /// Pairs of (outside, inside) between which new flows need a forward.
     guarded: Vec<(IfIndex, IfIndex)>,
 }
@@ -162,26 +170,37 @@ impl Nat {
         for forward in &mut forwards {
             forward.input.get_or_insert(outside);
         }
-        self.forwards.extend(forwards.into_iter().map(Forward::from));
+        self.forwards.extend(forwards.into_iter().map(|f| Forward::new(f, false)));
         self.guarded.push((outside, inside));
         Ok(())
     }
 
-    pub(crate) fn add_forward(&mut self, forward: PortForward) -> Result<(), RuleError> {
+    pub(crate) fn add_forward(
+        &mut self,
+        forward: PortForward,
+        local: bool,
+    ) -> Result<(), RuleError> {
         forward.check()?;
         if self.forwards.len() >= NAT_RULES_MAX {
             return Err(RuleError::TooMany(NAT_RULES_MAX));
         }
-        self.forwards.push(Forward::from(forward));
+        self.forwards.push(Forward::new(forward, local));
         Ok(())
     }
 
-    pub(crate) fn remove_forward(&mut self, index: usize) -> Result<PortForward, RuleError> {
-        let len = self.forwards.len();
-        if index >= len {
-            return Err(RuleError::NoSuchRule { index, len });
+    pub(crate) fn remove_forward(
+        &mut self,
+        index: usize,
+        local: bool,
+    ) -> Result<PortForward, RuleError> {
+        let mut same = self.forwards.iter().enumerate().filter(|(_, f)| f.local == local);
+        match same.nth(index) {
+            Some((at, _)) => Ok(self.forwards.remove(at).spec),
+            None => {
+                let len = self.forwards.iter().filter(|f| f.local == local).count();
+                Err(RuleError::NoSuchRule { index, len })
+            }
         }
-        Ok(self.forwards.remove(index).spec)
     }
 
     pub(crate) fn add_source(&mut self, source: SourceNat) -> Result<(), RuleError> {
@@ -210,27 +229,34 @@ impl Nat {
         self.guarded.contains(&(input, output))
     }
 
-    /// The first forward that matches, counted, and where it leads.
-    pub(crate) fn forward_for(&mut self, facts: &Facts, bytes: usize) -> Option<SocketAddr> {
+    /// The first forward that matches a new flow, counted, and where it leads. IPv4 only: see
+    /// the crate's documentation.
+    pub(crate) fn forward_for(
+        &mut self,
+        facts: &Facts,
+        local: bool,
+        bytes: usize,
+    ) -> Option<SocketAddr> {
         let port = facts.ports?.1;
-        let family = facts.dst.is_ipv4();
-        let hit = self
-            .forwards
-            .iter_mut()
-            .find(|f| f.spec.to.is_ipv4() == family && f.matches.matches(facts))?;
+        let fits =
+            |f: &&mut Forward| f.local == local && f.spec.to.is_ipv4() && f.matches.matches(facts);
+        let hit = self.forwards.iter_mut().filter(|_| facts.dst.is_ipv4()).find(fits)?;
         hit.counters.count(bytes);
         Some(hit.spec.target(port))
     }
 
-    /// The first source translation that matches: the address, and the ports when they are fixed.
-    /// `interface` is the address of the output interface.
+    /// The first source translation that matches a packet. `interface` is the address of the
+    /// output interface. IPv4 only: see the crate's documentation.
     pub(crate) fn source_for(&self, facts: &Facts, interface: IpAddr) -> Option<SourceChoice> {
+        if !facts.src.is_ipv4() {
+            return None;
+        }
         self.sources.iter().enumerate().find_map(|(rule, s)| {
             let address = match s.spec.to {
                 SourceTo::Interface => interface,
                 SourceTo::Address(address) => address,
             };
-            let fits = address.is_ipv4() == facts.src.is_ipv4() && s.matches.matches(facts);
+            let fits = address.is_ipv4() && s.matches.matches(facts);
             fits.then_some(SourceChoice { rule, address, ports: s.spec.ports })
         })
     }
@@ -247,10 +273,10 @@ pub(crate) struct SourceChoice {
     pub(crate) ports: Option<PortRange>,
 }
 
-impl From<PortForward> for Forward {
-    fn from(spec: PortForward) -> Forward {
+impl Forward {
+    fn new(spec: PortForward, local: bool) -> Forward {
         let matches = spec.matches();
-        Forward { spec, matches, counters: Counters::default() }
+        Forward { spec, matches, local, counters: Counters::default() }
     }
 }
 

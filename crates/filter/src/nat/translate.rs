@@ -1,0 +1,161 @@
+//! Rewriting packets, and the packets that ICMP errors quote, as their session says.
+
+use core::net::{IpAddr, SocketAddr};
+
+use netarium_base::DropReason;
+use netarium_wire::checksum::{Sum, update};
+use netarium_wire::icmp;
+use netarium_wire::ip::Side;
+use netarium_wire::{Frame, Network, protocol};
+
+use crate::conntrack::session::{Direction, Session};
+use crate::tuple::{Quoted, icmp_of, is_icmp_error};
+
+/// The end point before and after.
+pub(crate) type Change = (SocketAddr, SocketAddr);
+
+/// Rewrites one side of a packet of direction `dir`, if the session says so. Idempotent.
+pub(crate) fn translate(
+    frame: &mut Frame,
+    s: &Session,
+    dir: Direction,
+    side: Side,
+) -> Result<Option<Change>, DropReason> {
+    let (from, to) = (end(s, dir, side, false), end(s, dir, side, true));
+    if from == to {
+        return Ok(None);
+    }
+    if is_icmp_error(frame) {
+        return translate_error(frame, side, from, to);
+    }
+    let has_ident = s.tuple(dir).is_icmp_request() == (side == Side::Source);
+    let port = match frame.ports() {
+        Some((src, dst)) => Some(if side == Side::Source { src } else { dst }),
+        None => icmp_of(frame).filter(|_| has_ident).map(|i| i.ident()),
+    };
+    let Some(ip) = ip_of(frame, side) else { return Ok(None) };
+    if ip == to.ip() && port.is_none_or(|p| p == to.port()) {
+        return Ok(None);
+    }
+    // The identifier of a ping belongs to the asking side; the other side leaves it alone.
+    let new_port = match port {
+        Some(_) => to.port(),
+        None => icmp_of(frame).map_or(0, |i| i.ident()),
+    };
+    frame.rewrite(side, SocketAddr::new(to.ip(), new_port));
+    Ok(Some((SocketAddr::new(ip, port.unwrap_or(0)), to)))
+}
+
+fn ip_of(frame: &Frame, side: Side) -> Option<IpAddr> {
+    match side {
+        Side::Source => frame.src_ip(),
+        Side::Destination => frame.dst_ip(),
+    }
+}
+
+/// One end point of packets of direction `dir`, before or after translation.
+fn end(s: &Session, dir: Direction, side: Side, translated: bool) -> SocketAddr {
+    let tuple = if translated { s.translated(dir) } else { *s.tuple(dir) };
+    match side {
+        Side::Source => tuple.source(),
+        Side::Destination => tuple.destination(),
+    }
+}
+
+/// RFC 5508 §4.2 (REQ-4): an error goes the way of the answers to the packet it quotes; the
+/// quotation is translated back on the opposite side, with its checksums.
+fn translate_error(
+    frame: &mut Frame,
+    side: Side,
+    from: SocketAddr,
+    to: SocketAddr,
+) -> Result<Option<Change>, DropReason> {
+    let Some(quoted) = Quoted::of(frame) else { return Err(DropReason::Malformed) };
+    let (SocketAddr::V4(new), Network::Ipv4) = (to, frame.meta.layers.network) else {
+        return Ok(None);
+    };
+    let inner_side = if side == Side::Source { Side::Destination } else { Side::Source };
+    let inner = match inner_side {
+        Side::Source => quoted.tuple.source(),
+        Side::Destination => quoted.tuple.destination(),
+    };
+    // An error made on this host is about the packet as it was between both translations.
+    let quotes_old = inner == from;
+    let before = ip_of(frame, side);
+    if quotes_old {
+        let ident = quoted.tuple.is_icmp()
+            && quoted.tuple.is_icmp_request() == (inner_side == Side::Source);
+        let has_port = !quoted.tuple.is_icmp() || ident;
+        let port = has_port.then_some(new.port());
+        let quotation = frame.meta.layers.l4 as usize + icmp::HEADER;
+        let mut bytes = frame.to_vec();
+        let patch = Patch { l4: quoted.l4, side: inner_side, protocol: quoted.tuple.protocol };
+        patch.apply(&mut bytes[quotation..], u32::from(*new.ip()), port);
+        replace_bytes(frame, &mut bytes)?;
+    }
+    if before != Some(to.ip()) {
+        frame.rewrite(side, SocketAddr::new(to.ip(), 0));
+    }
+    let changed = quotes_old || before != Some(to.ip());
+    Ok(changed.then_some((before.map_or(from, |ip| SocketAddr::new(ip, 0)), to)))
+}
+
+/// Gives an ICMP frame new bytes, after making its checksum right.
+fn replace_bytes(frame: &mut Frame, bytes: &mut [u8]) -> Result<(), DropReason> {
+    let meta = frame.meta;
+    let message = &mut bytes[meta.layers.l4 as usize..];
+    message[2..4].fill(0);
+    let sum = Sum::of(message).checksum();
+    message[2..4].copy_from_slice(&sum.to_be_bytes());
+    let mut new = Frame::from_bytes(bytes);
+    new.parse().map_err(|_| DropReason::Malformed)?;
+    new.meta.cause = meta.cause;
+    new.meta.conntrack = meta.conntrack;
+    new.meta.verified = meta.verified;
+    *frame = *new;
+    Ok(())
+}
+
+/// What to change in a quoted IPv4 packet.
+struct Patch {
+    l4: usize,
+    side: Side,
+    protocol: u8,
+}
+
+impl Patch {
+    fn apply(&self, b: &mut [u8], ip: u32, port: Option<u16>) {
+        let source = self.side == Side::Source;
+        let at = if source { 12 } else { 16 };
+        let old_ip = Sum::of(&b[at..at + 4]);
+        let new_ip = Sum::long(ip);
+        b[at..at + 4].copy_from_slice(&ip.to_be_bytes());
+        patch_checksum(b, 10, old_ip, new_ip);
+        let l4 = self.l4;
+        let (field, port_at, pseudo) = match self.protocol {
+            protocol::TCP => (l4 + 16, l4 + if source { 0 } else { 2 }, true),
+            protocol::UDP => (l4 + 6, l4 + if source { 0 } else { 2 }, true),
+            protocol::ICMP => (l4 + 2, l4 + 4, false),
+            _ => return,
+        };
+        let mut old = if pseudo { old_ip } else { Sum::ZERO };
+        let mut new = if pseudo { new_ip } else { Sum::ZERO };
+        if let (Some(port), true) = (port, b.len() >= port_at + 2) {
+            old = old + Sum::of(&b[port_at..port_at + 2]);
+            new = new + Sum::word(port);
+            b[port_at..port_at + 2].copy_from_slice(&port.to_be_bytes());
+        }
+        let unsummed = self.protocol == protocol::UDP && b.get(field..field + 2) == Some(&[0, 0]);
+        if !unsummed {
+            patch_checksum(b, field, old, new);
+        }
+    }
+}
+
+/// Updates a checksum if the quotation reaches so far.
+fn patch_checksum(b: &mut [u8], at: usize, old: Sum, new: Sum) {
+    if let Some(field) = b.get_mut(at..at + 2) {
+        let updated = update(u16::from_be_bytes([field[0], field[1]]), old, new);
+        field.copy_from_slice(&updated.to_be_bytes());
+    }
+}

@@ -1,0 +1,588 @@
+//! The calls of the socket layer, with the semantics of a kernel's non-blocking sockets.
+
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use netarium_base::{Ctx, Event, FlowId, Pid, Place, SocketId};
+use netarium_wire::frame::flow_id;
+use netarium_wire::protocol;
+
+use crate::errno::Errno;
+use crate::sockets::{Inner, Settings, Socket, stream_settings};
+use crate::stack::Stack;
+use crate::tcp::connection::Connection;
+use crate::tcp::demux::Ends;
+use crate::tcp::{Listener, State};
+use crate::types::{IcmpError, Readiness, RecvMeta, Shutdown, SocketKind, SocketOption};
+
+/// The ports that `connect` and `bind` to port 0 choose from (Linux' default range).
+pub const EPHEMERAL: std::ops::RangeInclusive<u16> = 32_768..=60_999;
+
+const ANY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+fn protocol_of(kind: SocketKind) -> u8 {
+    match kind {
+        SocketKind::Tcp => protocol::TCP,
+        SocketKind::Udp => protocol::UDP,
+        SocketKind::Ping => protocol::ICMP,
+    }
+}
+
+impl Stack {
+    /// A new socket for process `pid`.
+    ///
+    /// # Errors
+    /// EMFILE when the host has too many.
+    pub fn socket(&mut self, kind: SocketKind, pid: Pid) -> Result<SocketId, Errno> {
+        let inner = match kind {
+            SocketKind::Tcp => Inner::Idle,
+            _ => Inner::Datagram(Box::default()),
+        };
+        let socket = Socket { kind, pid, bound: None, settings: Settings::default(), inner };
+        self.sockets.insert(socket).ok_or(Errno::EMFILE)
+    }
+
+    /// Binds a socket to a local address; port 0 lets the host choose.
+    ///
+    /// # Errors
+    /// EBADF, EINVAL when bound already, EADDRNOTAVAIL for an address of another host, EADDRINUSE.
+    pub fn bind(&mut self, id: SocketId, addr: SocketAddr) -> Result<(), Errno> {
+        let s = self.sockets.get(id).ok_or(Errno::EBADF)?;
+        if s.bound.is_some() {
+            return Err(Errno::EINVAL);
+        }
+        if addr.is_ipv6() {
+            return Err(Errno::EAFNOSUPPORT);
+        }
+        let ip = addr.ip();
+        if !ip.is_unspecified() && !self.ip.is_own(ip) {
+            return Err(Errno::EADDRNOTAVAIL);
+        }
+        let (kind, reuse) = (s.kind, s.settings.reuse_addr);
+        let port = match addr.port() {
+            0 => self.free_port(kind, ip).ok_or(Errno::EADDRINUSE)?,
+            port if self.is_taken(kind, SocketAddr::new(ip, port), reuse) => {
+                return Err(Errno::EADDRINUSE);
+            }
+            port => port,
+        };
+        self.set_bound(id, SocketAddr::new(ip, port));
+        Ok(())
+    }
+
+    fn set_bound(&mut self, id: SocketId, bound: SocketAddr) {
+        let Some(s) = self.sockets.get_mut(id) else { return };
+        s.bound = Some(bound);
+        let kind = s.kind;
+        if let Inner::Datagram(d) = &mut s.inner {
+            d.local = Some(bound);
+        }
+        self.ip.ports.add(protocol_of(kind), bound.port());
+        self.sockets.list(id);
+    }
+
+    /// Whether another socket stands in the way of binding to `addr`.
+    fn is_taken(&self, kind: SocketKind, addr: SocketAddr, reuse: bool) -> bool {
+        use netarium_filter::LocalPorts;
+        if !self.ip.ports.in_use(protocol_of(kind), addr.port()) {
+            return false;
+        }
+        let overlaps = |other: SocketAddr| {
+            other.port() == addr.port()
+                && (other.ip() == addr.ip()
+                    || other.ip().is_unspecified()
+                    || addr.ip().is_unspecified())
+        };
+        let by_socket = self.sockets.iter().any(|(_, s)| {
+            let both_reuse = reuse && s.settings.reuse_addr;
+            let passive = matches!(s.inner, Inner::Idle | Inner::Stream(_));
+            s.kind == kind && s.bound.is_some_and(overlaps) && !(both_reuse && passive)
+        });
+        // Without SO_REUSEADDR connections of former sockets, TIME-WAIT included, block the port.
+        by_socket
+            || (kind == SocketKind::Tcp
+                && !reuse
+                && self.tcp.iter().any(|(_, c)| c.linked && overlaps(c.conn.setup.local)))
+    }
+
+    fn free_port(&mut self, kind: SocketKind, ip: IpAddr) -> Option<u16> {
+        let offset = self.port_rng.next_u32();
+        let mut ports = ephemeral_from(offset);
+        ports.find(|&p| !self.is_taken(kind, SocketAddr::new(ip, p), false))
+    }
+
+    /// Starts listening (RFC 9293 §3.10.1, passive open). Unbound sockets get a port.
+    ///
+    /// # Errors
+    /// EBADF, EOPNOTSUPP for datagrams, EINVAL when connected, EADDRINUSE.
+    pub fn listen(&mut self, cx: &mut Ctx<'_>, id: SocketId, backlog: u32) -> Result<(), Errno> {
+        let s = self.sockets.get_mut(id).ok_or(Errno::EBADF)?;
+        match &mut s.inner {
+            Inner::Listener(l) => {
+                l.backlog = Listener::new(l.local, backlog).backlog;
+                return Ok(());
+            }
+            Inner::Idle => {}
+            Inner::Stream(_) => return Err(Errno::EINVAL),
+            Inner::Datagram(_) => return Err(Errno::EOPNOTSUPP),
+        }
+        if s.bound.is_none() {
+            self.bind(id, SocketAddr::new(ANY, 0))?;
+        }
+        let s = self.sockets.get(id).ok_or(Errno::EBADF)?;
+        let bound = s.bound.ok_or(Errno::EINVAL)?;
+        // With SO_REUSEADDR two may be bound, but only one may listen.
+        let listens = |other: &SocketId| {
+            self.sockets.listener(*other).is_some_and(|l| {
+                let ip = l.local.ip();
+                ip == bound.ip() || ip.is_unspecified() || bound.ip().is_unspecified()
+            })
+        };
+        if self.sockets.listeners_on(bound.port()).iter().any(listens) {
+            return Err(Errno::EADDRINUSE);
+        }
+        self.note_call(cx, id, "listen", FlowId::NONE, 0);
+        if let Some(s) = self.sockets.get_mut(id) {
+            s.inner = Inner::Listener(Box::new(Listener::new(bound, backlog)));
+        }
+        self.sockets.list(id);
+        Ok(())
+    }
+
+    /// Connects: for TCP an active open, for datagrams only the peer's address.
+    ///
+    /// # Errors
+    /// EINPROGRESS when a TCP handshake began (the usual case), EBADF, EISCONN, EALREADY,
+    /// ENETUNREACH, ENETDOWN, EADDRNOTAVAIL, EADDRINUSE.
+    pub fn connect(&mut self, cx: &mut Ctx<'_>, id: SocketId, to: SocketAddr) -> Result<(), Errno> {
+        let s = self.sockets.get(id).ok_or(Errno::EBADF)?;
+        if to.is_ipv6() {
+            return Err(Errno::EAFNOSUPPORT);
+        }
+        match &s.inner {
+            Inner::Idle => self.connect_stream(cx, id, to),
+            Inner::Listener(_) => Err(Errno::EISCONN),
+            Inner::Stream(slot) => Err(match self.tcp.get(*slot).map(|e| e.conn.state) {
+                Some(State::SynSent | State::SynReceived) => Errno::EALREADY,
+                _ => Errno::EISCONN,
+            }),
+            Inner::Datagram(_) => self.connect_datagram(id, to),
+        }
+    }
+
+    fn connect_stream(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        id: SocketId,
+        to: SocketAddr,
+    ) -> Result<(), Errno> {
+        let to = if to.ip().is_unspecified() {
+            SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), to.port())
+        } else {
+            to
+        };
+        if self.ip.is_broadcast(to.ip()) || to.ip().is_multicast() {
+            return Err(Errno::ENETUNREACH);
+        }
+        if to.port() == 0 {
+            return Err(Errno::ECONNREFUSED);
+        }
+        let hop = self.ip.hop_for(to.ip())?;
+        let s = self.sockets.get(id).ok_or(Errno::EBADF)?;
+        let settings = s.settings;
+        let local = match s.bound {
+            Some(b) if !b.ip().is_unspecified() => b,
+            Some(b) => SocketAddr::new(hop.source, b.port()),
+            None => SocketAddr::new(hop.source, self.ephemeral_for(hop.source, to)?),
+        };
+        if self.tcp.find(&Ends::new(local, to)).is_some() {
+            return Err(Errno::EADDRINUSE);
+        }
+        let flow = flow_id(protocol::TCP, (local.ip(), local.port()), (to.ip(), to.port()));
+        self.note_call(cx, id, "connect", flow, 0);
+        let setup = self.connection_setup(cx, local, to, Some(id));
+        let mut conn = Connection::connect(cx, setup, self.tcp_config);
+        conn.settings = stream_settings(&settings);
+        conn.apply_buffer_settings();
+        let slot = self.tcp.insert(conn, Some(id), None).ok_or(Errno::EADDRINUSE)?;
+        self.ip.ports.add(protocol::TCP, local.port());
+        self.ip.stats.tcp_active_opens += 1;
+        if let Some(s) = self.sockets.get_mut(id) {
+            s.inner = Inner::Stream(slot);
+        }
+        self.with_connection(cx, slot, |_, _| {});
+        self.drain_unreachable(cx);
+        Err(Errno::EINPROGRESS)
+    }
+
+    /// RFC 6056 §3.3.3, algorithm 3: a port that depends on the peer, from a secret start on.
+    fn ephemeral_for(&mut self, source: IpAddr, to: SocketAddr) -> Result<u16, Errno> {
+        let key = format!("{source} {to}");
+        let offset = self.port_luck.hash(key.as_bytes()) as u32;
+        self.port_counter = self.port_counter.wrapping_add(1);
+        let mut ports = ephemeral_from(offset.wrapping_add(self.port_counter));
+        let free = |p: &u16| {
+            let local = SocketAddr::new(source, *p);
+            let listens = self.sockets.listeners_on(*p).is_empty();
+            listens && self.tcp.find(&Ends::new(local, to)).is_none()
+        };
+        ports.find(free).ok_or(Errno::EADDRNOTAVAIL)
+    }
+
+    fn connect_datagram(&mut self, id: SocketId, to: SocketAddr) -> Result<(), Errno> {
+        let hop = self.ip.hop_for(to.ip())?;
+        if self.sockets.get(id).is_some_and(|s| s.bound.is_none()) {
+            self.bind(id, SocketAddr::new(hop.source, 0))?;
+        }
+        if let Some(d) = self.sockets.datagram_mut(id) {
+            d.remote = Some(to);
+        }
+        Ok(())
+    }
+
+    /// Takes the oldest complete connection of a listener.
+    ///
+    /// # Errors
+    /// EBADF, EINVAL when not listening, EAGAIN when none waits, EMFILE.
+    pub fn accept(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        id: SocketId,
+    ) -> Result<(SocketId, SocketAddr), Errno> {
+        let s = self.sockets.get_mut(id).ok_or(Errno::EBADF)?;
+        let (pid, settings) = (s.pid, s.settings);
+        let Inner::Listener(l) = &mut s.inner else { return Err(Errno::EINVAL) };
+        let slot = l.ready.pop_front().ok_or(Errno::EAGAIN)?;
+        let (local, remote, flow) = {
+            let entry = self.tcp.get(slot).ok_or(Errno::ECONNABORTED)?;
+            (entry.conn.setup.local, entry.conn.setup.remote, entry.conn.setup.flow)
+        };
+        let socket = Socket {
+            kind: SocketKind::Tcp,
+            pid,
+            bound: Some(local),
+            settings,
+            inner: Inner::Stream(slot),
+        };
+        let Some(new) = self.sockets.insert(socket) else {
+            self.discard(cx, slot);
+            return Err(Errno::EMFILE);
+        };
+        // The new socket uses its port as every bound socket does.
+        self.ip.ports.add(protocol::TCP, local.port());
+        self.note_call(cx, new, "accept", flow, 0);
+        if let Some(entry) = self.tcp.get_mut(slot) {
+            entry.socket = Some(new);
+            entry.listener = None;
+            entry.conn.setup.id = new;
+            entry.conn.apply_buffer_settings();
+        }
+        Ok((new, remote))
+    }
+
+    /// Resets a connection that nobody will accept.
+    fn discard(&mut self, cx: &mut Ctx<'_>, slot: u32) {
+        if let Some(entry) = self.tcp.get_mut(slot) {
+            entry.listener = None;
+        }
+        self.with_connection(cx, slot, |cx, conn| {
+            conn.orphan = true;
+            conn.abort(cx);
+        });
+    }
+
+    /// Sends bytes of a stream, or one datagram to the connected peer. How many bytes were taken.
+    ///
+    /// # Errors
+    /// EBADF, EAGAIN, EPIPE, ENOTCONN, EDESTADDRREQ, EMSGSIZE, and the socket's own error once.
+    pub fn send(&mut self, cx: &mut Ctx<'_>, id: SocketId, data: &[u8]) -> Result<usize, Errno> {
+        match &self.sockets.get(id).ok_or(Errno::EBADF)?.inner {
+            Inner::Idle | Inner::Listener(_) => Err(Errno::ENOTCONN),
+            Inner::Datagram(d) => {
+                let to = d.remote.ok_or(Errno::EDESTADDRREQ)?;
+                self.send_to(cx, id, to, data)
+            }
+            Inner::Stream(slot) => {
+                let slot = *slot;
+                let flow = self.tcp.get(slot).map_or(FlowId::NONE, |e| e.conn.setup.flow);
+                self.note_call(cx, id, "send", flow, data.len());
+                let mut result = Err(Errno::EBADF);
+                self.with_connection(cx, slot, |cx, conn| result = conn.write(cx, data));
+                self.drain_unreachable(cx);
+                result
+            }
+        }
+    }
+
+    /// Receives bytes of a stream (`Ok(0)` at its end), or one datagram.
+    ///
+    /// # Errors
+    /// EBADF, EAGAIN, ENOTCONN, and the socket's own error once.
+    pub fn recv(&mut self, cx: &mut Ctx<'_>, id: SocketId, buf: &mut [u8]) -> Result<usize, Errno> {
+        match &self.sockets.get(id).ok_or(Errno::EBADF)?.inner {
+            Inner::Idle | Inner::Listener(_) => Err(Errno::ENOTCONN),
+            Inner::Datagram(_) => self.recv_from(cx, id, buf).map(|(n, _)| n),
+            Inner::Stream(slot) => {
+                let slot = *slot;
+                if self.tcp.get(slot).is_some_and(|e| e.conn.has_nothing_to_read()) {
+                    return Err(Errno::EAGAIN);
+                }
+                let flow = self.tcp.get(slot).map_or(FlowId::NONE, |e| e.conn.setup.flow);
+                self.note_call(cx, id, "recv", flow, buf.len());
+                let mut result = Err(Errno::EBADF);
+                self.with_connection(cx, slot, |cx, conn| result = conn.read(cx, buf));
+                result
+            }
+        }
+    }
+
+    /// Sends one datagram. Unbound sockets get a port. For pings `data` starts with the sequence
+    /// number and the identifier is the socket's port.
+    ///
+    /// # Errors
+    /// EBADF, EMSGSIZE when it does not fit into one packet, ENETUNREACH, and the socket's own
+    /// error once.
+    pub fn send_to(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        id: SocketId,
+        to: SocketAddr,
+        data: &[u8],
+    ) -> Result<usize, Errno> {
+        let s = self.sockets.get_mut(id).ok_or(Errno::EBADF)?;
+        let (kind, settings) = (s.kind, s.settings);
+        let Inner::Datagram(d) = &mut s.inner else { return Err(Errno::EISCONN) };
+        if let Some(e) = d.error.take() {
+            return Err(e);
+        }
+        self.ip.hop_for(to.ip())?;
+        if self.sockets.get(id).is_some_and(|s| s.bound.is_none()) {
+            self.bind(id, SocketAddr::new(ANY, 0))?;
+        }
+        let local = self.local_addr(id).ok_or(Errno::EINVAL)?;
+        let (from, peer) = ((local.ip(), local.port()), (to.ip(), to.port()));
+        let flow = flow_id(protocol_of(kind), from, peer);
+        let cause = {
+            self.note_call(cx, id, "send", flow, data.len());
+            cx.cause
+        };
+        let sent = self.send_datagram(cx, kind, (local, to), data, settings, cause);
+        self.drain_unreachable(cx);
+        sent
+    }
+
+    /// Receives one datagram and where it came from; what does not fit into `buf` is lost.
+    ///
+    /// # Errors
+    /// EBADF, EAGAIN, EOPNOTSUPP for streams, and the socket's own error once.
+    pub fn recv_from(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        id: SocketId,
+        buf: &mut [u8],
+    ) -> Result<(usize, RecvMeta), Errno> {
+        let s = self.sockets.get_mut(id).ok_or(Errno::EBADF)?;
+        let Inner::Datagram(d) = &mut s.inner else { return Err(Errno::EOPNOTSUPP) };
+        let (n, meta) = d.pop(buf)?;
+        self.note_call(cx, id, "recv", FlowId::NONE, n);
+        Ok((n, meta))
+    }
+
+    /// The latest ICMP error about the socket's packets, once.
+    pub fn take_icmp_error(&mut self, id: SocketId) -> Option<IcmpError> {
+        self.sockets.datagram_mut(id)?.icmp_error.take()
+    }
+
+    /// Shuts down one or both halves of a connection.
+    ///
+    /// # Errors
+    /// EBADF, ENOTCONN.
+    pub fn shutdown(&mut self, cx: &mut Ctx<'_>, id: SocketId, how: Shutdown) -> Result<(), Errno> {
+        self.sockets.get(id).ok_or(Errno::EBADF)?;
+        let slot = self.connection_of(id).ok_or(Errno::ENOTCONN)?;
+        let flow = self.tcp.get(slot).map_or(FlowId::NONE, |e| e.conn.setup.flow);
+        self.note_call(cx, id, "shutdown", flow, 0);
+        self.with_connection(cx, slot, |cx, conn| {
+            if how != Shutdown::Write {
+                conn.read_closed = true;
+                conn.wake |= Readiness::READABLE;
+            }
+            if how != Shutdown::Read {
+                conn.close_send(cx);
+            }
+        });
+        Ok(())
+    }
+
+    /// Lets go of a socket. A connection goes on closing by itself; unread data or a zero linger
+    /// make that a reset.
+    ///
+    /// # Errors
+    /// EBADF.
+    pub fn close(&mut self, cx: &mut Ctx<'_>, id: SocketId) -> Result<(), Errno> {
+        self.end_socket(cx, id, "close", |cx, conn| conn.release(cx))
+    }
+
+    /// Lets go of a socket and resets its connection.
+    ///
+    /// # Errors
+    /// EBADF.
+    pub fn abort(&mut self, cx: &mut Ctx<'_>, id: SocketId) -> Result<(), Errno> {
+        self.end_socket(cx, id, "abort", |cx, conn| {
+            conn.orphan = true;
+            conn.abort(cx);
+        })
+    }
+
+    fn end_socket(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        id: SocketId,
+        call: &'static str,
+        end: impl FnOnce(&mut Ctx<'_>, &mut Connection),
+    ) -> Result<(), Errno> {
+        let stream = self.connection_of(id).and_then(|slot| self.tcp.get(slot));
+        let flow = stream.map_or(FlowId::NONE, |e| e.conn.setup.flow);
+        self.sockets.get(id).ok_or(Errno::EBADF)?;
+        self.note_call(cx, id, call, flow, 0);
+        let socket = self.sockets.remove(id).ok_or(Errno::EBADF)?;
+        if let Some(bound) = socket.bound {
+            self.ip.ports.remove(protocol_of(socket.kind), bound.port());
+        }
+        match socket.inner {
+            Inner::Stream(slot) => {
+                if let Some(entry) = self.tcp.get_mut(slot) {
+                    entry.socket = None;
+                }
+                self.with_connection(cx, slot, end);
+            }
+            Inner::Listener(_) => self.close_listener(cx, id),
+            Inner::Idle | Inner::Datagram(_) => {}
+        }
+        Ok(())
+    }
+
+    /// RFC 9293 §3.10.4: connections that nobody will accept are reset, as on every system.
+    fn close_listener(&mut self, cx: &mut Ctx<'_>, id: SocketId) {
+        let orphans = self.tcp.iter().filter(|(_, s)| s.listener == Some(id));
+        let orphans: Vec<u32> = orphans.map(|(slot, _)| slot).collect();
+        for slot in orphans {
+            self.discard(cx, slot);
+        }
+    }
+
+    /// Closes every socket of a process that ended.
+    pub fn release_process(&mut self, cx: &mut Ctx<'_>, pid: Pid) {
+        let of_process = self.sockets.iter().filter(|(_, s)| s.pid == pid);
+        let ids: Vec<SocketId> = of_process.map(|(id, _)| id).collect();
+        for id in ids {
+            // The ids were just listed, so that none can be unknown.
+            let _ = self.close(cx, id);
+        }
+    }
+
+    /// What a socket is ready for; an unknown one for everything, so that nobody waits for it.
+    pub fn readiness(&self, id: SocketId) -> Readiness {
+        let Some(s) = self.sockets.get(id) else { return Readiness::all() };
+        match &s.inner {
+            Inner::Idle => Readiness::HANGUP | Readiness::WRITABLE,
+            Inner::Listener(l) if l.ready.is_empty() => Readiness::empty(),
+            Inner::Listener(_) => Readiness::READABLE,
+            Inner::Datagram(d) => d.readiness(),
+            Inner::Stream(slot) => {
+                self.tcp.get(*slot).map_or(Readiness::all(), |e| e.conn.readiness())
+            }
+        }
+    }
+
+    /// SO_ERROR: takes the socket's error.
+    pub fn take_error(&mut self, id: SocketId) -> Option<Errno> {
+        match &mut self.sockets.get_mut(id)?.inner {
+            Inner::Datagram(d) => d.error.take(),
+            Inner::Stream(slot) => {
+                let slot = *slot;
+                self.tcp.get_mut(slot)?.conn.error.take()
+            }
+            _ => None,
+        }
+    }
+
+    /// The socket's own address, once it is bound.
+    pub fn local_addr(&self, id: SocketId) -> Option<SocketAddr> {
+        let s = self.sockets.get(id)?;
+        match &s.inner {
+            Inner::Stream(slot) => self.tcp.get(*slot).map(|e| e.conn.setup.local),
+            _ => s.bound,
+        }
+    }
+
+    /// The peer's address, once there is one.
+    pub fn peer_addr(&self, id: SocketId) -> Option<SocketAddr> {
+        match &self.sockets.get(id)?.inner {
+            Inner::Stream(slot) => self.tcp.get(*slot).map(|e| e.conn.setup.remote),
+            Inner::Datagram(d) => d.remote,
+            _ => None,
+        }
+    }
+
+    /// The conversation a stream belongs to; none before it is connected.
+    pub fn flow(&self, id: SocketId) -> FlowId {
+        let stream = self.connection_of(id).and_then(|slot| self.tcp.get(slot));
+        stream.map_or(FlowId::NONE, |e| e.conn.setup.flow)
+    }
+
+    /// Sets an option.
+    ///
+    /// # Errors
+    /// EBADF, EINVAL for a value out of range.
+    pub fn set_option(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        id: SocketId,
+        option: SocketOption,
+    ) -> Result<(), Errno> {
+        let s = self.sockets.get_mut(id).ok_or(Errno::EBADF)?;
+        let clamp = |bytes: u32| bytes.clamp(4096, 16 * 1024 * 1024);
+        match option {
+            SocketOption::NoDelay(on) => s.settings.nodelay = on,
+            SocketOption::Linger(time) => s.settings.linger = time,
+            SocketOption::SendBuffer(bytes) => s.settings.send_buffer = Some(clamp(bytes)),
+            SocketOption::RecvBuffer(bytes) => s.settings.recv_buffer = Some(clamp(bytes)),
+            SocketOption::ReuseAddr(on) => s.settings.reuse_addr = on,
+            SocketOption::Ttl(0) => return Err(Errno::EINVAL),
+            SocketOption::Ttl(ttl) => s.settings.ttl = Some(ttl),
+            SocketOption::DontFragment(on) => s.settings.dont_fragment = Some(on),
+            SocketOption::KeepAlive(on) => s.settings.keep_alive = on,
+        }
+        let settings = stream_settings(&s.settings);
+        if let Inner::Stream(slot) = s.inner {
+            self.with_connection(cx, slot, |cx, conn| {
+                conn.settings = settings;
+                conn.apply_buffer_settings();
+                conn.arm_keep_alive(cx);
+            });
+        }
+        Ok(())
+    }
+
+    /// Records a call; what follows from it has it as cause and origin.
+    fn note_call(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        socket: SocketId,
+        call: &'static str,
+        flow: FlowId,
+        bytes: usize,
+    ) {
+        let pid = self.sockets.get(socket).map_or(Pid(0), |s| s.pid);
+        let place = Place::Process(self.ip.node, pid);
+        let bytes = bytes as u64;
+        cx.cause = cx.emit_call(place, flow, || Event::Call { pid, call, socket, bytes });
+    }
+}
+
+/// Every ephemeral port once, from a place that `offset` decides.
+fn ephemeral_from(offset: u32) -> impl Iterator<Item = u16> {
+    let count = u32::from(EPHEMERAL.end() - EPHEMERAL.start()) + 1;
+    let first = offset % count;
+    (0..count).map(move |i| EPHEMERAL.start() + ((first + i) % count) as u16)
+}

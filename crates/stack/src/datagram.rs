@@ -1,0 +1,266 @@
+//! Sockets of datagrams: UDP (RFC 768, RFC 1122 §4.1) and ICMP echo.
+
+use core::net::SocketAddr;
+use std::collections::VecDeque;
+
+use netarium_base::{Cause, Ctx, DropReason, Event, SocketId};
+use netarium_wire::icmp::{Icmp, Quoted, kind, unreachable};
+use netarium_wire::{Frame, IpHeader, Payload, protocol, udp};
+
+use crate::errno::Errno;
+use crate::input::Arrival;
+use crate::sockets::{Inner, Settings};
+use crate::stack::Stack;
+use crate::types::{IcmpError, Readiness, RecvMeta, SocketEvent, SocketKind};
+
+/// Bytes of datagrams that wait for a program at most, each counted with [`OVERHEAD`]; more are
+/// dropped (Linux' `net.core.rmem_default`).
+pub const RECV_LIMIT: usize = 212_992;
+/// What a queued datagram costs beyond its bytes.
+const OVERHEAD: usize = 128;
+
+/// A socket of datagrams.
+#[derive(Debug, Default)]
+pub(crate) struct Datagram {
+    pub(crate) local: Option<SocketAddr>,
+    pub(crate) remote: Option<SocketAddr>,
+    queue: VecDeque<(RecvMeta, Payload, Vec<u8>)>,
+    queued: usize,
+    pub(crate) error: Option<Errno>,
+    pub(crate) icmp_error: Option<IcmpError>,
+}
+
+impl Datagram {
+    /// Bytes that wait.
+    pub(crate) fn queued(&self) -> u32 {
+        self.queued as u32
+    }
+
+    pub(crate) fn readiness(&self) -> Readiness {
+        let mut r = Readiness::WRITABLE;
+        if !self.queue.is_empty() || self.error.is_some() {
+            r |= Readiness::READABLE;
+        }
+        if self.error.is_some() {
+            r |= Readiness::ERROR;
+        }
+        r
+    }
+
+    /// Takes a datagram in; `false` when the buffer is full.
+    fn push(&mut self, meta: RecvMeta, front: Vec<u8>, payload: Payload) -> bool {
+        let cost = payload.len() + front.len() + OVERHEAD;
+        if self.queued + cost > RECV_LIMIT {
+            return false;
+        }
+        self.queued += cost;
+        self.queue.push_back((meta, payload, front));
+        true
+    }
+
+    /// The next datagram, cut to the size of `buf` (RFC 1122: the rest is lost, as in POSIX).
+    pub(crate) fn pop(&mut self, buf: &mut [u8]) -> Result<(usize, RecvMeta), Errno> {
+        if let Some(e) = self.error.take() {
+            return Err(e);
+        }
+        let (meta, payload, front) = self.queue.pop_front().ok_or(Errno::EAGAIN)?;
+        self.queued -= payload.len() + front.len() + OVERHEAD;
+        let mut done = 0;
+        for part in std::iter::once(&front[..]).chain(payload.slices().iter().map(|s| s.bytes())) {
+            let n = part.len().min(buf.len() - done);
+            buf[done..done + n].copy_from_slice(&part[..n]);
+            done += n;
+        }
+        Ok((done, meta))
+    }
+}
+
+impl Stack {
+    /// A UDP datagram for this host.
+    pub(crate) fn udp_input(&mut self, cx: &mut Ctx<'_>, arrival: Arrival, mut frame: Box<Frame>) {
+        let (Some(src), Some((sport, dport))) = (frame.src_ip(), frame.ports()) else { return };
+        let from = SocketAddr::new(src, sport);
+        let to = SocketAddr::new(arrival.dst, dport);
+        let Some(id) = self.find_datagram(SocketKind::Udp, to, from, arrival.broadcast) else {
+            self.ip.stats.udp_no_ports += 1;
+            self.ip.drop(cx, &frame, DropReason::NoSocket);
+            let what = (kind::UNREACHABLE, unreachable::PORT, 0);
+            return self.icmp_error(cx, &frame, what, arrival.broadcast);
+        };
+        let meta = RecvMeta { from, to: arrival.dst, ttl: frame.ttl() };
+        // UDP's own length may be shorter than IP's (RFC 768 leaves the rest undefined).
+        let data_len = udp::data_len(&frame).unwrap_or(0);
+        let mut payload = frame.take_payload();
+        payload.truncate(data_len);
+        if self.queue_datagram(cx, id, meta, Vec::new(), payload) {
+            self.ip.stats.udp_in += 1;
+        } else {
+            self.ip.stats.udp_in_errors += 1;
+            self.ip.drop(cx, &frame, DropReason::SocketBufferFull);
+        }
+    }
+
+    /// An echo reply for a program that pings.
+    pub(crate) fn ping_input(&mut self, cx: &mut Ctx<'_>, mut frame: Box<Frame>, reply: Icmp) {
+        let (Some(src), Some(dst)) = (frame.src_ip(), frame.dst_ip()) else { return };
+        let from = SocketAddr::new(src, reply.ident());
+        let to = SocketAddr::new(dst, reply.ident());
+        let Some(id) = self.find_datagram(SocketKind::Ping, to, from, false) else {
+            return self.ip.drop(cx, &frame, DropReason::NoSocket);
+        };
+        let meta = RecvMeta { from, to: dst, ttl: frame.ttl() };
+        let payload = frame.take_payload();
+        if !self.queue_datagram(cx, id, meta, reply.seq().to_be_bytes().to_vec(), payload) {
+            self.ip.drop(cx, &frame, DropReason::SocketBufferFull);
+        }
+    }
+
+    fn queue_datagram(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        id: SocketId,
+        meta: RecvMeta,
+        front: Vec<u8>,
+        payload: Payload,
+    ) -> bool {
+        let Some(d) = self.sockets.datagram_mut(id) else { return false };
+        let taken = d.push(meta, front, payload);
+        if taken {
+            let readiness = d.readiness();
+            self.events.push_back(SocketEvent { socket: id, readiness, cause: cx.cause });
+        }
+        taken
+    }
+
+    /// The socket for a datagram: the better it fits, the better (connected before bound to the
+    /// address before bound to all), as Linux scores them; among equals the oldest.
+    fn find_datagram(
+        &self,
+        kind: SocketKind,
+        to: SocketAddr,
+        from: SocketAddr,
+        broadcast: bool,
+    ) -> Option<SocketId> {
+        let mut best: Option<(u8, SocketId)> = None;
+        for &id in self.sockets.datagrams_on(kind, to.port()) {
+            let Some(Inner::Datagram(d)) = self.sockets.get(id).map(|s| &s.inner) else { continue };
+            let Some(local) = d.local else { continue };
+            let bound_here = local.ip() == to.ip();
+            if !(bound_here || local.ip().is_unspecified() || broadcast) {
+                continue;
+            }
+            let connected = match (kind, d.remote) {
+                (_, None) => false,
+                // An answer to an echo comes from the address only.
+                (SocketKind::Ping, Some(r)) => r.ip() == from.ip(),
+                (_, Some(r)) => r == from,
+            };
+            if d.remote.is_some() && !connected {
+                continue;
+            }
+            let score = u8::from(connected) * 2 + u8::from(bound_here);
+            if best.is_none_or(|(s, _)| score > s) {
+                best = Some((score, id));
+            }
+        }
+        best.map(|(_, id)| id)
+    }
+
+    /// Sends one datagram; `data` of a ping starts with its sequence number.
+    pub(crate) fn send_datagram(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        kind_of: SocketKind,
+        (local, remote): (SocketAddr, SocketAddr),
+        data: &[u8],
+        settings: Settings,
+        cause: Cause,
+    ) -> Result<usize, Errno> {
+        let hop = self.ip.hop_for(remote.ip())?;
+        let source = if local.ip().is_unspecified() { hop.source } else { local.ip() };
+        let mtu = self.ip.iface(hop.iface).map_or(0, |i| usize::from(i.mtu));
+        let mut header = IpHeader::new(source, remote.ip());
+        header.ttl = settings.ttl.unwrap_or(64);
+        header.dont_fragment = settings.dont_fragment.unwrap_or(true);
+        header.id = self.ip.next_ip_id();
+        // Fragmenting is not done: what does not fit in one packet is refused.
+        let head = header.len() + udp::HEADER;
+        let (mut frame, what) = match kind_of {
+            SocketKind::Ping => {
+                let (seq, rest) = data.split_first_chunk::<2>().ok_or(Errno::EINVAL)?;
+                if rest.len() + head > mtu {
+                    return Err(Errno::EMSGSIZE);
+                }
+                let seq = u16::from_be_bytes(*seq);
+                let echo = Icmp::echo(kind::ECHO_REQUEST, local.port(), seq);
+                (echo.frame(&header, Payload::copy_from(rest)), ("icmp", "echo-request"))
+            }
+            _ => {
+                if data.len() + head > mtu {
+                    return Err(Errno::EMSGSIZE);
+                }
+                let payload = Payload::copy_from(data);
+                self.ip.stats.udp_out += 1;
+                let f = udp::frame(&header, local.port(), remote.port(), payload);
+                (f, ("udp", "datagram"))
+            }
+        };
+        let (protocol, packet) = what;
+        let len = frame.payload().len() as u32;
+        let place = self.ip.place();
+        frame.meta.cause = cx.with(cause).emit(place, frame.meta.flow, || Event::PacketBuilt {
+            protocol,
+            kind: packet,
+            len,
+        });
+        self.ip.send_local(cx, frame);
+        Ok(data.len())
+    }
+
+    /// An ICMP error about one of our datagrams. RFC 1122 §4.1.3.3: it reaches the program; as on
+    /// Linux only a connected socket is told by errno.
+    pub(crate) fn datagram_error(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        local: SocketAddr,
+        remote: SocketAddr,
+        errno: Errno,
+        error: Option<IcmpError>,
+    ) {
+        let Some(id) = self.find_datagram(SocketKind::Udp, local, remote, false) else { return };
+        self.fail_datagram(cx, id, errno, error, true);
+    }
+
+    /// An ICMP error about one of our echo requests.
+    pub(crate) fn ping_error(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        quoted: &Quoted,
+        errno: Errno,
+        error: Option<IcmpError>,
+    ) {
+        let local = SocketAddr::new(quoted.src, quoted.src_port);
+        let remote = SocketAddr::new(quoted.dst, quoted.src_port);
+        debug_assert_eq!(quoted.protocol, protocol::ICMP);
+        let Some(id) = self.find_datagram(SocketKind::Ping, local, remote, false) else { return };
+        self.fail_datagram(cx, id, errno, error, false);
+    }
+
+    fn fail_datagram(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        id: SocketId,
+        errno: Errno,
+        error: Option<IcmpError>,
+        connected_only: bool,
+    ) {
+        let Some(d) = self.sockets.datagram_mut(id) else { return };
+        d.icmp_error = error;
+        if connected_only && d.remote.is_none() {
+            return;
+        }
+        d.error = Some(errno);
+        let readiness = d.readiness();
+        self.events.push_back(SocketEvent { socket: id, readiness, cause: cx.cause });
+    }
+}

@@ -1,0 +1,248 @@
+//! A frame arrives: Ethernet, ARP, IP, the way to a socket or onward.
+
+use core::net::IpAddr;
+
+use netarium_base::{Ctx, DropReason, Event, IfIndex, Place};
+use netarium_filter::{Reject, Verdict};
+use netarium_wire::frame::ChecksumError;
+use netarium_wire::icmp::{kind, unreachable};
+use netarium_wire::{Arp, Frame, Network, protocol};
+
+use crate::layer::LO;
+use crate::stack::Stack;
+use crate::tcp::segment_in::SegmentIn;
+
+/// What is known of a packet on its way in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrival {
+    pub(crate) iface: IfIndex,
+    pub(crate) dst: IpAddr,
+    pub(crate) broadcast: bool,
+    pub(crate) transport_ok: bool,
+}
+
+impl Stack {
+    /// A frame arrives at an interface. Its `meta.cause` is the event of its delivery.
+    pub fn handle_frame(&mut self, cx: &mut Ctx<'_>, iface: IfIndex, mut frame: Box<Frame>) {
+        cx.cause = frame.meta.cause;
+        if let Err(reason) = self.accept_frame(iface, &mut frame) {
+            if let Some(i) = self.ip.iface_mut(iface) {
+                i.counters.rx_dropped += 1;
+            }
+            return self.ip.drop(cx, &frame, reason);
+        }
+        match frame.meta.layers.network {
+            Network::Arp => self.arp_input(cx, iface, &frame),
+            Network::Ipv4 => self.ip_input(cx, iface, frame),
+            // IPv6 is not spoken yet.
+            _ => self.ip.drop(cx, &frame, DropReason::UnknownProtocol),
+        }
+        self.drain_unreachable(cx);
+    }
+
+    /// Interface and Ethernet: is it up, is the frame for us, does it parse.
+    fn accept_frame(&mut self, iface: IfIndex, frame: &mut Frame) -> Result<(), DropReason> {
+        let len = frame.len() as u64;
+        let Some(i) = self.ip.iface_mut(iface) else { return Err(DropReason::InterfaceDown) };
+        i.counters.rx_packets += 1;
+        i.counters.rx_bytes += len;
+        if !i.up {
+            return Err(DropReason::InterfaceDown);
+        }
+        let mac = i.mac;
+        frame.parse().map_err(|_| DropReason::Malformed)?;
+        let to = frame.dst_mac();
+        if iface != LO && to != mac && !to.is_multicast() {
+            return Err(DropReason::NotForMe);
+        }
+        Ok(())
+    }
+
+    /// RFC 826, with what RFC 5227 asks of an address's owner.
+    fn arp_input(&mut self, cx: &mut Ctx<'_>, iface: IfIndex, frame: &Frame) {
+        let Ok(arp) = Arp::parse(frame.network()) else { return };
+        let sender = IpAddr::V4(arp.sender);
+        let place = Place::Iface(self.ip.node, iface);
+        let own = |ip| self.ip.addresses().any(|(i, a)| i == iface && a.address() == ip);
+        let (for_us, from_us) = (own(IpAddr::V4(arp.target)), own(sender));
+        if from_us || arp.sender_mac.is_multicast() {
+            // Somebody else uses our address, or claims to be everyone: not to be believed.
+            cx.emit(place, Default::default(), || Event::Arp { step: "conflict", address: sender });
+            return;
+        }
+        if !arp.sender.is_unspecified() {
+            let reply = arp.operation == Arp::REPLY && for_us;
+            let create = for_us && arp.operation == Arp::REQUEST;
+            let (waiting, news) =
+                self.ip.neighbours.learn(cx.now, iface, sender, arp.sender_mac, reply, create);
+            if news {
+                cx.cause = cx.emit(place, Default::default(), || Event::Arp {
+                    step: "learned",
+                    address: sender,
+                });
+            }
+            for mut f in waiting {
+                // The answer lets the packet go; the data is still that of its own call.
+                f.meta.cause = cx.cause.carrying(f.meta.cause);
+                self.ip.send_on(cx, iface, arp.sender_mac, f);
+            }
+        }
+        if arp.operation == Arp::REQUEST && for_us {
+            self.arp_reply(cx, iface, &arp);
+        }
+    }
+
+    fn arp_reply(&mut self, cx: &mut Ctx<'_>, iface: IfIndex, request: &Arp) {
+        let Some(mac) = self.ip.iface(iface).map(|i| i.mac) else { return };
+        let reply = Arp {
+            operation: Arp::REPLY,
+            sender_mac: mac,
+            sender: request.target,
+            target_mac: request.sender_mac,
+            target: request.sender,
+        };
+        let mut frame = reply.frame(request.sender_mac);
+        let address = IpAddr::V4(request.target);
+        frame.meta.cause = cx.emit(Place::Iface(self.ip.node, iface), Default::default(), || {
+            Event::Arp { step: "reply", address }
+        });
+        self.ip.push(cx, iface, frame);
+    }
+
+    fn ip_input(&mut self, cx: &mut Ctx<'_>, iface: IfIndex, mut frame: Box<Frame>) {
+        self.ip.stats.ip_in_receives += 1;
+        let transport_ok = match frame.verify() {
+            Ok(()) => true,
+            // A router passes it on: the transport checksum is the ends' business.
+            Err(ChecksumError::Transport) => false,
+            Err(ChecksumError::Ip) => {
+                self.ip.stats.ip_in_errors += 1;
+                return self.ip.drop(cx, &frame, DropReason::BadIpChecksum);
+            }
+        };
+        if self.is_martian(iface, &frame) {
+            self.ip.stats.ip_in_errors += 1;
+            return self.ip.drop(cx, &frame, DropReason::Martian);
+        }
+        if let Some(filter) = &mut self.ip.filter {
+            let verdict = filter.prerouting(&mut cx.with(frame.meta.cause), iface, &mut frame);
+            if verdict != Verdict::Accept {
+                return self.refuse(cx, &frame, verdict);
+            }
+        }
+        let Some(dst) = frame.dst_ip() else { return };
+        let broadcast = self.ip.is_broadcast(dst);
+        let arrival = Arrival { iface, dst, broadcast, transport_ok };
+        let multicast = matches!(dst, IpAddr::V4(d) if d.is_multicast());
+        if broadcast || multicast || self.ip.is_own(dst) {
+            self.deliver(cx, arrival, frame);
+        } else if self.ip.forwarding {
+            self.forward(cx, arrival, frame);
+        } else {
+            self.ip.drop(cx, &frame, DropReason::NotForwarding);
+        }
+    }
+
+    /// RFC 1812 §5.3.7: addresses that cannot stand on this wire.
+    fn is_martian(&self, iface: IfIndex, frame: &Frame) -> bool {
+        let (Some(IpAddr::V4(src)), Some(IpAddr::V4(dst))) = (frame.src_ip(), frame.dst_ip())
+        else {
+            return true;
+        };
+        let loopback = iface != LO && (src.is_loopback() || dst.is_loopback());
+        let bad_source = src.is_multicast() || src.is_broadcast();
+        let own_source = iface != LO && self.ip.is_own(IpAddr::V4(src));
+        loopback || bad_source || own_source || dst.is_unspecified()
+    }
+
+    /// A packet for this host.
+    fn deliver(&mut self, cx: &mut Ctx<'_>, arrival: Arrival, mut frame: Box<Frame>) {
+        if frame.meta.layers.fragment {
+            return self.ip.drop(cx, &frame, DropReason::Fragment);
+        }
+        if !arrival.transport_ok {
+            if frame.protocol() == Some(protocol::TCP) {
+                self.ip.stats.tcp_in_errors += 1;
+            }
+            return self.ip.drop(cx, &frame, DropReason::BadChecksum);
+        }
+        if let Some(filter) = &mut self.ip.filter {
+            let verdict = filter.input(&mut cx.with(frame.meta.cause), arrival.iface, &mut frame);
+            if verdict != Verdict::Accept {
+                return self.refuse(cx, &frame, verdict);
+            }
+        }
+        self.ip.stats.ip_in_delivers += 1;
+        cx.cause = frame.meta.cause;
+        match frame.meta.layers.protocol {
+            protocol::TCP if !arrival.broadcast => self.tcp_input(cx, arrival, frame),
+            protocol::UDP => self.udp_input(cx, arrival, frame),
+            protocol::ICMP => self.icmp_input(cx, frame, arrival.broadcast),
+            _ => {
+                self.ip.drop(cx, &frame, DropReason::UnknownProtocol);
+                let what = (kind::UNREACHABLE, unreachable::PROTOCOL, 0);
+                self.icmp_error(cx, &frame, what, arrival.broadcast);
+            }
+        }
+    }
+
+    /// A packet for somebody else (RFC 1812 §5.2.1).
+    fn forward(&mut self, cx: &mut Ctx<'_>, arrival: Arrival, mut frame: Box<Frame>) {
+        if frame.ttl() <= 1 {
+            self.ip.drop(cx, &frame, DropReason::TtlExceeded);
+            return self.icmp_error(cx, &frame, (kind::TIME_EXCEEDED, 0, 0), false);
+        }
+        let Ok(hop) = self.ip.hop_for(arrival.dst) else {
+            self.ip.stats.ip_out_no_routes += 1;
+            self.ip.drop(cx, &frame, DropReason::NoRoute);
+            let what = (kind::UNREACHABLE, unreachable::NETWORK, 0);
+            return self.icmp_error(cx, &frame, what, false);
+        };
+        let mtu = self.ip.iface(hop.iface).map_or(0, |i| i.mtu);
+        if frame.ip_len() > mtu.into() {
+            // Fragmenting is not done: a packet that allows it is reported all the same.
+            self.ip.drop(cx, &frame, DropReason::FragmentationNeeded);
+            let what = (kind::UNREACHABLE, unreachable::FRAGMENTATION_NEEDED, mtu.into());
+            return self.icmp_error(cx, &frame, what, false);
+        }
+        if let Some(filter) = &mut self.ip.filter {
+            let mut cx = cx.with(frame.meta.cause);
+            let verdict = filter.forward(&mut cx, arrival.iface, hop.iface, &mut frame);
+            if verdict != Verdict::Accept {
+                return self.refuse(&mut cx, &frame, verdict);
+            }
+        }
+        frame.decrement_ttl();
+        self.ip.stats.ip_forwarded += 1;
+        self.ip.leave(cx, hop, frame);
+    }
+
+    /// Carries out a verdict that ends a packet.
+    fn refuse(&mut self, cx: &mut Ctx<'_>, frame: &Frame, verdict: Verdict) {
+        match verdict {
+            Verdict::Accept => {}
+            Verdict::Drop(reason) => self.ip.drop(cx, frame, reason),
+            Verdict::Reject(how) => {
+                self.ip.drop(cx, frame, DropReason::FilterReject);
+                cx.cause = frame.meta.cause;
+                match how {
+                    Reject::Icmp { kind, code } => {
+                        self.icmp_error(cx, frame, (kind, code, 0), false);
+                    }
+                    Reject::TcpReset => {
+                        let mut copy = frame.clone();
+                        if let Some((header, seg)) = SegmentIn::of(&mut copy) {
+                            self.send_reset_for(
+                                cx,
+                                frame,
+                                &header,
+                                &seg,
+                                "rejected by the firewall",
+                            );
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,364 @@
+//! The IP layer's tables, and the way out: route, filter, neighbour, interface.
+
+use core::net::IpAddr;
+use std::collections::VecDeque;
+
+use netarium_base::map::Map;
+use netarium_base::{Cause, Ctx, DropReason, Event, IfIndex, Instant, NodeId, Place};
+use netarium_filter::{Filter, LocalPorts, Verdict};
+use netarium_wire::{Arp, Cidr, Frame, Mac, Network, icmp};
+
+use crate::errno::Errno;
+use crate::neighbour::{Due, NeighbourCache, Resolution};
+use crate::route::RouteTable;
+use crate::types::{IfCounters, Interface, Route, StackConfig, StackStats};
+
+/// The loopback interface.
+pub const LO: IfIndex = IfIndex(1);
+
+/// Frames that wait for the world to take them; more are dropped. The world drains after every
+/// call, so that only a runaway could reach it.
+const MAX_TRANSMIT: usize = 65_536;
+
+/// How often sockets use each local port, so that source NAT keeps away from them.
+#[derive(Debug, Default)]
+pub struct PortUse {
+    uses: Map<(u8, u16), u32>,
+}
+
+impl PortUse {
+    /// One more socket uses the port.
+    pub fn add(&mut self, protocol: u8, port: u16) {
+        *self.uses.entry((protocol, port)).or_default() += 1;
+    }
+
+    /// One socket fewer uses it.
+    pub fn remove(&mut self, protocol: u8, port: u16) {
+        if let Some(n) = self.uses.get_mut(&(protocol, port)) {
+            *n -= 1;
+            if *n == 0 {
+                self.uses.swap_remove(&(protocol, port));
+            }
+        }
+    }
+}
+
+impl LocalPorts for PortUse {
+    fn in_use(&self, protocol: u8, port: u16) -> bool {
+        self.uses.contains_key(&(protocol, port))
+    }
+}
+
+/// Where a packet goes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hop {
+    /// The interface it leaves by.
+    pub iface: IfIndex,
+    /// The gateway, if the destination is not on the link.
+    pub via: Option<IpAddr>,
+    /// The source address for packets made here.
+    pub source: IpAddr,
+}
+
+/// A packet could not be sent to its next hop.
+#[derive(Debug)]
+pub struct Unreachable {
+    /// The packet.
+    pub frame: Box<Frame>,
+}
+
+/// The IP layer of a host.
+#[derive(Debug)]
+pub struct IpLayer {
+    pub(crate) node: NodeId,
+    pub(crate) forwarding: bool,
+    pub(crate) interfaces: Vec<Interface>,
+    pub(crate) routes: RouteTable,
+    pub(crate) neighbours: NeighbourCache,
+    pub(crate) filter: Option<Box<Filter>>,
+    pub(crate) transmit: VecDeque<(IfIndex, Box<Frame>)>,
+    pub(crate) stats: StackStats,
+    pub(crate) ports: PortUse,
+    pub(crate) icmp_limit: crate::icmp::Limit,
+    /// Packets that could not be resolved; the stack tells their senders.
+    pub(crate) unreachable: VecDeque<Unreachable>,
+    pub(crate) next_id: u16,
+}
+
+impl IpLayer {
+    pub(crate) fn new(config: &StackConfig) -> IpLayer {
+        let lo = Interface {
+            index: LO,
+            name: "lo".to_owned(),
+            mac: Mac::ZERO,
+            mtu: 65_535,
+            addresses: Vec::new(),
+            up: true,
+            counters: IfCounters::default(),
+        };
+        IpLayer {
+            node: config.node,
+            forwarding: config.forwarding,
+            interfaces: vec![lo],
+            routes: RouteTable::default(),
+            neighbours: NeighbourCache::default(),
+            filter: None,
+            transmit: VecDeque::new(),
+            stats: StackStats::default(),
+            ports: PortUse::default(),
+            icmp_limit: crate::icmp::Limit::default(),
+            unreachable: VecDeque::new(),
+            next_id: config.seed.stream(&config.name, "ip-id").next_u32() as u16,
+        }
+    }
+
+    pub(crate) fn place(&self) -> Place {
+        Place::Node(self.node)
+    }
+
+    pub(crate) fn iface(&self, index: IfIndex) -> Option<&Interface> {
+        self.interfaces.get(usize::from(index.0).checked_sub(1)?)
+    }
+
+    pub(crate) fn iface_mut(&mut self, index: IfIndex) -> Option<&mut Interface> {
+        self.interfaces.get_mut(usize::from(index.0).checked_sub(1)?)
+    }
+
+    /// Whether `ip` is an address of this host: configured, or anywhere in 127.0.0.0/8.
+    pub(crate) fn is_own(&self, ip: IpAddr) -> bool {
+        ip.is_loopback() || self.addresses().any(|(_, a)| a.address() == ip)
+    }
+
+    /// Whether `ip` is the limited broadcast or a directed broadcast of one of our networks.
+    pub(crate) fn is_broadcast(&self, ip: IpAddr) -> bool {
+        matches!(ip, IpAddr::V4(v4) if v4.is_broadcast())
+            || self.addresses().any(|(_, a)| a.broadcast() == Some(ip))
+    }
+
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = (IfIndex, Cidr)> + '_ {
+        let ifaces = self.interfaces.iter();
+        ifaces.flat_map(|i| i.addresses.iter().map(move |a| (i.index, *a)))
+    }
+
+    /// Where a packet made here for `dst` goes.
+    ///
+    /// # Errors
+    /// ENETUNREACH without a route, ENETDOWN when the route's interface is down, EADDRNOTAVAIL
+    /// when it has no address.
+    pub(crate) fn hop_for(&self, dst: IpAddr) -> Result<Hop, Errno> {
+        if self.is_own(dst) {
+            return Ok(Hop { iface: LO, via: None, source: dst });
+        }
+        let route = self.routes.look_up(dst).ok_or(Errno::ENETUNREACH)?;
+        let iface = self.iface(route.iface).ok_or(Errno::ENETUNREACH)?;
+        if !iface.up {
+            return Err(Errno::ENETDOWN);
+        }
+        let source = route.source.or_else(|| source_on(iface, route.via.unwrap_or(dst)));
+        let source = source.ok_or(Errno::EADDRNOTAVAIL)?;
+        Ok(Hop { iface: route.iface, via: route.via, source })
+    }
+
+    pub(crate) fn add_route(&mut self, route: Route) -> bool {
+        self.routes.add(route)
+    }
+
+    /// Sends a packet that this host made: output filter, route, postrouting, neighbour.
+    ///
+    /// # Errors
+    /// As [`IpLayer::hop_for`]; EPERM-like refusals of the filter are drops, not errors.
+    pub(crate) fn send_local(&mut self, cx: &mut Ctx<'_>, mut frame: Box<Frame>) {
+        self.stats.ip_out_requests += 1;
+        let Some(dst) = frame.dst_ip() else { return };
+        let hop = match self.hop_for(dst) {
+            Ok(hop) => hop,
+            Err(_) => {
+                self.stats.ip_out_no_routes += 1;
+                return self.drop(cx, &frame, DropReason::NoRoute);
+            }
+        };
+        let mut hop = hop;
+        if let Some(filter) = &mut self.filter {
+            let verdict = filter.output(&mut cx.with(frame.meta.cause), hop.iface, &mut frame);
+            if let Some(reason) = refused(verdict) {
+                return self.drop(cx, &frame, reason);
+            }
+            // Destination NAT of local packets may lead elsewhere.
+            if frame.dst_ip() != Some(dst)
+                && let Some(again) = frame.dst_ip().and_then(|d| self.hop_for(d).ok())
+            {
+                hop = again;
+            }
+        }
+        self.leave(cx, hop, frame);
+    }
+
+    /// Postrouting and the neighbour: for packets made here and forwarded ones alike.
+    pub(crate) fn leave(&mut self, cx: &mut Ctx<'_>, hop: Hop, mut frame: Box<Frame>) {
+        if let Some(filter) = &mut self.filter {
+            let cause = frame.meta.cause;
+            let verdict = filter.postrouting(
+                &mut cx.with(cause),
+                hop.iface,
+                hop.source,
+                &self.ports,
+                &mut frame,
+            );
+            if let Some(reason) = refused(verdict) {
+                return self.drop(cx, &frame, reason);
+            }
+        }
+        // The next host has its own connection tracking.
+        frame.meta.conntrack = None;
+        let Some(dst) = frame.dst_ip() else { return };
+        let via = hop.via;
+        frame.meta.cause = cx.with(frame.meta.cause).emit(
+            Place::Iface(self.node, hop.iface),
+            frame.meta.flow,
+            || Event::RouteChosen { destination: dst, via, iface: hop.iface },
+        );
+        if hop.iface == LO {
+            frame.set_macs(Mac::ZERO, Mac::ZERO);
+            return self.push(cx, LO, frame);
+        }
+        let next = via.unwrap_or(dst);
+        if self.is_broadcast(next) {
+            return self.send_on(cx, hop.iface, Mac::BROADCAST, frame);
+        }
+        self.resolve(cx, hop.iface, next, frame);
+    }
+
+    fn resolve(&mut self, cx: &mut Ctx<'_>, iface: IfIndex, next: IpAddr, frame: Box<Frame>) {
+        let cause = frame.meta.cause;
+        match self.neighbours.resolve(cx.now, iface, next, frame) {
+            Resolution::Send(mac, frame) => self.send_on(cx, iface, mac, frame),
+            Resolution::Wait { ask, dropped } => {
+                if let Some(frame) = dropped {
+                    self.drop(cx, &frame, DropReason::NeighbourQueueFull);
+                }
+                if ask {
+                    self.ask(cx, iface, next, None, cause);
+                }
+            }
+        }
+    }
+
+    /// Sends an ARP request; to everyone, or to `mac` to confirm it.
+    fn ask(&mut self, cx: &mut Ctx<'_>, iface: IfIndex, ip: IpAddr, mac: Option<Mac>, why: Cause) {
+        let IpAddr::V4(target) = ip else { return };
+        let Some(i) = self.iface(iface) else { return };
+        let Some(IpAddr::V4(sender)) = source_on(i, ip) else { return };
+        let request = Arp {
+            operation: Arp::REQUEST,
+            sender_mac: i.mac,
+            sender,
+            target_mac: Mac::ZERO,
+            target,
+        };
+        let step = if mac.is_some() { "probe" } else { "request" };
+        let mut frame = request.frame(mac.unwrap_or(Mac::BROADCAST));
+        frame.meta.cause =
+            cx.with(why).emit(Place::Iface(self.node, iface), Default::default(), || Event::Arp {
+                step,
+                address: ip,
+            });
+        self.push(cx, iface, frame);
+    }
+
+    /// Everything the neighbour cache's timers ask for.
+    pub(crate) fn neighbour_deadlines(&mut self, cx: &mut Ctx<'_>) {
+        while let Some(due) = self.neighbours.take_due(cx.now) {
+            match due {
+                Due::Ask { iface, address, mac, cause } => self.ask(cx, iface, address, mac, cause),
+                Due::Failed { address, cause, frames } => {
+                    let cause = cx.with(cause).emit(self.place(), Default::default(), || {
+                        Event::Arp { step: "failed", address }
+                    });
+                    for mut frame in frames {
+                        frame.meta.cause = cause.carrying(frame.meta.cause);
+                        self.unreachable.push_back(Unreachable { frame });
+                    }
+                }
+            }
+        }
+    }
+
+    pub(crate) fn send_on(&mut self, cx: &mut Ctx<'_>, iface: IfIndex, to: Mac, mut f: Box<Frame>) {
+        let Some(i) = self.iface(iface) else { return };
+        f.set_macs(to, i.mac);
+        self.push(cx, iface, f);
+    }
+
+    /// Hands a finished frame to the interface.
+    pub(crate) fn push(&mut self, cx: &mut Ctx<'_>, iface: IfIndex, frame: Box<Frame>) {
+        let full = self.transmit.len() >= MAX_TRANSMIT;
+        let Some(i) = self.iface_mut(iface) else { return };
+        let fits = frame.ip_len() <= i.mtu.into();
+        if !i.up || !fits || full {
+            i.counters.tx_dropped += 1;
+            let reason = match (i.up, fits) {
+                (false, _) => DropReason::InterfaceDown,
+                (_, false) => DropReason::FrameTooBig,
+                _ => DropReason::LinkQueueFull,
+            };
+            return self.drop(cx, &frame, reason);
+        }
+        i.counters.tx_packets += 1;
+        i.counters.tx_bytes += frame.len() as u64;
+        self.transmit.push_back((iface, frame));
+    }
+
+    /// Ends a packet here, with its reason.
+    pub(crate) fn drop(&mut self, cx: &mut Ctx<'_>, frame: &Frame, reason: DropReason) {
+        let place = self.place();
+        let meta = &frame.meta;
+        cx.trace.drop_at(cx.now, meta.cause, place, meta.flow, reason, frame.len());
+    }
+
+    /// The next IPv4 identification, for packets that may be fragmented (RFC 6864).
+    pub(crate) fn next_ip_id(&mut self) -> u16 {
+        self.next_id = self.next_id.wrapping_add(1);
+        self.next_id
+    }
+
+    /// When something of this layer is due.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        let filter = self.filter.as_ref().and_then(|f| f.next_deadline());
+        [self.neighbours.next_deadline(), filter].into_iter().flatten().min()
+    }
+}
+
+/// The address of `iface` to speak to `peer` from: one of the same network if there is one.
+pub(crate) fn source_on(iface: &Interface, peer: IpAddr) -> Option<IpAddr> {
+    let same_family = |a: &&Cidr| a.address().is_ipv4() == peer.is_ipv4();
+    let fits = iface.addresses.iter().find(|a| a.contains(peer));
+    fits.or_else(|| iface.addresses.iter().find(same_family)).map(Cidr::address)
+}
+
+/// Why a verdict ends a packet that this host made or passes on, where nobody is told.
+fn refused(verdict: Verdict) -> Option<DropReason> {
+    match verdict {
+        Verdict::Accept => None,
+        Verdict::Drop(reason) => Some(reason),
+        Verdict::Reject(_) => Some(DropReason::FilterReject),
+    }
+}
+
+/// Whether an ICMP error may be sent about a packet (RFC 1122 §3.2.2): not about errors, not about
+/// what went to everyone, not about later fragments, not to nobody.
+pub(crate) fn may_answer_with_error(frame: &Frame, broadcast: bool) -> bool {
+    let source_is_one_host = match frame.src_ip() {
+        Some(IpAddr::V4(s)) => !s.is_unspecified() && !s.is_broadcast() && !s.is_multicast(),
+        _ => false,
+    };
+    let is_error = icmp::Icmp::of(frame).is_some_and(|i| i.is_error());
+    let later_fragment = frame.meta.layers.fragment && frame.transport().is_empty();
+    let network = frame.meta.layers.network == Network::Ipv4;
+    network
+        && source_is_one_host
+        && !is_error
+        && !broadcast
+        && !later_fragment
+        && !frame.dst_mac().is_multicast()
+        && !matches!(frame.dst_ip(), Some(IpAddr::V4(d)) if d.is_multicast() || d.is_broadcast())
+}

@@ -1,0 +1,110 @@
+//! The routing table: longest prefix first (RFC 1812 §5.2.4.3), then the lowest metric.
+
+use core::net::IpAddr;
+
+use netarium_base::map::Map;
+
+use crate::types::Route;
+
+/// The most routes a table holds; more are refused.
+pub const MAX_ROUTES: usize = 65_536;
+
+/// A routing table.
+#[derive(Debug, Default)]
+pub struct RouteTable {
+    /// In the order in which they were added, for listings.
+    list: Vec<Route>,
+    /// By prefix length, longest first; by network; best metric first. Holds places in `list`.
+    index: Vec<(u8, Map<IpAddr, Vec<u32>>)>,
+}
+
+impl RouteTable {
+    /// Adds a route. `false` when the table is full or holds the same route already.
+    pub fn add(&mut self, route: Route) -> bool {
+        let route = Route { to: route.to.network(), ..route };
+        if self.list.len() >= MAX_ROUTES || self.list.contains(&route) {
+            return false;
+        }
+        self.list.push(route);
+        self.rebuild(route.to.prefix());
+        true
+    }
+
+    /// Removes the routes that match; how many there were.
+    pub fn remove(&mut self, matches: impl Fn(&Route) -> bool) -> usize {
+        let before = self.list.len();
+        self.list.retain(|r| !matches(r));
+        self.index.clear();
+        let mut prefixes: Vec<u8> = self.list.iter().map(|r| r.to.prefix()).collect();
+        prefixes.sort_unstable();
+        prefixes.dedup();
+        for p in prefixes {
+            self.rebuild(p);
+        }
+        before - self.list.len()
+    }
+
+    fn rebuild(&mut self, prefix: u8) {
+        let mut map: Map<IpAddr, Vec<u32>> = Map::default();
+        for (i, r) in self.list.iter().enumerate().filter(|(_, r)| r.to.prefix() == prefix) {
+            map.entry(r.to.address()).or_default().push(i as u32);
+        }
+        for places in map.values_mut() {
+            places.sort_by_key(|i| self.list[*i as usize].metric);
+        }
+        self.index.retain(|(p, _)| *p != prefix);
+        let at = self.index.partition_point(|(p, _)| *p > prefix);
+        self.index.insert(at, (prefix, map));
+    }
+
+    /// The route for a destination.
+    pub fn look_up(&self, destination: IpAddr) -> Option<&Route> {
+        for (prefix, map) in &self.index {
+            let Some(cidr) = netarium_wire::Cidr::new(destination, *prefix) else { continue };
+            if let Some(places) = map.get(&cidr.network().address()) {
+                return places.first().map(|i| &self.list[*i as usize]);
+            }
+        }
+        None
+    }
+
+    /// All routes in the order in which they were added.
+    pub fn list(&self) -> &[Route] {
+        &self.list
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use netarium_base::IfIndex;
+
+    fn route(to: &str, via: Option<&str>, metric: u32) -> Route {
+        Route {
+            to: to.parse().unwrap(),
+            via: via.map(|v| v.parse().unwrap()),
+            iface: IfIndex(2),
+            metric,
+            source: None,
+        }
+    }
+
+    #[test]
+    fn the_longest_prefix_wins_then_the_metric() {
+        let mut t = RouteTable::default();
+        assert!(t.add(route("0.0.0.0/0", Some("10.0.0.1"), 0)));
+        assert!(t.add(route("10.1.0.0/16", Some("10.0.0.2"), 5)));
+        assert!(t.add(route("10.1.0.0/16", Some("10.0.0.3"), 1)));
+        assert!(t.add(route("10.1.2.0/24", None, 0)));
+        assert!(!t.add(route("10.1.2.9/24", None, 0)), "the same network");
+        let via = |t: &RouteTable, ip: &str| {
+            t.look_up(ip.parse().unwrap()).and_then(|r| r.via).map(|v| v.to_string())
+        };
+        assert_eq!(via(&t, "10.1.2.3"), None);
+        assert_eq!(via(&t, "10.1.3.3").as_deref(), Some("10.0.0.3"));
+        assert_eq!(via(&t, "8.8.8.8").as_deref(), Some("10.0.0.1"));
+        assert_eq!(t.remove(|r| r.metric == 1), 1);
+        assert_eq!(via(&t, "10.1.3.3").as_deref(), Some("10.0.0.2"));
+        assert!(t.look_up("fe80::1".parse().unwrap()).is_none());
+    }
+}

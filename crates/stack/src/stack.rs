@@ -1,0 +1,256 @@
+//! A host: its tables, its sockets, and the drain rule.
+//!
+//! After every `handle_*` and every socket call the caller drains [`Stack::poll_transmit`] and
+//! [`Stack::poll_event`] until `None`, then reads [`Stack::next_deadline`].
+
+use core::net::{IpAddr, SocketAddr};
+use std::collections::VecDeque;
+
+use netarium_base::{Cause, Ctx, IfIndex, Instant, Luck, Pid, Rng, SocketId};
+use netarium_filter::Filter;
+use netarium_wire::{Cidr, Frame, Mac};
+
+use crate::errno::Errno;
+use crate::layer::{IpLayer, LO};
+use crate::sockets::{Inner, PARENTLESS, Sockets};
+use crate::tcp::timers::Timer;
+use crate::tcp::{Connection, State, Tcp, TcpConfig};
+use crate::types::{
+    IfCounters, Interface, NeighbourInfo, Route, SocketEvent, SocketInfo, SocketKind, StackConfig,
+    StackStats,
+};
+
+/// One host's network layer.
+#[derive(Debug)]
+pub struct Stack {
+    pub(crate) ip: IpLayer,
+    pub(crate) tcp: Tcp,
+    pub(crate) tcp_config: TcpConfig,
+    pub(crate) sockets: Sockets,
+    pub(crate) events: VecDeque<SocketEvent>,
+    pub(crate) isn_luck: Luck,
+    pub(crate) port_luck: Luck,
+    pub(crate) port_rng: Rng,
+    pub(crate) port_counter: u32,
+}
+
+impl Stack {
+    /// A host with nothing but `lo`.
+    pub fn new(config: StackConfig) -> Stack {
+        let (seed, name) = (config.seed, config.name.as_str());
+        let mut stack = Stack {
+            ip: IpLayer::new(&config),
+            tcp: Tcp::default(),
+            tcp_config: TcpConfig::default(),
+            sockets: Sockets::default(),
+            events: VecDeque::new(),
+            isn_luck: seed.luck(name, "isn"),
+            port_luck: seed.luck(name, "port"),
+            port_rng: seed.stream(name, "port"),
+            port_counter: 0,
+        };
+        let loopback = Cidr::new(IpAddr::from([127, 0, 0, 1]), 8);
+        if let (Some(lo), Some(address)) = (stack.ip.iface_mut(LO), loopback) {
+            lo.addresses.push(address);
+        }
+        stack
+    }
+
+    /// Adds an interface, up and without addresses: number 2, 3, … in the order of the calls.
+    pub fn add_interface(&mut self, name: &str, mac: Mac, mtu: u16) -> IfIndex {
+        let index = IfIndex(self.ip.interfaces.len() as u16 + 1);
+        self.ip.interfaces.push(Interface {
+            index,
+            name: name.to_owned(),
+            mac,
+            mtu,
+            addresses: Vec::new(),
+            up: true,
+            counters: IfCounters::default(),
+        });
+        index
+    }
+
+    /// Adds an address to an interface, and the route to its network.
+    pub fn add_address(&mut self, iface: IfIndex, address: Cidr) {
+        let Some(i) = self.ip.iface_mut(iface) else { return };
+        i.addresses.push(address);
+        self.ip.add_route(Route {
+            to: address.network(),
+            via: None,
+            iface,
+            metric: 0,
+            source: Some(address.address()),
+        });
+    }
+
+    /// Adds a route; `false` when it is there already or the table is full.
+    pub fn add_route(&mut self, route: Route) -> bool {
+        self.ip.add_route(route)
+    }
+
+    /// Gives the host a filter, or takes it away.
+    pub fn set_filter(&mut self, filter: Option<Filter>) {
+        self.ip.filter = filter.map(Box::new);
+    }
+
+    /// The host's filter, if it has one.
+    pub fn filter(&self) -> Option<&Filter> {
+        self.ip.filter.as_deref()
+    }
+
+    /// The host's filter, to change its rules.
+    pub fn filter_mut(&mut self) -> Option<&mut Filter> {
+        self.ip.filter.as_deref_mut()
+    }
+
+    /// The settings of TCP for connections that begin from now on.
+    pub fn tcp_config_mut(&mut self) -> &mut TcpConfig {
+        &mut self.tcp_config
+    }
+
+    /// Takes an interface up or down. Going down forgets its neighbours and what waited for them.
+    pub fn set_interface_up(&mut self, cx: &mut Ctx<'_>, iface: IfIndex, up: bool) {
+        let Some(i) = self.ip.iface_mut(iface) else { return };
+        i.up = up;
+        if !up {
+            for frame in self.ip.neighbours.flush(iface) {
+                self.ip.drop(cx, &frame, netarium_base::DropReason::InterfaceDown);
+            }
+        }
+    }
+
+    /// The interfaces, `lo` first.
+    pub fn interfaces(&self) -> &[Interface] {
+        &self.ip.interfaces
+    }
+
+    /// The routing table.
+    pub fn routes(&self) -> &[Route] {
+        self.ip.routes.list()
+    }
+
+    /// The neighbour cache as it stands at `now`.
+    pub fn neighbours(&self, now: Instant) -> Vec<NeighbourInfo> {
+        self.ip.neighbours.list(now)
+    }
+
+    /// The host's counters.
+    pub fn stats(&self) -> &StackStats {
+        &self.ip.stats
+    }
+
+    /// Fires every timer that is due at `cx.now`. Timers carry their own causes.
+    pub fn handle_deadlines(&mut self, cx: &mut Ctx<'_>) {
+        self.ip.neighbour_deadlines(cx);
+        self.tcp_deadlines(cx);
+        if let Some(filter) = &mut self.ip.filter
+            && filter.next_deadline().is_some_and(|d| d <= cx.now)
+        {
+            filter.handle_deadlines(&mut cx.with(Cause::NONE));
+        }
+        self.drain_unreachable(cx);
+    }
+
+    /// When [`Stack::handle_deadlines`] wants to be called next.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        [self.ip.next_deadline(), self.tcp.next_deadline()].into_iter().flatten().min()
+    }
+
+    /// The next frame to put on a wire, and its interface. Frames for `lo` come back to the same
+    /// host after the loopback's delay.
+    pub fn poll_transmit(&mut self) -> Option<(IfIndex, Box<Frame>)> {
+        self.ip.transmit.pop_front()
+    }
+
+    /// The next socket that became ready.
+    pub fn poll_event(&mut self) -> Option<SocketEvent> {
+        self.events.pop_front()
+    }
+
+    /// Whether no answer is owed to this host and none is held back by it: nothing unacknowledged,
+    /// no handshake or address resolution running. TIME-WAIT and the like do not count.
+    pub fn is_quiet(&self) -> bool {
+        self.tcp.is_quiet()
+            && self.ip.neighbours.is_quiet()
+            && self.ip.transmit.is_empty()
+            && self.events.is_empty()
+    }
+
+    /// Where a packet for `dst` would go: interface, source address, gateway.
+    ///
+    /// # Errors
+    /// ENETUNREACH, ENETDOWN, EADDRNOTAVAIL.
+    pub fn source_for(&self, dst: IpAddr) -> Result<(IfIndex, IpAddr, Option<IpAddr>), Errno> {
+        self.ip.hop_for(dst).map(|h| (h.iface, h.source, h.via))
+    }
+
+    /// The rows of `netstat`: sockets of programs, half-open connections, and those in TIME-WAIT
+    /// or otherwise left behind. Sorted: TCP listeners, TCP connections, UDP, pings; then by
+    /// addresses.
+    pub fn sockets(&self) -> Vec<SocketInfo> {
+        let mut rows: Vec<SocketInfo> =
+            self.sockets.iter().filter_map(|(id, _)| self.socket_row(id)).collect();
+        for (slot, entry) in self.tcp.iter() {
+            if entry.socket.is_none() && entry.linked {
+                let id = SocketId { index: PARENTLESS.index, generation: slot };
+                rows.push(stream_row(id, Pid(0), &entry.conn));
+            }
+        }
+        let rank = |r: &SocketInfo| match (r.kind, r.state) {
+            (SocketKind::Tcp, "LISTEN") => 0,
+            (SocketKind::Tcp, _) => 1,
+            (SocketKind::Udp, _) => 2,
+            (SocketKind::Ping, _) => 3,
+        };
+        rows.sort_by_key(|r| (rank(r), r.local, r.remote, r.id));
+        rows
+    }
+
+    fn socket_row(&self, id: SocketId) -> Option<SocketInfo> {
+        let s = self.sockets.get(id)?;
+        let unspecified = SocketAddr::from(([0, 0, 0, 0], 0));
+        let row = |local, remote, state, recv_queue, send_queue| SocketInfo {
+            id,
+            kind: s.kind,
+            pid: s.pid,
+            local,
+            remote,
+            state,
+            recv_queue,
+            send_queue,
+            timer: None,
+        };
+        Some(match &s.inner {
+            // Neither bound nor connected: netstat does not list it.
+            Inner::Idle => return None,
+            Inner::Listener(l) => row(l.local, None, "LISTEN", l.ready.len() as u32, l.backlog),
+            Inner::Datagram(d) => row(d.local.unwrap_or(unspecified), d.remote, "", d.queued(), 0),
+            Inner::Stream(slot) => {
+                let entry = self.tcp.get(*slot).filter(|e| e.conn.state != State::Closed)?;
+                let pid = if entry.conn.state == State::TimeWait { Pid(0) } else { s.pid };
+                stream_row(id, pid, &entry.conn)
+            }
+        })
+    }
+}
+
+fn stream_row(id: SocketId, pid: Pid, conn: &Connection) -> SocketInfo {
+    let timer = [
+        ("on", Timer::Retransmit),
+        ("probe", Timer::Persist),
+        ("timewait", Timer::Wait),
+        ("keepalive", Timer::KeepAlive),
+    ];
+    SocketInfo {
+        id,
+        kind: SocketKind::Tcp,
+        pid,
+        local: conn.setup.local,
+        remote: Some(conn.setup.remote),
+        state: conn.state.netstat(),
+        recv_queue: conn.recv.len() as u32,
+        send_queue: conn.in_flight().max(conn.send.len() as u32),
+        timer: timer.into_iter().find_map(|(name, t)| conn.timers.due(t).map(|due| (name, due))),
+    }
+}

@@ -1,0 +1,676 @@
+//! One connection: the transmission control block and what programs ask of it.
+//!
+//! Sans-IO. Input comes through [`Connection::on_segment`], [`Connection::on_timer`] and the calls
+//! of the program; afterwards the caller drains [`Connection::poll_segment`] until `None`, takes
+//! [`Connection::take_wake`], and reads [`Connection::next_deadline`].
+//!
+//! Requests to send are only noted by the handlers; one place (`segment_out`) decides what goes
+//! out next.
+
+use core::net::SocketAddr;
+
+use netarium_base::{Cause, Ctx, Duration, Event, FlowId, Instant, Place, SocketId};
+
+use super::congestion::{Controller, Reno};
+use super::options::SegmentOptions;
+use super::reassembly::Reassembly;
+use super::recv_buffer::RecvBuffer;
+use super::rtt::Rtt;
+use super::send_buffer::SendBuffer;
+use super::seq::Seq;
+use super::state::{State, Trigger};
+use super::timers::{Timer, Timers};
+use crate::errno::Errno;
+use crate::types::Readiness;
+
+/// Settings that every connection of a host starts with.
+#[derive(Clone, Copy, Debug)]
+pub struct TcpConfig {
+    /// Bytes the send buffer holds at the start; grows with the congestion window.
+    pub send_buffer: u32,
+    /// Bytes the receive window offers at the start; grows while the program keeps up.
+    pub recv_buffer: u32,
+    /// The largest either may grow to.
+    pub max_buffer: u32,
+    /// Twice the maximum segment lifetime: how long TIME-WAIT lasts. RFC 9293 suggests 4 minutes,
+    /// Linux uses one.
+    pub time_wait: Duration,
+    /// How long FIN-WAIT-2 waits for the peer's FIN when no program holds the connection.
+    pub fin_wait2: Duration,
+    /// How often a SYN is sent again before `connect` gives up.
+    pub syn_retries: u8,
+    /// How often a SYN+ACK is sent again.
+    pub syn_ack_retries: u8,
+    /// How often data is sent again (R2 of RFC 9293 §3.8.3).
+    pub data_retries: u8,
+    /// How often a FIN is sent again when no program holds the connection.
+    pub orphan_retries: u8,
+    /// How long an acknowledgement may be held back (RFC 9293 MUST-59: below 0.5 s).
+    pub delayed_ack: Duration,
+    /// Idle time before the first keep-alive probe.
+    pub keep_alive_idle: Duration,
+    /// Time between keep-alive probes.
+    pub keep_alive_interval: Duration,
+    /// Probes without an answer before the connection is given up.
+    pub keep_alive_probes: u8,
+}
+
+impl Default for TcpConfig {
+    fn default() -> Self {
+        TcpConfig {
+            send_buffer: 128 * 1024,
+            recv_buffer: 65_535,
+            max_buffer: 6 * 1024 * 1024,
+            time_wait: Duration::from_secs(60),
+            fin_wait2: Duration::from_secs(60),
+            syn_retries: 6,
+            syn_ack_retries: 5,
+            data_retries: 15,
+            orphan_retries: 8,
+            delayed_ack: Duration::from_millis(40),
+            keep_alive_idle: Duration::from_secs(7200),
+            keep_alive_interval: Duration::from_secs(75),
+            keep_alive_probes: 9,
+        }
+    }
+}
+
+/// What distinguishes one connection from the next when it begins.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup {
+    /// Our end.
+    pub local: SocketAddr,
+    /// The peer's end.
+    pub remote: SocketAddr,
+    /// The conversation's id.
+    pub flow: FlowId,
+    /// Where events of the connection happen.
+    pub place: Place,
+    /// Initial sequence number (RFC 6528).
+    pub iss: Seq,
+    /// Random offset of our timestamps (RFC 7323 §5.4).
+    pub timestamp_offset: u32,
+    /// The maximum segment size that our interface's MTU allows.
+    pub mss: u16,
+    /// The connection's id for the trace while no socket holds it.
+    pub id: SocketId,
+}
+
+/// The send sequence space (RFC 9293 §3.3.1).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SendSpace {
+    pub(crate) iss: Seq,
+    pub(crate) una: Seq,
+    pub(crate) nxt: Seq,
+    /// Window offered by the peer, scaled, bytes.
+    pub(crate) wnd: u32,
+    pub(crate) wl1: Seq,
+    pub(crate) wl2: Seq,
+    /// The largest window ever offered, for silly-window avoidance (RFC 9293 §3.8.6.2.1).
+    pub(crate) max_wnd: u32,
+    /// The shift that the peer asked for.
+    pub(crate) shift: u8,
+    /// Payload bytes of a full segment, options already taken off.
+    pub(crate) mss: u32,
+    /// Our SYN was acknowledged.
+    pub(crate) syn_acked: bool,
+    /// Where our FIN stands, once it was sent.
+    pub(crate) fin: Option<Seq>,
+    /// When the last data segment was sent, for the restart after idle.
+    pub(crate) last: Instant,
+}
+
+/// The receive sequence space.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RecvSpace {
+    pub(crate) irs: Seq,
+    pub(crate) nxt: Seq,
+    /// Right edge of the window as last advertised: it never moves back (RFC 9293 SHLD-14).
+    pub(crate) adv: Seq,
+    /// Our shift; 0 when scaling is off.
+    pub(crate) shift: u8,
+    /// The largest window to offer now, bytes.
+    pub(crate) limit: u32,
+    /// The program fixed the limit with SO_RCVBUF.
+    pub(crate) fixed: bool,
+    /// Bytes the program has read since `tuned`.
+    pub(crate) copied: u32,
+    pub(crate) tuned: Instant,
+}
+
+/// The state of timestamps (RFC 7323).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timestamps {
+    pub(crate) offset: u32,
+    pub(crate) recent: u32,
+    pub(crate) last_ack_sent: Seq,
+}
+
+/// How far loss recovery has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Nothing is known to be lost.
+    Open,
+    /// Fast recovery until `recover` is acknowledged (RFC 6582).
+    Recovery { recover: Seq },
+    /// After a time-out, until `recover` is acknowledged.
+    Loss { recover: Seq },
+}
+
+/// What waits to be sent again: from `next` up to `end`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Resend {
+    pub(crate) next: Seq,
+    pub(crate) end: Seq,
+    pub(crate) kind: &'static str,
+}
+
+/// Requests to the sending side.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Wants {
+    /// SYN or SYN+ACK, first or again.
+    pub(crate) syn: bool,
+    /// An acknowledgement now, and why.
+    pub(crate) ack: Option<&'static str>,
+    /// A reset: the connection was aborted.
+    pub(crate) rst: bool,
+    /// A probe of a zero window or of an idle peer, and which.
+    pub(crate) probe: Option<&'static str>,
+    /// Send what the window allows although silly-window avoidance says wait.
+    pub(crate) force: bool,
+}
+
+/// Settings by the program.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Settings {
+    pub(crate) nodelay: bool,
+    pub(crate) keep_alive: bool,
+    pub(crate) linger: Option<Duration>,
+    pub(crate) send_buffer: Option<u32>,
+    pub(crate) recv_buffer: Option<u32>,
+    pub(crate) ttl: Option<u8>,
+}
+
+/// A connection.
+#[derive(Debug)]
+pub struct Connection {
+    pub(crate) setup: Setup,
+    pub(crate) config: TcpConfig,
+    pub(crate) state: State,
+    pub(crate) snd: SendSpace,
+    pub(crate) rcv: RecvSpace,
+    pub(crate) send: SendBuffer,
+    pub(crate) recv: RecvBuffer,
+    pub(crate) ooo: Reassembly,
+    pub(crate) timers: Timers,
+    pub(crate) rtt: Rtt,
+    pub(crate) cc: Box<dyn Controller>,
+    pub(crate) timestamps: Option<Timestamps>,
+    pub(crate) sack: bool,
+    pub(crate) scaling: bool,
+    pub(crate) phase: Phase,
+    pub(crate) resend: Option<Resend>,
+    pub(crate) dup_acks: u32,
+    /// The segment that is timed for an RTT sample: its end and when it was sent.
+    pub(crate) timed: Option<(Seq, Instant)>,
+    /// Time-outs in a row.
+    pub(crate) retries: u8,
+    /// Keep-alive probes in a row without an answer.
+    pub(crate) probes: u8,
+    /// The program asked to close its sending half; a FIN follows the data.
+    pub(crate) closing: bool,
+    /// A FIN that arrived out of order stands here.
+    pub(crate) ooo_fin: Option<Seq>,
+    /// The peer's FIN was taken.
+    pub(crate) fin_received: bool,
+    /// The program shut down its receiving half.
+    pub(crate) read_closed: bool,
+    /// No program holds the connection any more.
+    pub(crate) orphan: bool,
+    pub(crate) want: Wants,
+    /// Bytes received since the last acknowledgement.
+    pub(crate) unacked_in: u32,
+    /// The largest segment received: what counts as a full one.
+    pub(crate) rcv_mss: u32,
+    /// Segments still to be acknowledged at once at the start of a connection, as Linux does.
+    pub(crate) quick_acks: u8,
+    /// RFC 5961 §10: when the last challenge ACK was sent.
+    pub(crate) challenged: Option<Instant>,
+    pub(crate) settings: Settings,
+    pub(crate) error: Option<Errno>,
+    pub(crate) soft_error: Option<Errno>,
+    pub(crate) wake: Readiness,
+    /// The call that closed or aborted: the origin of the FIN or RST.
+    pub(crate) close_cause: Cause,
+    pub(crate) open_cause: Cause,
+    pub(crate) stats: ConnStats,
+}
+
+/// Counters of a connection.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ConnStats {
+    /// Segments sent again.
+    pub retransmits: u64,
+}
+
+impl Connection {
+    /// A connection in CLOSED, about to open.
+    pub(crate) fn new(setup: Setup, config: TcpConfig, now: Instant) -> Connection {
+        let mss = u32::from(setup.mss);
+        Connection {
+            setup,
+            config,
+            state: State::Closed,
+            snd: SendSpace {
+                iss: setup.iss,
+                una: setup.iss,
+                nxt: setup.iss,
+                wnd: 0,
+                wl1: Seq(0),
+                wl2: Seq(0),
+                max_wnd: 0,
+                shift: 0,
+                mss,
+                syn_acked: false,
+                fin: None,
+                last: now,
+            },
+            rcv: RecvSpace {
+                irs: Seq(0),
+                nxt: Seq(0),
+                adv: Seq(0),
+                shift: window_shift(config.max_buffer),
+                limit: config.recv_buffer,
+                fixed: false,
+                copied: 0,
+                tuned: now,
+            },
+            send: SendBuffer::default(),
+            recv: RecvBuffer::default(),
+            ooo: Reassembly::default(),
+            timers: Timers::default(),
+            rtt: Rtt::default(),
+            cc: Box::new(Reno::new(mss)),
+            timestamps: Some(Timestamps {
+                offset: setup.timestamp_offset,
+                recent: 0,
+                last_ack_sent: Seq(0),
+            }),
+            sack: true,
+            scaling: true,
+            phase: Phase::Open,
+            resend: None,
+            dup_acks: 0,
+            timed: None,
+            retries: 0,
+            probes: 0,
+            closing: false,
+            ooo_fin: None,
+            fin_received: false,
+            read_closed: false,
+            orphan: false,
+            want: Wants::default(),
+            unacked_in: 0,
+            rcv_mss: 0,
+            quick_acks: 16,
+            challenged: None,
+            settings: Settings::default(),
+            error: None,
+            soft_error: None,
+            wake: Readiness::empty(),
+            close_cause: Cause::NONE,
+            open_cause: Cause::NONE,
+            stats: ConnStats::default(),
+        }
+    }
+
+    /// Active open: a SYN goes out next (RFC 9293 §3.10.1).
+    pub(crate) fn connect(cx: &mut Ctx<'_>, setup: Setup, config: TcpConfig) -> Connection {
+        let mut c = Connection::new(setup, config, cx.now);
+        c.open_cause = cx.cause;
+        c.transition(cx, Trigger::ActiveOpen);
+        c.want.syn = true;
+        c
+    }
+
+    /// Moves to the next state by the table and tells the trace.
+    ///
+    /// # Panics
+    /// When the table has no such transition: a bug in the caller, never the peer's doing.
+    pub(crate) fn transition(&mut self, cx: &mut Ctx<'_>, trigger: Trigger) -> Cause {
+        let from = self.state;
+        let to = from.next(trigger);
+        let to = to.unwrap_or_else(|| panic!("no transition from {from:?} by {trigger:?}"));
+        self.state = to;
+        let cause = cx.emit(self.setup.place, self.setup.flow, || Event::TcpState {
+            socket: self.setup.id,
+            from: from.name(),
+            to: to.name(),
+            trigger: trigger.name(),
+        });
+        match to {
+            State::Closed => {
+                self.timers.clear();
+                self.resend = None;
+                let keep_rst = self.want.rst;
+                self.want = Wants { rst: keep_rst, ..Wants::default() };
+                self.send.clear();
+                self.ooo.clear();
+                self.wake |= Readiness::READABLE | Readiness::WRITABLE | Readiness::HANGUP;
+            }
+            State::TimeWait => {
+                self.timers.clear();
+                self.timers.set(Timer::Wait, cx.now + self.config.time_wait, cause);
+                self.send.clear();
+                self.wake |= Readiness::HANGUP;
+            }
+            State::FinWait2 if self.orphan => {
+                self.timers.set(Timer::Wait, cx.now + self.config.fin_wait2, cause);
+            }
+            State::Established => {
+                self.wake |= Readiness::WRITABLE;
+                self.arm_keep_alive(cx);
+            }
+            _ => {}
+        }
+        cause
+    }
+
+    /// Ends the connection with an error for the program.
+    pub(crate) fn fail(&mut self, cx: &mut Ctx<'_>, trigger: Trigger, error: Errno) {
+        if self.state == State::Closed {
+            return;
+        }
+        self.error = Some(error);
+        self.wake |= Readiness::ERROR;
+        self.transition(cx, trigger);
+        if trigger == Trigger::Reset {
+            // RFC 9293 §3.10.7.4: queued data is flushed.
+            self.recv.clear();
+        }
+    }
+
+    /// Queues a copy of `data`; how many bytes fit.
+    ///
+    /// # Errors
+    /// EPIPE after the sending half was closed, the connection's own error once, EAGAIN when the
+    /// buffer is full or the handshake is not done.
+    pub(crate) fn write(&mut self, cx: &mut Ctx<'_>, data: &[u8]) -> Result<usize, Errno> {
+        if let Some(e) = self.error.take() {
+            return Err(e);
+        }
+        match self.state {
+            State::SynSent | State::SynReceived if !self.closing => return Err(Errno::EAGAIN),
+            s if !s.may_send() || self.closing => return Err(Errno::EPIPE),
+            _ => {}
+        }
+        if data.is_empty() {
+            return Ok(0);
+        }
+        let room = self.send_room();
+        if room == 0 {
+            return Err(Errno::EAGAIN);
+        }
+        let n = data.len().min(room);
+        let unsent = self.data_end().ahead_of(self.snd.nxt) as usize;
+        self.send.push(&data[..n], cx.cause, unsent);
+        Ok(n)
+    }
+
+    /// Bytes that fit into the send buffer.
+    pub(crate) fn send_room(&self) -> usize {
+        (self.send_limit() as usize).saturating_sub(self.send.len())
+    }
+
+    /// The send buffer grows with the congestion window, so that it never limits a transfer.
+    fn send_limit(&self) -> u32 {
+        let grown = self.cc.cwnd().saturating_mul(2).min(self.config.max_buffer);
+        self.settings.send_buffer.unwrap_or_else(|| self.config.send_buffer.max(grown))
+    }
+
+    /// Reads received data; `Ok(0)` at the end of the stream.
+    ///
+    /// # Errors
+    /// EAGAIN when nothing is there yet, the connection's own error once.
+    pub(crate) fn read(&mut self, cx: &mut Ctx<'_>, buf: &mut [u8]) -> Result<usize, Errno> {
+        if !self.recv.is_empty() {
+            let n = self.recv.read(buf);
+            self.tune_receive_window(cx.now, n as u32);
+            self.consider_window_update();
+            return Ok(n);
+        }
+        if let Some(e) = self.error.take() {
+            return Err(e);
+        }
+        match self.state {
+            _ if self.fin_received || self.read_closed => Ok(0),
+            State::SynSent | State::SynReceived => Err(Errno::EAGAIN),
+            s if s.may_receive() => Err(Errno::EAGAIN),
+            _ => Ok(0),
+        }
+    }
+
+    /// Doubles the window while the program reads more than half of it within a round trip: the
+    /// window, not the program, is then what limits the peer (dynamic right-sizing).
+    fn tune_receive_window(&mut self, now: Instant, read: u32) {
+        if self.rcv.fixed {
+            return;
+        }
+        self.rcv.copied = self.rcv.copied.saturating_add(read);
+        let round = self.rtt.srtt().unwrap_or(Duration::from_millis(100)) * 2;
+        if now.since(self.rcv.tuned) > round {
+            self.rcv.copied = read;
+            self.rcv.tuned = now;
+        } else if self.rcv.copied >= self.rcv.limit / 2 {
+            let max = if self.scaling { self.config.max_buffer } else { 65_535 };
+            self.rcv.limit = self.rcv.limit.saturating_mul(2).min(max);
+            self.rcv.copied = 0;
+            self.rcv.tuned = now;
+        }
+    }
+
+    /// RFC 9293 §3.8.6.2.2: the window is reopened only by a worthwhile step.
+    fn consider_window_update(&mut self) {
+        if !self.state.may_receive() {
+            return;
+        }
+        let offered = self.rcv.adv.ahead_of(self.rcv.nxt);
+        let opened = self.free_window().saturating_sub(offered);
+        if opened >= (2 * self.snd.mss).min(self.rcv.limit / 2) && opened >= offered {
+            self.want.ack.get_or_insert("window update");
+        }
+    }
+
+    /// Bytes of receive buffer that are free.
+    pub(crate) fn free_window(&self) -> u32 {
+        self.rcv.limit.saturating_sub((self.recv.len() + self.ooo.bytes()) as u32)
+    }
+
+    /// The program closed its sending half.
+    pub(crate) fn close_send(&mut self, cx: &mut Ctx<'_>) {
+        if self.closing {
+            return;
+        }
+        match self.state {
+            State::SynSent => {
+                self.transition(cx, Trigger::Close);
+            }
+            State::SynReceived | State::Established | State::CloseWait => {
+                self.closing = true;
+                self.close_cause = cx.cause;
+                self.transition(cx, Trigger::Close);
+            }
+            _ => {}
+        }
+    }
+
+    /// The program let go of the connection. RFC 9293 §3.10.4, and RFC 2525 §2.17 for data that
+    /// nobody will read.
+    pub(crate) fn release(&mut self, cx: &mut Ctx<'_>) {
+        self.orphan = true;
+        self.close_cause = cx.cause;
+        let unread = !self.recv.is_empty();
+        let abort = self.settings.linger == Some(Duration::ZERO);
+        if (unread || abort) && self.state.is_synchronized() && self.state != State::TimeWait {
+            self.abort(cx);
+            return;
+        }
+        self.close_send(cx);
+        self.recv.clear();
+        if self.state == State::FinWait2 {
+            self.timers.set(Timer::Wait, cx.now + self.config.fin_wait2, cx.cause);
+        }
+    }
+
+    /// Resets the connection (RFC 9293 §3.10.5).
+    pub(crate) fn abort(&mut self, cx: &mut Ctx<'_>) {
+        if self.state == State::Closed {
+            return;
+        }
+        // The table says in which states the peer is told.
+        let tells = !matches!(
+            self.state,
+            State::SynSent | State::Closing | State::LastAck | State::TimeWait
+        );
+        self.want.rst = tells;
+        self.close_cause = cx.cause;
+        self.error = Some(Errno::ECONNABORTED);
+        self.transition(cx, Trigger::Abort);
+        self.recv.clear();
+    }
+
+    /// An ICMP error quoted one of our segments (RFC 5927: only believed when the quoted
+    /// sequence number is in flight).
+    pub(crate) fn on_unreachable(&mut self, cx: &mut Ctx<'_>, error: Errno, quoted: Option<Seq>) {
+        let believable =
+            quoted.is_none_or(|s| s.at_or_after(self.snd.una) && s.before(self.snd.nxt));
+        match self.state {
+            _ if !believable => {}
+            State::SynSent | State::SynReceived => self.fail(cx, Trigger::Unreachable, error),
+            // RFC 9293 §3.9.2.2 MUST-56: soft errors do not end a connection.
+            _ => self.soft_error = Some(error),
+        }
+    }
+
+    /// What the socket is ready for.
+    pub(crate) fn readiness(&self) -> Readiness {
+        let mut r = Readiness::empty();
+        let ended = self.fin_received || self.read_closed || self.state == State::Closed;
+        if !self.recv.is_empty() || ended || self.error.is_some() {
+            r |= Readiness::READABLE;
+        }
+        let connecting = matches!(self.state, State::SynSent | State::SynReceived);
+        let writable = self.send_room() > 0 || !self.state.may_send() || self.closing;
+        if (!connecting && writable) || self.error.is_some() {
+            r |= Readiness::WRITABLE;
+        }
+        if self.error.is_some() {
+            r |= Readiness::ERROR;
+        }
+        if matches!(self.state, State::Closed | State::TimeWait | State::Closing | State::LastAck) {
+            r |= Readiness::HANGUP;
+        }
+        r
+    }
+
+    /// Takes what the socket became ready for since the last call.
+    pub(crate) fn take_wake(&mut self) -> Readiness {
+        std::mem::take(&mut self.wake)
+    }
+
+    /// When a timer is due next.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// The state.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// Whether nothing is on its way that an answer is owed to.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.snd.una == self.snd.nxt
+            && self.timers.due(Timer::DelayedAck).is_none()
+            && self.timers.due(Timer::Persist).is_none()
+            && !matches!(self.state, State::SynSent | State::SynReceived)
+    }
+
+    /// Sequence number of the first byte in the send buffer.
+    pub(crate) fn data_start(&self) -> Seq {
+        if self.snd.syn_acked { self.snd.una } else { self.snd.iss + 1 }
+    }
+
+    /// Sequence number behind the last byte in the send buffer: where a FIN stands.
+    pub(crate) fn data_end(&self) -> Seq {
+        self.snd.fin.unwrap_or_else(|| self.data_start() + self.send.len() as u32)
+    }
+
+    /// Bytes on their way, the SYN and the FIN counted as one each.
+    pub(crate) fn in_flight(&self) -> u32 {
+        self.snd.nxt.ahead_of(self.snd.una)
+    }
+
+    /// Our timestamp now, in milliseconds from a random start.
+    pub(crate) fn timestamp(&self, now: Instant) -> u32 {
+        let offset = self.timestamps.map_or(0, |t| t.offset);
+        offset.wrapping_add(now.as_millis() as u32)
+    }
+
+    /// Whether `read` would say EAGAIN.
+    pub(crate) fn has_nothing_to_read(&self) -> bool {
+        self.recv.is_empty()
+            && self.error.is_none()
+            && !self.fin_received
+            && !self.read_closed
+            && (self.state.may_receive()
+                || matches!(self.state, State::SynSent | State::SynReceived))
+    }
+
+    /// Takes over SO_RCVBUF: the window is then what the program asked for.
+    pub(crate) fn apply_buffer_settings(&mut self) {
+        if let Some(bytes) = self.settings.recv_buffer {
+            self.rcv.limit = if self.scaling { bytes } else { bytes.min(65_535) };
+            self.rcv.fixed = true;
+        }
+    }
+
+    pub(crate) fn arm_keep_alive(&mut self, cx: &mut Ctx<'_>) {
+        self.probes = 0;
+        if self.settings.keep_alive && self.state.is_synchronized() {
+            let due = cx.now + self.config.keep_alive_idle;
+            self.timers.set(Timer::KeepAlive, due, cx.cause);
+        }
+    }
+
+    /// Takes over what a SYN's options offer (RFC 9293 §3.7.1, RFC 7323 §2 and §3, RFC 2018 §2).
+    pub(crate) fn take_syn_options(&mut self, o: &SegmentOptions) {
+        // RFC 9293 MUST-15: 536 without the option (1220 for IPv6).
+        let default = if self.setup.remote.is_ipv4() { 536 } else { 1220 };
+        let peer = u32::from(o.mss.unwrap_or(default)).max(64);
+        self.snd.mss = peer.min(self.setup.mss.into());
+        self.sack &= o.sack_permitted;
+        match (o.timestamps, &mut self.timestamps) {
+            (Some((val, _)), Some(ts)) => {
+                ts.recent = val;
+                self.snd.mss -= 12;
+            }
+            (None, ts) => *ts = None,
+            (Some(_), None) => {}
+        }
+        match o.window_shift {
+            Some(shift) if self.scaling => self.snd.shift = shift,
+            _ => {
+                self.scaling = false;
+                self.rcv.shift = 0;
+                self.rcv.limit = self.rcv.limit.min(65_535);
+            }
+        }
+        self.cc = Box::new(Reno::new(self.snd.mss));
+    }
+}
+
+/// The smallest shift with which a window of `max` bytes fits into 16 bits.
+fn window_shift(max: u32) -> u8 {
+    (0..super::options::MAX_WINDOW_SHIFT).find(|s| max >> s <= 65_535).unwrap_or(14)
+}

@@ -1,0 +1,184 @@
+//! All connections of a host: found by their end points, and by their deadlines.
+//!
+//! Each connection has at most one entry in the deadline set. A deadline that moves later leaves
+//! the entry where it is (it fires early, finds nothing due and is set again), so that the timers
+//! that every acknowledgement restarts cost nothing.
+
+use core::net::{IpAddr, SocketAddr};
+use std::collections::BTreeSet;
+
+use netarium_base::map::Map;
+use netarium_base::{Instant, SocketId};
+
+use super::connection::Connection;
+use super::state::State;
+
+/// Both ends of a connection, as this host sees them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Ends {
+    /// This host's address.
+    pub local: IpAddr,
+    /// This host's port.
+    pub local_port: u16,
+    /// The peer's port.
+    pub remote_port: u16,
+    /// The peer's address.
+    pub remote: IpAddr,
+}
+
+impl Ends {
+    /// The ends as two socket addresses.
+    pub fn new(local: SocketAddr, remote: SocketAddr) -> Ends {
+        Ends {
+            local: local.ip(),
+            local_port: local.port(),
+            remote_port: remote.port(),
+            remote: remote.ip(),
+        }
+    }
+}
+
+/// A connection with what ties it to the rest of the host.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) conn: Connection,
+    /// The socket that holds it.
+    pub(crate) socket: Option<SocketId>,
+    /// The listener it came from, until it is accepted.
+    pub(crate) listener: Option<SocketId>,
+    /// Whether it can be found by its ends.
+    pub(crate) linked: bool,
+    pub(crate) ends: Ends,
+    armed: Option<Instant>,
+    quiet: bool,
+}
+
+/// The connections of a host.
+#[derive(Debug, Default)]
+pub struct Tcp {
+    slots: Vec<Option<Box<Slot>>>,
+    free: Vec<u32>,
+    by_ends: Map<Ends, u32>,
+    deadlines: BTreeSet<(Instant, u32)>,
+    busy: u32,
+}
+
+impl Tcp {
+    /// Adds a connection; `None` when its ends are taken.
+    pub(crate) fn insert(
+        &mut self,
+        conn: Connection,
+        socket: Option<SocketId>,
+        listener: Option<SocketId>,
+    ) -> Option<u32> {
+        let ends = Ends::new(conn.setup.local, conn.setup.remote);
+        if self.by_ends.contains_key(&ends) {
+            return None;
+        }
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            (self.slots.len() - 1) as u32
+        });
+        self.by_ends.insert(ends, slot);
+        let entry = Slot { conn, socket, listener, linked: true, ends, armed: None, quiet: true };
+        self.slots[slot as usize] = Some(Box::new(entry));
+        Some(slot)
+    }
+
+    /// The slot of the connection between these ends.
+    pub(crate) fn find(&self, ends: &Ends) -> Option<u32> {
+        self.by_ends.get(ends).copied()
+    }
+
+    /// The connection in a slot.
+    pub(crate) fn get(&self, slot: u32) -> Option<&Slot> {
+        self.slots.get(slot as usize)?.as_deref()
+    }
+
+    /// The connection in a slot, to change it. Whoever lets it act takes it out with
+    /// [`Tcp::take`], so that its deadline is looked at again.
+    pub(crate) fn get_mut(&mut self, slot: u32) -> Option<&mut Slot> {
+        self.slots.get_mut(slot as usize)?.as_deref_mut()
+    }
+
+    /// Takes a connection out of its slot, to let it act; [`Tcp::put`] brings it back.
+    pub(crate) fn take(&mut self, slot: u32) -> Option<Box<Slot>> {
+        self.slots.get_mut(slot as usize)?.take()
+    }
+
+    /// Brings a connection back into its slot, or frees the slot when nothing holds it any more.
+    /// Returns whether it was freed.
+    pub(crate) fn put(&mut self, slot: u32, mut entry: Box<Slot>) -> bool {
+        let closed = entry.conn.state() == State::Closed;
+        if closed && entry.linked {
+            entry.linked = false;
+            self.by_ends.swap_remove(&entry.ends);
+        }
+        let freed = closed && entry.socket.is_none() && entry.listener.is_none();
+        let deadline = if closed { None } else { entry.conn.next_deadline() };
+        self.rearm(slot, &mut entry, deadline);
+        let quiet = closed || entry.conn.is_quiet();
+        match (entry.quiet, quiet) {
+            (true, false) => self.busy += 1,
+            (false, true) => self.busy -= 1,
+            _ => {}
+        }
+        entry.quiet = quiet;
+        if freed {
+            self.free.push(slot);
+        } else {
+            self.slots[slot as usize] = Some(entry);
+        }
+        freed
+    }
+
+    fn rearm(&mut self, slot: u32, entry: &mut Slot, deadline: Option<Instant>) {
+        let later = matches!((entry.armed, deadline), (Some(a), Some(d)) if a <= d);
+        if later {
+            return;
+        }
+        if let Some(armed) = entry.armed.take() {
+            self.deadlines.remove(&(armed, slot));
+        }
+        if let Some(due) = deadline {
+            entry.armed = Some(due);
+            self.deadlines.insert((due, slot));
+        }
+    }
+
+    /// A slot whose entry in the deadline set is due; the entry is removed.
+    pub(crate) fn take_due(&mut self, now: Instant) -> Option<u32> {
+        let &(due, slot) = self.deadlines.first().filter(|(due, _)| *due <= now)?;
+        self.deadlines.remove(&(due, slot));
+        if let Some(entry) = self.get_mut(slot) {
+            entry.armed = None;
+        }
+        Some(slot)
+    }
+
+    /// When the first connection wants to be looked at.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.deadlines.first().map(|(due, _)| *due)
+    }
+
+    /// Whether no connection waits for an answer.
+    pub fn is_quiet(&self) -> bool {
+        self.busy == 0
+    }
+
+    /// All connections, in the order of their slots.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Slot)> {
+        let slots = self.slots.iter().enumerate();
+        slots.filter_map(|(i, s)| s.as_deref().map(|s| (i as u32, s)))
+    }
+
+    /// How many connections there are.
+    pub fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

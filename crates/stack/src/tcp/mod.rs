@@ -1,0 +1,37 @@
+//! TCP (RFC 9293 and its companions), sans-IO.
+//!
+//! In reading order:
+//!
+//! 1. [`seq`], [`state`], [`options`]: numbers, the table of transitions, options;
+//! 2. [`connection`]: the transmission control block and what programs ask of it;
+//! 3. [`segment_in`]: a segment arrives, by the steps of the RFC;
+//! 4. [`segment_out`]: what is sent next: the one place that decides;
+//! 5. `timeouts`, [`timers`], [`rtt`]: what happens when nothing happens;
+//! 6. [`congestion`]: the congestion window, behind a trait;
+//! 7. [`send_buffer`], [`recv_buffer`], [`reassembly`]: the bytes;
+//! 8. [`listener`]: passive opens, and their two queues;
+//! 9. [`demux`]: all connections of a host, found by their end points and by their deadlines.
+//!
+//! A connection knows neither addresses' meaning nor routes: it takes segments and gives segments.
+
+pub mod congestion;
+pub mod connection;
+pub mod demux;
+pub mod listener;
+pub mod options;
+pub mod reassembly;
+pub mod recv_buffer;
+pub mod rtt;
+pub mod segment_in;
+pub mod segment_out;
+pub mod send_buffer;
+pub mod seq;
+pub mod state;
+mod timeouts;
+pub mod timers;
+
+pub use connection::{Connection, TcpConfig};
+pub use demux::Tcp;
+pub use listener::Listener;
+pub use seq::Seq;
+pub use state::{State, TRANSITIONS, Transition, Trigger};

@@ -1,0 +1,132 @@
+//! A segment arrives (RFC 9293 §3.10.7). One file per group of steps:
+//!
+//! - [`syn_sent`]: §3.10.7.3, the state SYN-SENT;
+//! - [`checks`]: §3.10.7.4 steps one to four: sequence, RST, SYN;
+//! - [`ack`]: step five: the acknowledgement, the window, loss;
+//! - [`text`]: steps seven and eight: data and FIN.
+
+mod ack;
+mod checks;
+mod syn_sent;
+mod text;
+
+use netarium_base::{Ctx, DropReason};
+use netarium_wire::{Frame, Payload, TcpFlags, TcpHeader};
+
+use super::connection::Connection;
+use super::options::SegmentOptions;
+use super::seq::Seq;
+use super::state::{State, Trigger};
+
+/// A segment as a connection reads it.
+#[derive(Debug)]
+pub struct SegmentIn {
+    /// Sequence number of the first byte (of the SYN, if there is one).
+    pub seq: Seq,
+    /// Acknowledgement number; meaningful with ACK.
+    pub ack: Seq,
+    /// Control bits.
+    pub flags: TcpFlags,
+    /// Window, unscaled.
+    pub window: u16,
+    /// What the options say.
+    pub options: SegmentOptions,
+    /// The data.
+    pub payload: Payload,
+}
+
+impl SegmentIn {
+    /// The segment in a parsed TCP frame; its payload is taken out of the frame.
+    pub fn of(frame: &mut Frame) -> Option<(TcpHeader, SegmentIn)> {
+        let h = TcpHeader::of(frame)?;
+        let seg = SegmentIn {
+            seq: Seq(h.seq),
+            ack: Seq(h.ack),
+            flags: h.flags,
+            window: h.window,
+            options: SegmentOptions::of(frame),
+            payload: frame.take_payload(),
+        };
+        Some((h, seg))
+    }
+
+    /// How much of the sequence space it takes: data, SYN and FIN (RFC 9293 §3.4).
+    pub fn len(&self) -> u32 {
+        let controls = self.has(TcpFlags::SYN) as u32 + self.has(TcpFlags::FIN) as u32;
+        self.payload.len() as u32 + controls
+    }
+
+    /// Whether it takes none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether a flag is set.
+    pub fn has(&self, flag: TcpFlags) -> bool {
+        self.flags.contains(flag)
+    }
+}
+
+/// What became of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was processed.
+    Taken,
+    /// It was not, and this is why. An acknowledgement may have been asked for.
+    Dropped(DropReason),
+    /// It was not, and the peer is to be told with a reset.
+    Refused,
+}
+
+impl Connection {
+    /// Processes a segment.
+    pub(crate) fn on_segment(&mut self, cx: &mut Ctx<'_>, seg: SegmentIn) -> Outcome {
+        match self.state {
+            State::Closed | State::Listen => Outcome::Refused,
+            State::SynSent => self.in_syn_sent(cx, seg),
+            _ => self.in_other_states(cx, seg),
+        }
+    }
+
+    /// The first segment of a passive open: a SYN for a listener (RFC 9293 §3.10.7.2).
+    pub(crate) fn on_first_syn(&mut self, cx: &mut Ctx<'_>, seg: &SegmentIn) {
+        self.open_cause = cx.cause;
+        self.take_syn(seg);
+        self.transition(cx, Trigger::Syn);
+        self.want.syn = true;
+    }
+
+    /// Takes over the peer's sequence numbers, window and options from its SYN.
+    fn take_syn(&mut self, seg: &SegmentIn) {
+        self.rcv.irs = seg.seq;
+        self.rcv.nxt = seg.seq + 1;
+        self.rcv.adv = self.rcv.nxt;
+        self.take_syn_options(&seg.options);
+        // RFC 7323 §2.2: the window of a SYN is never scaled.
+        self.snd.wnd = seg.window.into();
+        self.snd.max_wnd = self.snd.wnd;
+        self.snd.wl1 = seg.seq;
+        self.snd.wl2 = seg.ack;
+    }
+
+    fn in_other_states(&mut self, cx: &mut Ctx<'_>, mut seg: SegmentIn) -> Outcome {
+        if let Some(outcome) = self.check_acceptable(cx, &seg) {
+            return outcome;
+        }
+        if let Some(outcome) = self.check_control(cx, &seg) {
+            return outcome;
+        }
+        self.update_timestamp(&seg);
+        if let Some(outcome) = self.take_ack(cx, &seg) {
+            return outcome;
+        }
+        if self.state == State::Closed {
+            return Outcome::Taken;
+        }
+        let outcome = self.take_text(cx, &mut seg);
+        if outcome == Outcome::Taken && self.state != State::Closed {
+            self.arm_keep_alive(cx);
+        }
+        outcome
+    }
+}

@@ -1,0 +1,100 @@
+//! What a connection does when one of its timers fires.
+
+use netarium_base::{Ctx, Event};
+
+use super::connection::{Connection, Phase, Resend};
+use super::state::{State, Trigger};
+use super::timers::Timer;
+use crate::errno::Errno;
+
+impl Connection {
+    /// Fires every timer that is due at `cx.now`, each with the event that set it as its cause.
+    /// `cx.cause` is left at the last one, as the cause of the segments that follow.
+    pub(crate) fn on_deadline(&mut self, cx: &mut Ctx<'_>) {
+        while let Some((timer, cause)) = self.timers.take_due(cx.now) {
+            cx.cause = cause;
+            cx.cause = cx.emit(self.setup.place, self.setup.flow, || Event::TimerFired {
+                timer: timer.name(),
+            });
+            match timer {
+                Timer::Retransmit => self.on_retransmit(cx),
+                Timer::Persist => self.on_persist(cx),
+                Timer::DelayedAck => self.want.ack = Some("delayed ack"),
+                Timer::Wait => {
+                    self.transition(cx, Trigger::Expired);
+                }
+                Timer::KeepAlive => self.on_keep_alive(cx),
+            }
+        }
+    }
+
+    /// RFC 6298 §5.4 to §5.7.
+    fn on_retransmit(&mut self, cx: &mut Ctx<'_>) {
+        self.retries += 1;
+        if self.retries > self.retry_limit() {
+            self.give_up(cx);
+            return;
+        }
+        self.rtt.back_off();
+        if !self.snd.syn_acked {
+            self.want.syn = true;
+            return;
+        }
+        let first = self.retries == 1;
+        self.cc.on_timeout(self.in_flight(), self.snd.mss, first);
+        self.tell_congestion(cx, "timeout");
+        self.dup_acks = 0;
+        self.phase = Phase::Loss { recover: self.snd.nxt };
+        self.resend = Some(Resend { next: self.snd.una, end: self.snd.nxt, kind: "rto" });
+    }
+
+    fn retry_limit(&self) -> u8 {
+        match self.state {
+            State::SynSent => self.config.syn_retries,
+            State::SynReceived => self.config.syn_ack_retries,
+            _ if self.orphan => self.config.orphan_retries,
+            _ => self.config.data_retries,
+        }
+    }
+
+    /// RFC 9293 §3.8.3 MUST-20: R2 is reached, the connection is closed.
+    fn give_up(&mut self, cx: &mut Ctx<'_>) {
+        let error = self.soft_error.take().unwrap_or(Errno::ETIMEDOUT);
+        self.fail(cx, Trigger::TimedOut, error);
+    }
+
+    /// RFC 9293 §3.8.6.1. Probing goes on for ever while the peer answers (MUST-36).
+    fn on_persist(&mut self, cx: &mut Ctx<'_>) {
+        if self.snd.wnd > 0 {
+            // Silly-window avoidance waited long enough (RFC 9293 §3.8.6.2.1, the override).
+            self.want.force = true;
+            return;
+        }
+        self.retries += 1;
+        if self.retries > self.retry_limit() {
+            self.give_up(cx);
+            return;
+        }
+        self.rtt.back_off();
+        self.want.probe = Some("zero-window probe");
+        self.timers.set(Timer::Persist, cx.now + self.rtt.rto(), cx.cause);
+    }
+
+    /// RFC 9293 §3.8.4.
+    fn on_keep_alive(&mut self, cx: &mut Ctx<'_>) {
+        if self.in_flight() > 0 {
+            // The retransmission timer watches over the peer already.
+            self.arm_keep_alive(cx);
+            return;
+        }
+        self.probes += 1;
+        if self.probes > self.config.keep_alive_probes {
+            self.give_up(cx);
+            self.want.rst = true;
+            return;
+        }
+        self.want.probe = Some("keep-alive");
+        let due = cx.now + self.config.keep_alive_interval;
+        self.timers.set(Timer::KeepAlive, due, cx.cause);
+    }
+}

@@ -1,0 +1,79 @@
+//! The timers of a connection: a closed set in a table.
+
+use netarium_base::{Cause, Instant};
+
+/// The timers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timer {
+    /// Unacknowledged data, SYN or FIN is sent again (RFC 6298).
+    Retransmit,
+    /// A zero window is probed (RFC 9293 §3.8.6.1).
+    Persist,
+    /// An acknowledgement was held back long enough (RFC 9293 §3.8.6.3).
+    DelayedAck,
+    /// The wait of FIN-WAIT-2 for the peer's FIN, or of TIME-WAIT for old segments.
+    Wait,
+    /// An idle connection is probed (RFC 9293 §3.8.4).
+    KeepAlive,
+}
+
+const COUNT: usize = 5;
+
+impl Timer {
+    /// All timers, in the order in which simultaneous ones fire.
+    pub const ALL: [Timer; COUNT] =
+        [Timer::Retransmit, Timer::Persist, Timer::DelayedAck, Timer::Wait, Timer::KeepAlive];
+
+    /// The name in the trace.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Timer::Retransmit => "retransmit",
+            Timer::Persist => "persist",
+            Timer::DelayedAck => "delayed-ack",
+            Timer::Wait => "wait",
+            Timer::KeepAlive => "keep-alive",
+        }
+    }
+}
+
+/// When each timer is due and which event set it.
+#[derive(Clone, Debug, Default)]
+pub struct Timers {
+    due: [Option<Instant>; COUNT],
+    causes: [Cause; COUNT],
+}
+
+impl Timers {
+    /// Sets or moves a timer.
+    pub fn set(&mut self, timer: Timer, due: Instant, cause: Cause) {
+        self.due[timer as usize] = Some(due);
+        self.causes[timer as usize] = cause;
+    }
+
+    /// Stops a timer. Whether it was running.
+    pub fn cancel(&mut self, timer: Timer) -> bool {
+        self.due[timer as usize].take().is_some()
+    }
+
+    /// Stops all timers.
+    pub fn clear(&mut self) {
+        self.due = [None; COUNT];
+    }
+
+    /// When a timer is due.
+    pub fn due(&self, timer: Timer) -> Option<Instant> {
+        self.due[timer as usize]
+    }
+
+    /// When the first timer is due.
+    pub fn next(&self) -> Option<Instant> {
+        self.due.iter().flatten().min().copied()
+    }
+
+    /// Takes a timer that is due at `now`, with the event that set it.
+    pub fn take_due(&mut self, now: Instant) -> Option<(Timer, Cause)> {
+        let timer = Timer::ALL.into_iter().find(|t| self.due(*t).is_some_and(|d| d <= now))?;
+        self.due[timer as usize] = None;
+        Some((timer, self.causes[timer as usize]))
+    }
+}
