@@ -48,7 +48,9 @@ impl Core {
     fn get_stuck(&mut self, due: &Due) {
         use netarium_base::trace::Names;
         let whom = match *due {
-            Due::Arrival(direction) => format!("a frame on link {}", self.names.link(direction.link())),
+            Due::Arrival(direction) => {
+                format!("a frame on link {}", self.names.link(direction.link()))
+            }
             Due::Wake(node) => format!("a timer of host {}", self.names.node(node)),
             Due::Start(_) => "the start of a program".to_owned(),
         };

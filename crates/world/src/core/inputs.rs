@@ -15,7 +15,8 @@ impl Core {
     pub(crate) fn apply(&mut self, input: Input) {
         let (kind, port, bytes) = (input.kind(), input.port().unwrap_or(0), input.bytes());
         let event = || Event::Input { kind, port, bytes };
-        let cause = self.net.tracer.emit(self.net.now, Cause::NONE, Place::World, FlowId::NONE, event);
+        let cause =
+            self.net.tracer.emit(self.net.now, Cause::NONE, Place::World, FlowId::NONE, event);
         self.set_current(cause);
         // What comes from outside is no endless loop of the lab's.
         self.events_now = 0;
@@ -91,7 +92,8 @@ impl Core {
             } else {
                 "more standard input was sent than there was credit for"
             };
-            let cause = self.note(Place::Process(node, pid), &format!("port {port}: {text}"), cause);
+            let cause =
+                self.note(Place::Process(node, pid), &format!("port {port}: {text}"), cause);
             return self.end(node, pid, 129, Some(text.to_owned()), cause);
         }
         pipe.bytes.extend(bytes);
@@ -115,4 +117,3 @@ impl Core {
         }
     }
 }
-

@@ -33,7 +33,7 @@ use crate::process::{Ending, Programs, Spawned, Start, Started};
 pub(crate) use net::{Due, Net};
 
 /// How many events may happen in one instant of virtual time before the world is stuck.
-pub const EVENTS_PER_INSTANT: u64 = 10_000_000;
+pub(crate) const EVENTS_PER_INSTANT: u64 = 10_000_000;
 
 /// Everything of a world but the tasks of its programs.
 pub(crate) struct Core {

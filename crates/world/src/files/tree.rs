@@ -1,6 +1,7 @@
 //! The lab's folder in memory.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use bytes::Bytes;
 
@@ -52,8 +53,11 @@ impl FileTree {
     }
 
     /// The files whose paths start with `prefix`, by their whole paths.
-    pub(crate) fn below<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a Bytes)> {
-        let from = self.files.range::<str, _>(prefix..);
+    pub(crate) fn below<'a>(
+        &'a self,
+        prefix: &'a str,
+    ) -> impl Iterator<Item = (&'a str, &'a Bytes)> {
+        let from = self.files.range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
         from.map(|(path, c)| (path.as_str(), c)).take_while(move |(p, _)| p.starts_with(prefix))
     }
 }

@@ -2,13 +2,14 @@
 //! world ran, the folder as it was at the start. In the lower two, `files/HOST/` comes first.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::rc::Rc;
 
 use bytes::Bytes;
 use netarium_base::Instant;
 
-use super::{DirEntry, Edit, FILE_MAX, FileError, FileTree, HOST_FILES_MAX, HOST_MAX, Metadata};
 use super::tree::normalise;
+use super::{DirEntry, Edit, FILE_MAX, FileError, FileTree, HOST_FILES_MAX, HOST_MAX, Metadata};
 
 /// Edits of the lab's folder that came in while the world ran.
 pub(crate) type Edits = BTreeMap<String, Edit>;
@@ -35,7 +36,12 @@ impl HostFiles {
     }
 
     /// Writes a file; the view has checked that the path can be one.
-    pub(crate) fn write(&mut self, path: String, contents: Bytes, at: Instant) -> Result<(), FileError> {
+    pub(crate) fn write(
+        &mut self,
+        path: String,
+        contents: Bytes,
+        at: Instant,
+    ) -> Result<(), FileError> {
         if contents.len() > FILE_MAX {
             return Err(FileError::TooLarge);
         }
@@ -148,7 +154,7 @@ impl View<'_> {
     fn candidates(&self, prefix: &str) -> Vec<String> {
         let own = format!("files/{}/", self.host);
         let below = |edits: &Edits, prefix: &str| -> Vec<String> {
-            let from = edits.range::<str, _>(prefix..);
+            let from = edits.range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
             from.map(|(p, _)| p.clone()).take_while(|p| p.starts_with(prefix)).collect()
         };
         let mut paths = below(&self.own.written, prefix);

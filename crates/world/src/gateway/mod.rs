@@ -63,7 +63,9 @@ impl Gateway {
         if self.ports.contains_key(&port) {
             Some(format!("port {port} is in use"))
         } else if self.ports.len() >= PORTS_MAX {
-            Some(format!("a lab has at most {PORTS_MAX} outside connections and sessions at a time"))
+            Some(format!(
+                "a lab has at most {PORTS_MAX} outside connections and sessions at a time"
+            ))
         } else {
             None
         }

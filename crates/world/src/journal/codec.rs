@@ -284,7 +284,11 @@ impl<'a> Reader<'a> {
             }
             kind => Recorded::Input(read_input(kind, &mut c)?),
         };
-        if c.0.is_empty() { Ok(Entry { at, events, what }) } else { Err(Fault::Bad("an entry is longer than its fields")) }
+        if c.0.is_empty() {
+            Ok(Entry { at, events, what })
+        } else {
+            Err(Fault::Bad("an entry is longer than its fields"))
+        }
     }
 }
 

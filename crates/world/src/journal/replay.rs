@@ -43,13 +43,8 @@ pub fn replay(
     until: Instant,
     mut taken: impl FnMut(crate::Output),
 ) -> ReplayEnd {
-    let mut end = ReplayEnd {
-        inputs: 0,
-        checks: 0,
-        at: Instant::ZERO,
-        divergence: None,
-        error: None,
-    };
+    let mut end =
+        ReplayEnd { inputs: 0, checks: 0, at: Instant::ZERO, divergence: None, error: None };
     let mut agreed_until = Instant::ZERO;
     for entry in journal {
         let entry = match entry {

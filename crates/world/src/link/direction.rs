@@ -55,9 +55,8 @@ pub(crate) enum Handed {
 impl Direction {
     pub(super) fn new(seed: Seed, link: &str, purpose: &str, spec: DirectionSpec) -> Direction {
         let delay = Duration::from_nanos(spec.delay.as_nanos().max(1));
-        let loss = (spec.loss > 0).then(|| {
-            Box::new(Loss { luck: seed.luck(link, purpose), ordinals: Map::default() })
-        });
+        let loss = (spec.loss > 0)
+            .then(|| Box::new(Loss { luck: seed.luck(link, purpose), ordinals: Map::default() }));
         Direction {
             spec: DirectionSpec { delay, ..spec },
             busy_until: Instant::ZERO,
@@ -113,7 +112,10 @@ impl Direction {
     /// Puts a frame that travels at the end of the line; true when it is the first there and its
     /// arrival must be put into the event queue.
     pub(crate) fn travel(&mut self, key: Key, frame: Box<Frame>) -> bool {
-        debug_assert!(self.line.back().is_none_or(|(last, _)| *last < key), "a line keeps its order");
+        debug_assert!(
+            self.line.back().is_none_or(|(last, _)| *last < key),
+            "a line keeps its order"
+        );
         self.line.push_back((key, frame));
         self.line.len() == 1
     }
@@ -193,10 +195,7 @@ mod tests {
         assert_eq!(hand(100), Handed::Travels { arrives: at(405), depth: 2 });
         // The wire is free from 400 on.
         assert_eq!(hand(400), Handed::Travels { arrives: at(505), depth: 0 });
-        assert_eq!(
-            (d.stats.sent_frames, d.stats.queued_frames, d.stats.dropped_full),
-            (5, 3, 1)
-        );
+        assert_eq!((d.stats.sent_frames, d.stats.queued_frames, d.stats.dropped_full), (5, 3, 1));
     }
 
     #[test]

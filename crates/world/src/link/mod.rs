@@ -108,8 +108,10 @@ impl Link {
         specs: [DirectionSpec; 2],
     ) -> Link {
         let [up, down] = specs;
-        let directions =
-            [Direction::new(seed, name, "loss up", up), Direction::new(seed, name, "loss down", down)];
+        let directions = [
+            Direction::new(seed, name, "loss up", up),
+            Direction::new(seed, name, "loss down", down),
+        ];
         Link { origin, sequence: 0, ends, directions, taps: 0 }
     }
 

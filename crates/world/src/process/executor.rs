@@ -222,6 +222,18 @@ impl Executor {
         }
     }
 
+    /// Drops all tasks: the world ends.
+    pub(crate) fn drop_all(&mut self, seat: &mut Seat) {
+        for slot in &mut self.slots {
+            let task = slot.task.take();
+            // A program that panics while it is dropped is being dropped all the same.
+            let _ = seat.run(|| drop(task));
+        }
+        let core = seat.core();
+        let spawned = (std::mem::take(&mut core.spawned), std::mem::take(&mut core.started));
+        let _ = seat.run(|| drop(spawned));
+    }
+
     /// Takes down the processes that have ended: their tasks first, then what they leave.
     fn take_down(&mut self, seat: &mut Seat) {
         while !seat.core().ending.is_empty() {

@@ -2,6 +2,7 @@
 
 use core::net::{IpAddr, Ipv4Addr};
 use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::task::Poll;
 
 use bytes::Bytes;
@@ -115,8 +116,7 @@ impl Process {
     async fn write(&self, stream: Stream, mut bytes: &[u8]) {
         let mut out = StdStream::new(*self, stream);
         while !bytes.is_empty() {
-            let mut write = |task: &mut _| std::pin::Pin::new(&mut out).poll_write(task, bytes);
-            match poll_fn(&mut write).await {
+            match poll_fn(|task| Pin::new(&mut out).poll_write(task, bytes)).await {
                 Ok(n) if n > 0 => bytes = &bytes[n..],
                 _ => return,
             }
@@ -248,8 +248,7 @@ impl Process {
     pub fn emit(&self, flow: FlowId, event: Event) -> Cause {
         slot::with(|core| {
             let place = Place::Process(self.node, self.pid);
-            let cause =
-                core.net.tracer.emit(core.net.now, core.current, place, flow, || event);
+            let cause = core.net.tracer.emit(core.net.now, core.current, place, flow, || event);
             core.set_current(cause);
             cause
         })
@@ -258,9 +257,9 @@ impl Process {
     /// A random stream of this process for one purpose; the same in every run.
     pub fn rng(&self, purpose: &str) -> Rng {
         slot::with(|core| {
-            let program = core.proc_mut(self.node, self.pid).map_or_else(String::new, |p| {
-                p.name().to_owned()
-            });
+            let program = core
+                .proc_mut(self.node, self.pid)
+                .map_or_else(String::new, |p| p.name().to_owned());
             let host = &core.host_mut(self.node).name.clone();
             core.seed.stream(host, &format!("process {program} {} {purpose}", self.pid))
         })

@@ -6,7 +6,7 @@ use netarium_base::{Cause, Event, FlowId, Instant, NodeId, Pid, Place};
 
 use super::stdio::Stdio;
 use super::table::{ExitedProcess, FIRST_PID, Proc, ProcessInfo, Signals, WORLD_PID};
-use super::{LocalBoxFuture, PROCESSES_MAX, POLLS_PER_INSTANT, Process, Program};
+use super::{LocalBoxFuture, POLLS_PER_INSTANT, PROCESSES_MAX, Process, Program};
 use crate::core::Core;
 use crate::message::Output;
 

@@ -38,15 +38,15 @@ use std::pin::Pin;
 
 pub use error::{errno, io_error};
 pub use handle::{Process, ResolveError};
-pub(crate) use life::{Ending, Spawned, Start, StartError, Started};
-pub(crate) use stdio::{Sink, Stdio};
+pub(crate) use life::{Ending, Spawned, Start, Started};
 pub use ping::{PingReply, PingSocket};
 pub(crate) use socket::SocketWait;
+pub(crate) use stdio::{Sink, Stdio};
 pub use stdio::{StdStream, Stdin};
 pub use table::{ExitedProcess, ProcessInfo};
 pub use tcp::{TcpListener, TcpStream};
-pub(crate) use time::Timers;
 pub use time::Sleep;
+pub(crate) use time::Timers;
 pub use udp::UdpSocket;
 
 /// How many times the tasks of one process may be polled in one instant of virtual time.

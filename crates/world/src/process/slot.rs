@@ -27,8 +27,11 @@ pub(crate) fn enter<R>(core: &mut Option<Box<Core>>, f: impl FnOnce() -> R) -> R
 /// Outside a program that a world runs, and when called from inside another such call.
 pub(crate) fn with<R>(f: impl FnOnce(&mut Core) -> R) -> R {
     SLOT.with(|s| {
-        let mut slot = s.try_borrow_mut().expect("a call on a process inside another one's closure");
-        f(slot.as_mut().expect("processes and sockets work only inside a program that a world runs"))
+        let mut slot =
+            s.try_borrow_mut().expect("a call on a process inside another one's closure");
+        f(slot
+            .as_mut()
+            .expect("processes and sockets work only inside a program that a world runs"))
     })
 }
 

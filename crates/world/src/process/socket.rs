@@ -83,7 +83,8 @@ pub(crate) struct Socket {
 
 impl Socket {
     pub(crate) fn new(process: &Process, kind: SocketKind) -> io::Result<Socket> {
-        let id = process.with_stack(|stack, _| stack.socket(kind, process.pid())).map_err(io_error)?;
+        let id =
+            process.with_stack(|stack, _| stack.socket(kind, process.pid())).map_err(io_error)?;
         Ok(Socket { process: *process, id })
     }
 

@@ -111,7 +111,8 @@ impl AsyncWrite for StdStream {
         task: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        slot::with(|core| core.write_output(&self.process, self.stream, bytes, task.waker())).map(Ok)
+        slot::with(|core| core.write_output(&self.process, self.stream, bytes, task.waker()))
+            .map(Ok)
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -108,7 +108,9 @@ async fn connected(socket: &Socket) -> io::Result<()> {
     poll_fn(|task| {
         socket.poll_call(task, Interest::Write, |stack, _, id| {
             let ready = stack.readiness(id);
-            if let Some(e) = ready.contains(Readiness::ERROR).then(|| stack.take_error(id)).flatten() {
+            if let Some(e) =
+                ready.contains(Readiness::ERROR).then(|| stack.take_error(id)).flatten()
+            {
                 Err(e)
             } else if ready.contains(Readiness::WRITABLE) {
                 Ok(())
@@ -200,9 +202,10 @@ impl TcpListener {
     /// # Errors
     /// As `accept(2)`.
     pub fn poll_accept(&self, task: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
-        let accept = self.socket.poll_call(task, Interest::Read, |stack, cx, id| stack.accept(cx, id));
+        let accept =
+            self.socket.poll_call(task, Interest::Read, |stack, cx, id| stack.accept(cx, id));
         let (id, peer) = ready!(accept)?;
-        let socket = Socket { process: self.socket.*process, id };
+        let socket = Socket { process: self.socket.process, id };
         Poll::Ready(TcpStream::of(socket, Some(peer)).map(|stream| (stream, peer)))
     }
 }

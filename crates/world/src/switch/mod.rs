@@ -138,7 +138,12 @@ impl Table {
 
     /// Where a frame to `destination` goes that came in by `port`; and whether that made the switch
     /// notice that it has to forget the address.
-    pub(crate) fn egress(&mut self, now: Instant, destination: Mac, port: IfIndex) -> (Egress, bool) {
+    pub(crate) fn egress(
+        &mut self,
+        now: Instant,
+        destination: Mac,
+        port: IfIndex,
+    ) -> (Egress, bool) {
         if destination.is_multicast() {
             return (Egress::Flood, false);
         }
