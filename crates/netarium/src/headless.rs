@@ -4,10 +4,10 @@ use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
 
-use netarium_base::{Duration, Instant};
+use netarium_base::{Duration, Instant, LinkId};
 use netarium_lab::words;
 use netarium_world::{
-    ByteSink, CaptureId, Ends, Input, Output as Said, PcapSink, PortId, RunEnd, Stream,
+    ByteSink, CaptureId, Input, Output as Said, PcapSink, PortId, RunEnd, Stream,
 };
 
 /// How long programs that the lab starts get to settle before the first `exec`, virtual time.
@@ -205,9 +205,14 @@ impl World {
         self.inner.run_until(self.now() + time);
     }
 
-    /// Captures all links into memory, as pcapng; each frame once, where it was sent.
+    /// All links but the loopback ones.
+    pub fn wires(&self) -> Vec<LinkId> {
+        self.inner.links().filter(|l| l.ends[0] != l.ends[1]).map(|l| l.id).collect()
+    }
+
+    /// Captures all wires into memory, as pcapng; each frame once, where it was sent.
     pub fn capture(&mut self) -> Captured {
-        let links = self.inner.links().map(|l| l.id).collect();
+        let links = self.wires();
         self.capture_links(CaptureSpec { links, ..CaptureSpec::default() })
     }
 
@@ -220,8 +225,8 @@ impl World {
 
     /// Captures into a sink of one's own, as pcapng.
     pub fn capture_to(&mut self, spec: CaptureSpec, sink: impl ByteSink + 'static) -> CaptureId {
-        let sink = PcapSink::new(self.inner.epoch(), sink);
-        self.inner.capture(spec, Box::new(sink))
+        let sink = PcapSink::new(sink, self.inner.epoch(), self.inner.now(), "");
+        self.inner.capture(&spec, Box::new(sink))
     }
 
     /// Ends a capture and gives its bytes.

@@ -17,7 +17,7 @@ const CHUNK: usize = 64 * 1024;
 const CHUNKS: usize = 64;
 
 /// The receiving end of an observer.
-pub type Chunks = mpsc::Receiver<Vec<u8>>;
+pub(crate) type Chunks = mpsc::Receiver<Vec<u8>>;
 
 /// The world's end of an observer's stream.
 #[derive(Debug)]
@@ -75,8 +75,6 @@ impl ChunkSender {
 #[derive(Default)]
 pub(crate) struct Observers {
     captures: Vec<(CaptureId, Rc<RefCell<ChunkSender>>)>,
-    /// Captures into files: completed when the lab ends.
-    files: Vec<CaptureId>,
     traces: Option<Rc<RefCell<Vec<TraceObserver>>>>,
 }
 
@@ -86,17 +84,12 @@ impl Observers {
         self.captures.push((id, sender));
     }
 
-    /// Remembers a capture into a file.
-    pub(crate) fn add_file(&mut self, id: CaptureId) {
-        self.files.push(id);
-    }
-
     /// Adds an observer of the trace: one JSON object per line, from now on.
     pub(crate) fn add_trace(&mut self, world: &mut World) -> Chunks {
         let (sender, chunks) = ChunkSender::new();
         let observers = self.traces.get_or_insert_with(|| {
             let observers = Rc::new(RefCell::new(Vec::new()));
-            let names = Rc::clone(world.names());
+            let names = world.name_table();
             let fan = FanOut { observers: Rc::clone(&observers), names, line: Vec::new() };
             world.tracer_mut().add_sink(Box::new(fan));
             observers
@@ -123,13 +116,10 @@ impl Observers {
         }
     }
 
-    /// Completes everything.
+    /// Completes everything, captures into files too.
     pub(crate) fn end(&mut self, world: &mut World) {
-        for id in self.files.drain(..) {
-            world.end_capture(id);
-        }
-        for (id, sender) in self.captures.drain(..) {
-            world.end_capture(id);
+        world.end_captures();
+        for (_, sender) in self.captures.drain(..) {
             sender.borrow_mut().flush();
         }
     }

@@ -25,12 +25,15 @@ use netarium_world::{Input, Output, PortId, World};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::clock::{Clock, Pace};
+use crate::journal::Spill;
 use crate::observe::Observers;
 
 /// Events due within this much real time are not waited for.
 pub const EARLY: std::time::Duration = std::time::Duration::from_micros(50);
 /// After this much real time's worth of events the thread looks for commands again.
 const SLICE: std::time::Duration = std::time::Duration::from_micros(250);
+/// A crash loses at most so much of the journal.
+const JOURNAL_EVERY: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// What the world thread is asked to do.
 enum Command {
@@ -388,10 +391,13 @@ pub(crate) struct Desk {
     /// Inputs that came while paused.
     held: Vec<Command>,
     sleeps: u64,
+    /// When the journal was last handed to its file, and how many entries it had.
+    journalled: (Wall, u64),
 }
 
 impl Desk {
-    fn new(world: World, pace: Pace) -> Desk {
+    fn new(mut world: World, pace: Pace) -> Desk {
+        world.spill_journal(Box::new(Spill::default()));
         let clock = Clock::new(Wall::now(), world.now(), pace);
         Desk {
             world,
@@ -400,6 +406,7 @@ impl Desk {
             ports: HashMap::new(),
             held: Vec::new(),
             sleeps: 0,
+            journalled: (Wall::now(), 0),
         }
     }
 
@@ -421,6 +428,7 @@ impl Desk {
             }
         }
         self.observers.end(&mut self.world);
+        self.world.flush_journal();
     }
 
     /// Brings the world to the present, or a slice closer to it.
@@ -463,6 +471,17 @@ impl Desk {
             }
         }
         self.observers.flush(&mut self.world);
+        self.keep_journal();
+    }
+
+    /// Hands the journal on every second in which something was recorded.
+    fn keep_journal(&mut self) {
+        let entries = self.world.journal().entries();
+        let (last, known) = self.journalled;
+        if entries != known && last.elapsed() >= JOURNAL_EVERY {
+            self.world.flush_journal();
+            self.journalled = (Wall::now(), entries);
+        }
     }
 
     /// Waits for commands or the next event; false when the lab is to end.

@@ -8,16 +8,16 @@ use std::sync::Arc;
 
 use netarium_lab::Lab;
 use netarium_lab::value::Protocol;
-use netarium_world::World;
+use netarium_world::{ByteSink, CaptureSpec, Ends, PcapSink, World};
 use tokio::task::JoinSet;
 
 use crate::api::view::{LabView, PublishedView};
-use crate::api::{Api, new_token};
+use crate::api::{Api, links, new_token};
 use crate::clock::Pace;
 use crate::folder::LabFolder;
 use crate::publish::{Limits, Publish, PublishError, Published, Slots};
 use crate::report::{Notice, Reporter};
-use crate::runner::{Pacing, StartError, WorldHandle, WorldPanicked, WorldThread};
+use crate::runner::{Pacing, StartError, WorldEnded, WorldHandle, WorldPanicked, WorldThread};
 use crate::runtime_file::{RuntimeFile, RuntimeInfo};
 use crate::watch;
 
@@ -111,6 +111,23 @@ impl RunningLab {
     /// The way to talk to its world.
     pub fn world(&self) -> WorldHandle {
         self.world.handle()
+    }
+
+    /// Captures all wires as pcapng, losing nothing; the lab's end completes it.
+    ///
+    /// # Errors
+    /// When the lab has ended.
+    pub async fn capture_to(
+        &self,
+        sink: impl ByteSink + Send + 'static,
+        ends: Ends,
+    ) -> Result<(), WorldEnded> {
+        let begin = move |world: &mut World| {
+            let links = links(world, &[]).unwrap_or_default();
+            let sink = PcapSink::new(sink, world.epoch(), world.now(), "");
+            world.capture(&CaptureSpec { links, ends, snaplen: 0 }, Box::new(sink));
+        };
+        self.world.handle().query(begin).await
     }
 
     /// Waits until the world's thread ends by itself, which it does only by a panic.

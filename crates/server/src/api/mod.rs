@@ -29,6 +29,8 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 pub use guard::new_token;
+pub use routes::{DropView, drops};
+pub use streams::links;
 use view::LabView;
 
 use crate::runner::WorldHandle;

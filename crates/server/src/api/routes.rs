@@ -8,7 +8,6 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use netarium_base::trace::Names;
 use netarium_base::{NodeId, Place};
 use netarium_world::World;
 use serde::{Deserialize, Serialize};
@@ -105,7 +104,7 @@ async fn sockets(
 ) -> Result<Json<Vec<SocketView>>, Failure> {
     let rows = shared.world.query(move |world| {
         let node = host_id(world, &host)?;
-        let rows = world.stack(node).sockets().into_iter().map(|s| SocketView {
+        let rows = world.stack(node).map(|s| s.sockets()).unwrap_or_default().into_iter().map(|s| SocketView {
             kind: format!("{:?}", s.kind).to_lowercase(),
             pid: s.pid.0,
             local: s.local.to_string(),
@@ -121,7 +120,7 @@ async fn sockets(
 
 /// The host of this name, the gateway included.
 fn host_id(world: &World, name: &str) -> Result<NodeId, Failure> {
-    world.host(name).ok_or_else(|| {
+    world.host_id(name).ok_or_else(|| {
         Failure::new(StatusCode::NOT_FOUND, format!("the lab has no host `{name}`"))
     })
 }

@@ -14,7 +14,8 @@ use futures_util::stream;
 use netarium_base::{Instant, LinkId};
 use netarium_wire::Frame;
 use netarium_wire::pcapng::{self, Packet, Section, Statistics, Writer};
-use netarium_world::{CaptureInterface, CaptureSink, CaptureSpec, Direction, Ends, World};
+use netarium_world::capture::{CaptureInterface, Direction};
+use netarium_world::{CaptureSink, CaptureSpec, Ends, LinkView, World};
 
 use super::Failure;
 use super::routes::Shared;
@@ -79,21 +80,25 @@ impl Wanted {
     }
 }
 
-/// The links of these names; all when none is named.
+/// The links of these names; all but the loopback ones when none is named.
 ///
 /// # Errors
 /// The first name that no link has.
-pub(crate) fn links(world: &World, names: &[String]) -> Result<Vec<LinkId>, String> {
+pub fn links(world: &World, names: &[String]) -> Result<Vec<LinkId>, String> {
     if names.is_empty() {
-        return Ok(world.links().map(|l| l.id).collect());
+        return Ok(wires(world).map(|l| l.id).collect());
     }
-    let all = world.names();
-    names.iter().map(|name| all.link_id(name).ok_or_else(|| name.clone())).collect()
+    names.iter().map(|name| world.link_id(name).ok_or_else(|| name.clone())).collect()
+}
+
+/// All links between two nodes.
+fn wires(world: &World) -> impl Iterator<Item = LinkView<'_>> {
+    world.links().filter(|l| l.ends[0] != l.ends[1])
 }
 
 fn begin(desk: &mut Desk, wanted: &Wanted) -> Result<Chunks, Failure> {
     let links = links(&desk.world, &wanted.links).map_err(|name| {
-        let known: Vec<String> = desk.world.links().map(|l| l.name.to_string()).collect();
+        let known: Vec<String> = wires(&desk.world).map(|l| l.name.to_owned()).collect();
         let most = known.len().min(20);
         let why = format!("the lab has no link `{name}`; it has {}", known[..most].join(", "));
         Failure::new(StatusCode::NOT_FOUND, why)
@@ -102,7 +107,7 @@ fn begin(desk: &mut Desk, wanted: &Wanted) -> Result<Chunks, Failure> {
     let sender = Rc::new(RefCell::new(sender));
     let sink = LiveCapture::new(Rc::clone(&sender), &desk.world);
     let spec = CaptureSpec { links, ends: wanted.ends, snaplen: wanted.snaplen };
-    let id = desk.world.capture(spec, Box::new(sink));
+    let id = desk.world.capture(&spec, Box::new(sink));
     desk.observers.add_capture(id, sender);
     Ok(chunks)
 }
