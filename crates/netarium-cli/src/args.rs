@@ -1,6 +1,5 @@
 //! The command line: one definition from which parser, help and completions come.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
@@ -223,11 +222,6 @@ pub(crate) struct Completions {
 
 /// The lab that is meant when none is named.
 pub(crate) const DEFAULT_LAB: &str = "course";
-
-/// Tells addresses of this machine alone from others.
-pub(crate) fn is_local(address: SocketAddr) -> bool {
-    address.ip().is_loopback()
-}
 
 #[cfg(test)]
 mod tests {

@@ -51,3 +51,20 @@ impl OutputFile {
         result.map_err(|e| Error::failed(format_args!("cannot write {}: {e}", self.path.display())))
     }
 }
+
+impl netarium::world::ByteSink for OutputFile {
+    fn write(&mut self, bytes: &[u8]) {
+        OutputFile::write(self, bytes);
+    }
+
+    fn flush(&mut self) {
+        if self.failed.is_none() {
+            self.failed = self.file.flush().err();
+        }
+    }
+}
+
+/// Completes a shared file.
+pub(crate) fn finish(file: &SharedFile) -> Result<(), Error> {
+    file.borrow_mut().finish()
+}

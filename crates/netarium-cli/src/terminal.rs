@@ -45,11 +45,6 @@ impl Terminal {
         self.colour
     }
 
-    /// Whether only what was asked for is said.
-    pub(crate) fn quiet(&self) -> bool {
-        self.quiet
-    }
-
     /// Text in a style, when colours are used.
     pub(crate) fn paint(&self, style: Style, text: impl Display) -> String {
         let code = match style {

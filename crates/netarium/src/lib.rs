@@ -117,7 +117,7 @@ impl Lab {
                 epoch: options.epoch,
                 trace_limit: options.trace_limit,
                 runs: options.runs,
-                programs: Rc::new(netarium_programs::Library),
+                programs: Rc::new(netarium_programs::Builtin),
             },
         )?;
         Ok(World::new(world))
@@ -133,5 +133,5 @@ impl From<netarium_lab::Lab> for Lab {
 /// The names of all programs that hosts can run, sorted.
 pub fn program_names() -> Vec<&'static str> {
     use netarium_world::process::Programs;
-    netarium_programs::Library.names()
+    netarium_programs::Builtin.names()
 }
