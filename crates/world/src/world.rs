@@ -66,6 +66,11 @@ impl World {
         self.seat.look().net.now
     }
 
+    /// What virtual time zero is called: nanoseconds since 1970-01-01 UTC.
+    pub fn epoch(&self) -> u64 {
+        self.seat.look().epoch
+    }
+
     /// When the next event is due.
     pub fn next_event(&self) -> Option<Instant> {
         self.seat.look().net.queue.next_at()
