@@ -11,6 +11,9 @@
 //! of N idle hosts, 100 to a switch, behind routers; time and memory. `star`: N hosts fetch 10 kB
 //! each from one server. Times are processor seconds, figures medians of five runs: the machines
 //! these run on are shared and noisy. See `docs/performance.md`.
+//!
+//! Modules: [`goodput`] and [`hosts`] measure, [`peer`] is smoltcp, [`programs`] are the plain
+//! source and sink that run on the hosts.
 
 mod goodput;
 mod hosts;

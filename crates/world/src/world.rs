@@ -8,6 +8,7 @@ use netarium_stack::Stack;
 
 use crate::capture::{CaptureId, CaptureInterface, CaptureSink, CaptureSpec};
 use crate::core::Core;
+use crate::gateway::ConnectionInfo;
 use crate::journal::{Fingerprint, Journal, JournalSink};
 use crate::link::{DirectionSpec, DirectionStats};
 use crate::message::{Input, Output};
@@ -63,6 +64,11 @@ impl World {
     /// Virtual time.
     pub fn now(&self) -> Instant {
         self.seat.look().net.now
+    }
+
+    /// What virtual time zero is called: nanoseconds since 1970-01-01 UTC.
+    pub fn epoch(&self) -> u64 {
+        self.seat.look().epoch
     }
 
     /// When the next event is due.
@@ -382,6 +388,11 @@ impl World {
     pub fn process_log(&self, host: NodeId, pid: Pid) -> Option<Vec<u8>> {
         self.stack(host)?;
         Some(self.seat.look().host(host).procs.get(&pid)?.stdio.kept())
+    }
+
+    /// The outside connections by port.
+    pub fn connections(&self) -> Vec<ConnectionInfo> {
+        self.seat.look().gateway.connections()
     }
 
     /// The stack of a host.
