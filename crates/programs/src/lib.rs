@@ -3,7 +3,7 @@
 //! In reading order:
 //!
 //! 1. [`Builtin`], the library of programs that a world is given;
-//! 2. servers: `httpd`; `source` and `sink`, for measuring;
+//! 2. servers: `httpd`; `bench` has `source` and `sink`, for measuring;
 //! 3. clients: [`curl`], `ping`;
 //! 4. what is there: `netstat`, `ps`, `ip`, `arp`;
 //! 5. `tools` for scripts: `cat`, `ls`, `echo`, `sleep`, `kill`, `hostname`, `true`, `false`;

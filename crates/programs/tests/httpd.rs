@@ -240,6 +240,12 @@ fn piece() -> impl Strategy<Value = Vec<u8>> {
         "Connection: close\r\n",
         ": \r\n",
         "GET / HTTP/1.1\r\nHost: web\r\n\r\n",
+        "HEAD /big HTTP/1.1\r\nHost: web\r\n\r\n",
+        "GET /big HTTP/1.1\r\nHost: web\r\nConnection: close\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: web\r\nContent-Length: 5\r\n\r\nabcde",
+        "POST /a HTTP/1.1\r\nHost: web\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n",
+        "PUT / HTTP/1.1\r\nHost: web\r\nContent-Length: 100000\r\n\r\n",
+        "CONNECT web:80 HTTP/1.1\r\nHost: web\r\n\r\n",
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     ];
     prop_oneof![

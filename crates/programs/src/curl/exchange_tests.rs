@@ -1,3 +1,5 @@
+//! curl's side of an exchange over an in-memory connection: framing, failures, `-v` lines.
+
 use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};

@@ -1,3 +1,5 @@
+//! What a site answers, over files without a world.
+
 use std::collections::BTreeMap;
 
 use super::*;

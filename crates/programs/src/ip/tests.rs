@@ -1,3 +1,5 @@
+//! The grammar and the layouts of `ip`, beside iproute2's own output.
+
 use netarium_base::IfIndex;
 use netarium_stack::{IfCounters, NeighbourInfo, NeighbourState, Route};
 use netarium_wire::{Cidr, Mac};

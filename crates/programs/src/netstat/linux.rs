@@ -152,7 +152,7 @@ pub(super) fn interfaces(interfaces: &[Interface]) -> String {
 }
 
 /// `-s`: what this stack counts, in net-tools' words.
-pub(super) fn statistics(s: &StackStats, forwarding: bool, established: usize) -> String {
+pub(super) fn statistics(s: &StackStats, established: usize) -> String {
     let mut out = String::new();
     let mut section = |name: &str, rows: &[(u64, &str)]| {
         let _ = writeln!(out, "{name}:");
@@ -204,6 +204,5 @@ pub(super) fn statistics(s: &StackStats, forwarding: bool, established: usize) -
         ],
     );
     section("TcpExt", &[(s.tcp_listen_drops, "SYNs to LISTEN sockets dropped")]);
-    let forwarding = if forwarding { 1 } else { 2 };
-    out.replacen("Ip:\n", &format!("Ip:\n    Forwarding: {forwarding}\n"), 1)
+    out
 }

@@ -119,8 +119,7 @@ async fn run(process: Process) -> i32 {
         Some('i') => linux::interfaces(stack.interfaces()),
         Some('s') => {
             let established = stack.sockets().iter().filter(|s| s.state == "ESTABLISHED").count();
-            let stats = stack.stats();
-            linux::statistics(stats, stats.ip_forwarded > 0, established)
+            linux::statistics(stack.stats(), established)
         }
         Some(_) => USAGE.to_owned(),
         None if flags.is_windows() => windows::sockets(&flags, &stack.sockets()),

@@ -1,3 +1,5 @@
+//! The layouts of `netstat`, beside net-tools' and Windows' own output.
+
 use netarium_base::{Instant, Pid, SocketId};
 
 use super::*;
