@@ -3,6 +3,7 @@
 mod common;
 
 use common::{Shell, lab, web};
+use netarium_base::Event;
 use netarium_world::{Input, Output};
 use proptest::prelude::*;
 
@@ -161,6 +162,28 @@ fn requests_are_logged_with_what_was_sent() {
     shell.run("pc", "curl -s http://web/none");
     shell.wait(1);
     insta::assert_snapshot!(shell.run("web", "cat /var/log/httpd/access_log").out);
+}
+
+#[test]
+fn both_ends_tell_the_trace_what_was_asked_and_answered() {
+    let mut shell = Shell::new(web());
+    shell.run("pc", "curl -s http://web/none?q=1");
+    let mut told = Vec::new();
+    for record in shell.world.tracer().records() {
+        match &record.event {
+            Event::HttpRequest { method, target } => {
+                told.push((record.flow, format!("{method} {target}")));
+            }
+            Event::HttpResponse { status, bytes } => {
+                told.push((record.flow, format!("{status} {bytes}")));
+            }
+            _ => {}
+        }
+    }
+    let texts: Vec<&str> = told.iter().map(|t| t.1.as_str()).collect();
+    assert_eq!(texts[..2], ["GET /none?q=1", "GET /none?q=1"]);
+    assert!(texts[2].starts_with("404 ") && texts[2] == texts[3], "{texts:?}");
+    assert!(told.iter().all(|t| t.0 == told[0].0), "one conversation: {told:?}");
 }
 
 #[test]

@@ -59,6 +59,7 @@ pub fn lab(daemons: &[&str]) -> World {
     pc.routes = vec![RouteSpec { to, via: "192.168.17.99".parse().ok(), iface: 0 }];
     let mut builder = WorldBuilder::new(Seed(1))
         .epoch(EPOCH)
+        .trace_limit(20_000)
         .programs(Rc::new(Builtin))
         .switch(SwitchSpec::new("home"))
         .names([("web".to_owned(), vec!["192.168.17.17".parse().expect("an address")])])
