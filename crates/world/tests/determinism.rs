@@ -114,7 +114,7 @@ fn record(wire: DirectionSpec) -> (Vec<u8>, Vec<u8>, String) {
     world.tracer_mut().add_sink(Box::new(JsonTrace::new(trace.clone(), names)));
     let links = world.links().map(|l| l.id).collect();
     let spec = CaptureSpec { links, ends: Ends::Both, snaplen: 0 };
-    let sink = PcapSink::new(pcap.clone(), 1_700_000_000_000_000_000, world.now(), "test");
+    let sink = PcapSink::new(pcap.clone()).comment("test");
     world.capture(&spec, Box::new(sink));
     assert_eq!(world.run_until_idle(secs(300)), RunEnd::Idle);
     world.end_captures();
@@ -153,7 +153,7 @@ fn watching_changes_nothing() {
             world.tracer_mut().add_sink(Box::new(JsonTrace::new(sink, names)));
             let links = world.links().map(|l| l.id).collect();
             let spec = CaptureSpec { links, ends: Ends::Sender, snaplen: 96 };
-            world.capture(&spec, Box::new(PcapSink::new(sink, 0, world.now(), "")));
+            world.capture(&spec, Box::new(PcapSink::new(sink)));
         }
         assert_eq!(world.run_until_idle(secs(300)), RunEnd::Idle);
         (world.events(), world.tracer().emitted(), world.now())
