@@ -77,10 +77,10 @@ pub struct CaptureInterface {
 
 /// Who takes captured frames. Must not change anything in the world.
 pub trait CaptureSink {
-    /// Describes an interface, before its first frame. Interfaces are numbered from 0 in the order
-    /// of these calls.
-    fn interface(&mut self, interface: &CaptureInterface);
-    /// Takes a frame.
+    /// The capture begins at `start`. Virtual time zero is called `epoch`, in nanoseconds since
+    /// 1970-01-01 UTC.
+    fn begin(&mut self, epoch: u64, start: Instant, interfaces: &[CaptureInterface]);
+    /// Takes a frame, with the position of its interface.
     fn frame(&mut self, interface: usize, at: Instant, direction: Direction, frame: &Frame);
     /// The capture ends at `at`.
     fn end(&mut self, at: Instant);
@@ -118,15 +118,17 @@ impl Captures {
     /// Begins a capture of the links whose ends are described, both ends of each in a row.
     pub(crate) fn begin(
         &mut self,
+        epoch: u64,
+        now: Instant,
         ends: Ends,
         interfaces: &[CaptureInterface],
         mut sink: Box<dyn CaptureSink>,
     ) -> CaptureId {
         self.next += 1;
         let id = CaptureId(self.next);
+        sink.begin(epoch, now, interfaces);
         let mut numbers = Map::default();
         for (i, interface) in interfaces.iter().enumerate() {
-            sink.interface(interface);
             numbers.entry(interface.link.0).or_insert(i);
         }
         self.running.push(Running { id, ends, interfaces: numbers, sink });
