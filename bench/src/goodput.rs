@@ -62,7 +62,10 @@ impl ByteSink for Counter {
 fn capture(world: &mut World, written: Rc<Cell<u64>>) {
     let links = ["client.inside", "server.outside"].map(|n| world.link_id(n).expect("a link"));
     let spec = CaptureSpec { links: links.to_vec(), ends: Ends::Both, ..CaptureSpec::default() };
-    world.capture(&spec, Box::new(PcapSink::new(Counter(written, Vec::new()))));
+    world.capture(
+        &spec,
+        Box::new(PcapSink::new(Counter(written, Vec::new()), 0, world.now(), "bench")),
+    );
 }
 
 fn network(bytes: u64, trace: bool) -> World {
@@ -71,8 +74,8 @@ fn network(bytes: u64, trace: bool) -> World {
     WorldBuilder::new(Seed(1))
         .trace_limit(if trace { 1_000_000 } else { 0 })
         .programs(Rc::new(Plain))
-        .switch(SwitchSpec { name: "inside".into(), ..Default::default() })
-        .switch(SwitchSpec { name: "outside".into(), ..Default::default() })
+        .switch(SwitchSpec::new("inside"))
+        .switch(SwitchSpec::new("outside"))
         .host(HostSpec { routes: vec![default], ..host("client", &[("inside", "192.168.1.2/24")]) })
         .host(host("server", &[("outside", "10.0.0.2/24")]))
         .host(HostSpec {

@@ -20,7 +20,10 @@ pub(crate) fn idle(n: usize) {
     let built = start.elapsed().as_secs_f64() * 1e3;
     let kept = resident().saturating_sub(before);
     println!("{n} hosts behind {} switches and routers:", n.div_ceil(PER_SWITCH));
-    println!("  built in {built:.1} ms of processor time, {:.1} kB per host", kept as f64 / 1e3 / n as f64);
+    println!(
+        "  built in {built:.1} ms of processor time, {:.1} kB per host",
+        kept as f64 / 1e3 / n as f64
+    );
     drop(world);
 }
 
@@ -43,10 +46,8 @@ pub(crate) fn star(n: usize) {
         peak as f64 / 1e3 / n as f64,
         world.now()
     );
-    let failed: usize = world
-        .hosts()
-        .map(|h| world.exited(h.id).iter().filter(|p| p.code != 0).count())
-        .sum();
+    let failed: usize =
+        world.hosts().map(|h| world.exited(h.id).iter().filter(|p| p.code != 0).count()).sum();
     assert_eq!(failed, 0, "every host fetched its 10 kB");
 }
 
@@ -56,9 +57,8 @@ fn network(n: usize, fetch: Option<u64>) -> World {
         via: via.parse().ok(),
         iface: 0,
     };
-    let mut b = WorldBuilder::new(Seed(1))
-        .programs(Rc::new(Plain))
-        .switch(SwitchSpec { name: "backbone".into(), ..Default::default() });
+    let mut b =
+        WorldBuilder::new(Seed(1)).programs(Rc::new(Plain)).switch(SwitchSpec::new("backbone"));
     let mut server = host("server", &[("backbone", "172.16.255.254/16")]);
     for s in 0..n.div_ceil(PER_SWITCH) {
         let (lan, router) = (format!("lan{s}"), format!("router{s}"));
@@ -70,7 +70,7 @@ fn network(n: usize, fetch: Option<u64>) -> World {
         let backbone_address = format!("{backbone}/16");
         let interfaces = [(lan.as_str(), &*lan_address), ("backbone", &*backbone_address)];
         b = b
-            .switch(SwitchSpec { name: lan.clone(), ..Default::default() })
+            .switch(SwitchSpec::new(lan.clone()))
             .host(HostSpec { forwarding: true, ..host(&router, &interfaces) })
             .link(LinkSpec::new(format!("{router}.{lan}"), (router.clone(), 0), lan.clone()))
             .link(LinkSpec::new(format!("{router}.backbone"), (router.clone(), 1), "backbone"));
@@ -83,7 +83,8 @@ fn network(n: usize, fetch: Option<u64>) -> World {
                 .link(LinkSpec::new(format!("{name}.{lan}"), name.clone(), lan.clone()));
             if fetch.is_some() {
                 // Spread over two seconds, as in the ns-3 yardstick.
-                let at = Duration::from_nanos(2_000_000_000 / n as u64 * (s * PER_SWITCH + h) as u64);
+                let at =
+                    Duration::from_nanos(2_000_000_000 / n as u64 * (s * PER_SWITCH + h) as u64);
                 b = b.run(name, words("fetch 172.16.255.254:80"), Instant::ZERO + at);
             }
         }

@@ -61,8 +61,8 @@
 //!
 //! # Reading order
 //!
-//! [`rules`], [`chain`], [`firewall`]; [`tuple`], [`conntrack`]; [`nat`]; `track` (frame to
-//! session), `hooks` (the way of a packet), `config` and `inspect` (from outside).
+//! [`prefix`], [`rules`], [`chain`], [`firewall`]; [`tuple`], [`conntrack`]; [`nat`]; `track` (frame
+//! to session), `hooks` (the way of a packet), `config` and `inspect` (from outside).
 
 use std::collections::BTreeMap;
 

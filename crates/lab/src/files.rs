@@ -54,9 +54,7 @@ pub fn normalise(path: &str) -> Result<String, PathError> {
     if path.contains('\\') {
         return Err(PathError::Backslash);
     }
-    let drive =
-        path.len() >= 2 && path.as_bytes()[1] == b':' && path.as_bytes()[0].is_ascii_alphabetic();
-    if path.starts_with('/') || drive {
+    if path.starts_with('/') {
         return Err(PathError::Absolute);
     }
     let mut out = String::with_capacity(path.len());
@@ -71,6 +69,11 @@ pub fn normalise(path: &str) -> Result<String, PathError> {
                 out.push_str(part);
             }
         }
+    }
+    // Checked at the end, so that `./c:` does not become what `c:` must not be.
+    let mut start = out.bytes();
+    if start.next().is_some_and(|b| b.is_ascii_alphabetic()) && start.next() == Some(b':') {
+        return Err(PathError::Absolute);
     }
     Ok(out)
 }
@@ -282,6 +285,7 @@ mod tests {
             ("/etc/passwd", PathError::Absolute),
             ("C:/x", PathError::Absolute),
             ("c:x", PathError::Absolute),
+            ("./c:", PathError::Absolute),
             ("a/../../b", PathError::Parent),
             ("..", PathError::Parent),
             ("a\\b", PathError::Backslash),

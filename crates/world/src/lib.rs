@@ -42,7 +42,7 @@ pub use build::spec::{
 pub use build::{BuildError, WorldBuilder};
 pub use capture::{ByteSink, CaptureId, CaptureSink, CaptureSpec, Ends, PcapSink};
 pub use files::FileTree;
-pub use gateway::PORTS_MAX;
+pub use gateway::{ConnectionInfo, PORTS_MAX};
 pub use journal::{Journal, JournalSink, ReplayEnd, replay};
 pub use link::{DirectionSpec, DirectionStats};
 pub use message::{Input, Output, PortId, Stream};

@@ -17,6 +17,16 @@ pub struct NameTable {
 }
 
 impl NameTable {
+    /// The names of all nodes, sorted; a [`NodeId`] is the position here.
+    pub fn nodes(&self) -> impl Iterator<Item = &str> {
+        self.nodes.iter().map(|n| &**n)
+    }
+
+    /// The names of all links, sorted; a [`LinkId`] is the position here.
+    pub fn links(&self) -> impl Iterator<Item = &str> {
+        self.links.iter().map(|n| &**n)
+    }
+
     /// The node of this name.
     pub fn node_id(&self, name: &str) -> Option<NodeId> {
         self.nodes.binary_search_by(|n| (**n).cmp(name)).ok().map(|i| NodeId(i as u32))

@@ -8,6 +8,7 @@ use netarium_stack::Stack;
 
 use crate::capture::{CaptureId, CaptureInterface, CaptureSink, CaptureSpec};
 use crate::core::Core;
+use crate::gateway::ConnectionInfo;
 use crate::journal::{Fingerprint, Journal, JournalSink};
 use crate::link::{DirectionSpec, DirectionStats};
 use crate::message::{Input, Output};
@@ -387,6 +388,11 @@ impl World {
     pub fn process_log(&self, host: NodeId, pid: Pid) -> Option<Vec<u8>> {
         self.stack(host)?;
         Some(self.seat.look().host(host).procs.get(&pid)?.stdio.kept())
+    }
+
+    /// The outside connections by port.
+    pub fn connections(&self) -> Vec<ConnectionInfo> {
+        self.seat.look().gateway.connections()
     }
 
     /// The stack of a host.

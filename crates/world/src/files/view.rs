@@ -197,7 +197,9 @@ mod tests {
         let mut edits = Edits::new();
         let at = Instant::from_nanos(5);
         let text = |v: View<'_>, p: &str| v.read(p).map(|(c, _)| c);
-        let view = |own, edits| View { own, edits, host: "web" };
+        fn view<'a>(own: &'a HostFiles, edits: &'a Edits) -> View<'a> {
+            View { own, edits, host: "web" }
+        }
 
         assert_eq!(text(view(&own, &edits), "htdocs/a").unwrap(), "files/web/htdocs/a");
         assert_eq!(text(view(&own, &edits), "files/pc/x"), Err(FileError::NotFound));

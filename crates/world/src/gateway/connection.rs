@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use netarium_base::{Cause, NodeId, SocketId};
 use netarium_stack::{Errno, Readiness, Shutdown, SocketKind, SocketOption};
 
-use super::Port;
+use super::{ConnectionInfo, Port};
 use crate::core::Core;
 use crate::message::{CONNECTION_CREDIT, CREDIT_MAX, DATA_MAX, Output, PortId, Stream};
 use crate::process::socket;
@@ -18,7 +18,7 @@ pub(crate) struct Connection {
     node: NodeId,
     socket: SocketId,
     /// The real client, in words.
-    pub(crate) client: String,
+    client: String,
     accepted: bool,
     /// From outside, not yet taken by the socket; the first chunk from `offset` on.
     pending: VecDeque<(Vec<u8>, Cause)>,
@@ -33,6 +33,18 @@ pub(crate) struct Connection {
     shut: bool,
     /// The lab sends no more.
     eof_out: bool,
+}
+
+impl Connection {
+    pub(super) fn info(&self, port: PortId) -> ConnectionInfo {
+        ConnectionInfo {
+            port,
+            client: self.client.clone(),
+            host: self.node,
+            socket: self.socket,
+            accepted: self.accepted,
+        }
+    }
 }
 
 impl Core {
@@ -180,8 +192,15 @@ impl Core {
         if !c.accepted && !self.pump_connect(port, c)? {
             return Ok(());
         }
+        // What has arrived is delivered before an error is told, as `recv` does it.
+        self.pump_out(port, c)?;
         self.pump_in(port, c, cause)?;
-        self.pump_out(port, c)
+        let stack = &mut self.host_mut(c.node).stack;
+        let broken = stack.readiness(c.socket).contains(Readiness::ERROR);
+        match stack.take_error(c.socket).filter(|_| broken && c.credit_out == 0) {
+            Some(e) => Err(e),
+            None => Ok(()),
+        }
     }
 
     /// Whether the connection is established by now.

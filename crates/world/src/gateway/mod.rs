@@ -9,7 +9,7 @@
 mod connection;
 
 use netarium_base::map::Map;
-use netarium_base::{Cause, NodeId, Pid};
+use netarium_base::{Cause, NodeId, Pid, SocketId};
 
 use crate::message::PortId;
 
@@ -17,6 +17,21 @@ pub(crate) use connection::Connection;
 
 /// How many ports a world has open at most; more are reset at once.
 pub const PORTS_MAX: usize = 4_096;
+
+/// An outside connection, to look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectionInfo {
+    /// The port.
+    pub port: PortId,
+    /// The real client, in words.
+    pub client: String,
+    /// The host that holds the lab's end.
+    pub host: NodeId,
+    /// That end's socket, as `netstat` lists it.
+    pub socket: SocketId,
+    /// Whether the lab has accepted it.
+    pub accepted: bool,
+}
 
 /// What an outside port is.
 #[derive(Debug)]
@@ -56,6 +71,17 @@ impl Gateway {
             Port::Connection(c) => Some(c),
             Port::Session(..) | Port::Busy => None,
         }
+    }
+
+    /// All connections, sorted by port.
+    pub(crate) fn connections(&self) -> Vec<ConnectionInfo> {
+        let connections = self.ports.iter().filter_map(|(&port, p)| match p {
+            Port::Connection(c) => Some(c.info(port)),
+            Port::Session(..) | Port::Busy => None,
+        });
+        let mut list: Vec<_> = connections.collect();
+        list.sort_by_key(|c| c.port);
+        list
     }
 
     /// Why a new port cannot be opened.
