@@ -69,11 +69,12 @@ async fn run(client: &Client, argv: &[&str], input: &[u8]) -> Result<(i32, Vec<u
     let (mut rest, mut output, mut eof) = (input, Vec::new(), false);
     loop {
         match session.next().await? {
+            SessionEvent::Credit(_) if eof => {}
             SessionEvent::Credit(n) => {
                 let (now, later) = rest.split_at(rest.len().min(n as usize));
                 session.input(now).await?;
                 rest = later;
-                if rest.is_empty() && !eof {
+                if rest.is_empty() {
                     eof = true;
                     session.say(&FromClient::Eof(true)).await?;
                 }
