@@ -59,7 +59,7 @@ struct Wanted {
 impl Wanted {
     fn parse(query: Vec<(String, String)>) -> Result<Wanted, Failure> {
         let bad = |why: String| Failure::new(StatusCode::BAD_REQUEST, why);
-        let mut wanted = Wanted { links: Vec::new(), ends: Ends::Both, snaplen: 0 };
+        let mut wanted = Wanted { links: Vec::new(), ends: Ends::Sender, snaplen: 0 };
         for (key, value) in query {
             match (key.as_str(), value.as_str()) {
                 ("link", _) => wanted.links.push(value),
