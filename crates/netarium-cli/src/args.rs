@@ -97,7 +97,7 @@ pub(crate) struct Up {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) pcap: Option<PathBuf>,
     /// Which ends of a wire a capture shows
-    #[arg(long, value_enum, default_value_t = Ends::Both)]
+    #[arg(long, value_enum, default_value_t = Ends::Sender)]
     pub(crate) ends: Ends,
     /// The seed of all chance [default: the lab's own, or 0]
     #[arg(long, value_name = "N")]
@@ -135,7 +135,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) pcap: Option<PathBuf>,
     /// Which ends of a wire a capture shows
-    #[arg(long, value_enum, default_value_t = Ends::Both)]
+    #[arg(long, value_enum, default_value_t = Ends::Sender)]
     pub(crate) ends: Ends,
     /// Write every event into this file, one JSON object per line
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -187,7 +187,8 @@ Examples:
   netarium capture web.home router.home -w two.pcapng
   netarium capture web.home -w - | tshark -r -
 
-A wire's name is HOST.NETWORK. Each end of a wire is an interface of the capture.")]
+A wire's name is HOST.NETWORK. Each end of a wire is an interface of the capture; a frame is
+shown once, at the end that sent it, unless --ends says otherwise.")]
 pub(crate) struct Capture {
     /// Wires by name [default: all]
     #[arg(value_name = "LINK")]
@@ -196,7 +197,7 @@ pub(crate) struct Capture {
     #[arg(short, long = "write", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) write: PathBuf,
     /// Which ends of a wire the capture shows
-    #[arg(long, value_enum, default_value_t = Ends::Both)]
+    #[arg(long, value_enum, default_value_t = Ends::Sender)]
     pub(crate) ends: Ends,
     /// The running lab of this name [default: the only one that runs]
     #[arg(long, value_name = "NAME")]

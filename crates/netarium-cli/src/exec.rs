@@ -22,7 +22,7 @@ pub(crate) fn exec(args: &Exec, terminal: &Terminal) -> Result<i32, Error> {
     let file = args.pcap.as_deref().map(OutputFile::create).transpose()?;
     let options = BuildOptions { seed: args.seed, ..BuildOptions::default() };
     let mut world = lab.build_with(options).map_err(Error::failed)?;
-    let file = file.map(|file| capture_all(&mut world, file, netarium::Ends::Both));
+    let file = file.map(|file| capture_all(&mut world, file, netarium::Ends::Sender));
     let mut streams = Stdio { broken: false };
     let end = world.exec_with(&args.host, &args.argv, &mut streams);
     if let Some((id, file)) = file {

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::path::Path;
 
 use netarium_server::api::session::{FromClient, Start};
-use netarium_server::client::{Client, ClientError, Session, SessionEvent};
+use netarium_server::client::{Client, ClientError, Session, SessionEvent, WholeBlocks};
 use netarium_server::runtime_file::{RuntimeInfo, running_labs, runtime_dir};
 use tokio::io::AsyncReadExt;
 
@@ -110,7 +110,10 @@ async fn converse(mut session: Session, terminal: &Terminal) -> Result<i32, Erro
     }
 }
 
-async fn read_some(stdin: &mut Option<tokio::io::Stdin>, piece: &mut [u8]) -> std::io::Result<usize> {
+async fn read_some(
+    stdin: &mut Option<tokio::io::Stdin>,
+    piece: &mut [u8],
+) -> std::io::Result<usize> {
     match stdin {
         Some(stdin) => stdin.read(piece).await,
         None => Ok(0),
@@ -170,6 +173,7 @@ async fn copy(
     let mut stream = client.stream(path).await?;
     terminal.say("capturing; Ctrl-C ends it");
     let mut written = 0;
+    let mut blocks = WholeBlocks::default();
     loop {
         let piece = tokio::select! {
             biased;
@@ -184,8 +188,9 @@ async fn copy(
                 }
             },
         };
-        match out.write_all(&piece).and_then(|()| out.flush()) {
-            Ok(()) => written += piece.len() as u64,
+        let whole = blocks.push(&piece)?;
+        match out.write_all(&whole).and_then(|()| out.flush()) {
+            Ok(()) => written += whole.len() as u64,
             Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => break,
             Err(e) => return Err(Error::failed(format_args!("cannot write the capture: {e}"))),
         }

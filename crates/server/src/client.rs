@@ -20,6 +20,10 @@ use crate::runtime_file::RuntimeInfo;
 /// The largest answer that is read as a whole.
 const ANSWER_MAX: usize = 64 * 1024 * 1024;
 
+/// The sizes of a pcapng block.
+const BLOCK_MIN: usize = 12;
+const BLOCK_MAX: usize = 16 * 1024 * 1024;
+
 /// Why a running lab could not be asked.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -115,8 +119,10 @@ impl Client {
     /// See [`ClientError`]; a host or program that does not exist is told by the session.
     pub async fn exec(&self, start: &Start) -> Result<Session, ClientError> {
         let stream = self.connect().await?;
+        // The WebSocket library wants to know the scheme; it sends the path alone.
+        let url = format!("ws://127.0.0.1:{}/api/v1/exec", self.info.port);
         let request = self
-            .request("/api/v1/exec")
+            .request(&url)
             .header("Connection", "Upgrade")
             .header("Upgrade", "websocket")
             .header("Sec-WebSocket-Version", "13")
@@ -166,6 +172,35 @@ fn refused(status: StatusCode, body: &[u8]) -> ClientError {
 #[derive(Debug)]
 pub struct Streaming {
     body: Incoming,
+}
+
+/// Cuts a pcapng stream into whole blocks, so that a file is complete wherever the stream ends.
+#[derive(Debug, Default)]
+pub struct WholeBlocks {
+    held: Vec<u8>,
+}
+
+impl WholeBlocks {
+    /// Adds a piece of the stream and gives the blocks that are complete now.
+    ///
+    /// # Errors
+    /// When it is no pcapng stream in little-endian order, which is what the API sends.
+    pub fn push(&mut self, piece: &[u8]) -> Result<Vec<u8>, ClientError> {
+        self.held.extend_from_slice(piece);
+        let mut whole = 0;
+        while let Some(length) = self.held.get(whole + 4..whole + 8) {
+            let length = u32::from_le_bytes([length[0], length[1], length[2], length[3]]) as usize;
+            if !(BLOCK_MIN..=BLOCK_MAX).contains(&length) {
+                return Err(ClientError::Broken("this is not a capture".to_owned()));
+            }
+            if self.held.len() < whole + length {
+                break;
+            }
+            whole += length;
+        }
+        let rest = self.held.split_off(whole);
+        Ok(std::mem::replace(&mut self.held, rest))
+    }
 }
 
 impl Streaming {
@@ -259,4 +294,29 @@ async fn send(
     message: Message,
 ) -> Result<(), ClientError> {
     socket.send(message).await.map_err(|e| ClientError::Broken(e.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_capture_that_is_cut_anywhere_keeps_its_whole_blocks() {
+        let block = |n: u32| {
+            let mut b = vec![0xaa; n as usize];
+            b[4..8].copy_from_slice(&n.to_le_bytes());
+            b
+        };
+        let stream: Vec<u8> = [12, 40, 12, 100].into_iter().flat_map(block).collect();
+        for cut in 0..=stream.len() {
+            for size in [1, 7, 200] {
+                let mut blocks = WholeBlocks::default();
+                let written: Vec<u8> =
+                    stream[..cut].chunks(size).flat_map(|c| blocks.push(c).unwrap()).collect();
+                let whole = [0, 12, 52, 64, 164].into_iter().rfind(|&n| n <= cut).unwrap();
+                assert_eq!(written, stream[..whole], "cut at {cut}, pieces of {size}");
+            }
+        }
+        assert!(WholeBlocks::default().push(&[0; 8]).is_err());
+    }
 }

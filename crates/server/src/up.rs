@@ -124,7 +124,7 @@ impl RunningLab {
     ) -> Result<(), WorldEnded> {
         let begin = move |world: &mut World| {
             let links = links(world, &[]).unwrap_or_default();
-            let sink = PcapSink::new(sink, world.epoch(), world.now(), "");
+            let sink = PcapSink::new(sink);
             world.capture(&CaptureSpec { links, ends, snaplen: 0 }, Box::new(sink));
         };
         self.world.handle().query(begin).await
@@ -143,7 +143,9 @@ impl RunningLab {
     pub async fn stop(mut self) -> Result<Option<Pacing>, WorldPanicked> {
         self.tasks.shutdown().await;
         let pacing = self.world.handle().pacing().await.ok();
-        tokio::task::spawn_blocking(move || self.world.stop()).await.map_err(|_| WorldPanicked)??;
+        tokio::task::spawn_blocking(move || self.world.stop())
+            .await
+            .map_err(|_| WorldPanicked)??;
         Ok(pacing)
     }
 }

@@ -25,6 +25,9 @@ pub const STDOUT: u8 = 1;
 /// Standard error.
 pub const STDERR: u8 = 2;
 
+/// How long a client may take to close after the end.
+const FAREWELL: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// What a session's first message says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -79,6 +82,9 @@ pub(super) async fn run(mut socket: WebSocket, world: WorldHandle) {
         let _ = socket.send(text(&last)).await;
     }
     let _ = socket.send(Message::Close(None)).await;
+    // Closing with unread messages resets the connection and takes the last words with it.
+    let drained = async { while let Some(Ok(_)) = socket.recv().await {} };
+    let _ = tokio::time::timeout(FAREWELL, drained).await;
 }
 
 async fn start(socket: &mut WebSocket, world: &WorldHandle) -> Result<Port, Option<FromServer>> {
