@@ -10,9 +10,7 @@ use std::rc::Rc;
 
 use netarium_base::trace::Text;
 use netarium_base::{IfIndex, Instant, NodeId, Seed};
-use netarium_filter::{
-    Chain, Filter, Match, PortForward, Prefix, Reject, Rule, RuleError, Target,
-};
+use netarium_filter::{Chain, Filter, Match, PortForward, Prefix, Reject, Rule, RuleError, Target};
 use netarium_wire::{Cidr, protocol};
 use netarium_world::process::Programs;
 use netarium_world::{

@@ -23,9 +23,8 @@ pub(crate) type SharedFile = Rc<RefCell<OutputFile>>;
 impl OutputFile {
     /// Creates the file, or empties it.
     pub(crate) fn create(path: &Path) -> Result<OutputFile, Error> {
-        let file = File::create(path).map_err(|e| {
-            Error::Usage(format!("cannot write {}: {e}", path.display()), None)
-        })?;
+        let file = File::create(path)
+            .map_err(|e| Error::Usage(format!("cannot write {}: {e}", path.display()), None))?;
         let file = BufWriter::with_capacity(1024 * 1024, file);
         Ok(OutputFile { path: path.to_owned(), file, failed: None })
     }

@@ -110,7 +110,10 @@ async fn converse(mut session: Session, terminal: &Terminal) -> Result<i32, Erro
     }
 }
 
-async fn read_some(stdin: &mut Option<tokio::io::Stdin>, piece: &mut [u8]) -> std::io::Result<usize> {
+async fn read_some(
+    stdin: &mut Option<tokio::io::Stdin>,
+    piece: &mut [u8],
+) -> std::io::Result<usize> {
     match stdin {
         Some(stdin) => stdin.read(piece).await,
         None => Ok(0),

@@ -160,7 +160,8 @@ impl Summary {
             ));
         }
         for drop in &self.drops {
-            terminal.say(format_args!("  {} dropped {}: {}", drop.place, drop.count, drop.sentence));
+            terminal
+                .say(format_args!("  {} dropped {}: {}", drop.place, drop.count, drop.sentence));
         }
     }
 }

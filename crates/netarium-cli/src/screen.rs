@@ -30,7 +30,8 @@ fn hosts(lab: &LabView, terminal: &Terminal, out: &mut String) {
     // A large lab is not for one screen.
     const MOST: usize = 20;
     let shown = &all[..all.len().min(MOST)];
-    let addresses = |h: &HostView| h.addresses().map(|a| a.to_string()).collect::<Vec<_>>().join(", ");
+    let addresses =
+        |h: &HostView| h.addresses().map(|a| a.to_string()).collect::<Vec<_>>().join(", ");
     let name_width = shown.iter().map(|h| h.name.len()).max().unwrap_or(0);
     let address_width = shown.iter().map(|h| addresses(h).len()).max().unwrap_or(0);
     for host in shown {
@@ -61,7 +62,11 @@ fn doors(lab: &LabView, terminal: &Terminal, out: &mut String) {
 
 /// Three commands to try next.
 pub(crate) fn suggestions(lab: &LabView) -> Vec<String> {
-    let on = if lab.running_as == lab.name { String::new() } else { format!("--on {} ", lab.running_as) };
+    let on = if lab.running_as == lab.name {
+        String::new()
+    } else {
+        format!("--on {} ", lab.running_as)
+    };
     let server = lab.hosts.iter().find(|h| !h.programs.is_empty()).or(lab.hosts.first());
     let mut commands = Vec::new();
     if let Some((client, url)) = visit(lab, server) {

@@ -6,8 +6,8 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use netarium_base::trace::TraceSink;
 use netarium_base::Record;
+use netarium_base::trace::TraceSink;
 use netarium_world::{CaptureId, NameTable, World};
 use tokio::sync::mpsc;
 

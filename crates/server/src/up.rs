@@ -143,7 +143,9 @@ impl RunningLab {
     pub async fn stop(mut self) -> Result<Option<Pacing>, WorldPanicked> {
         self.tasks.shutdown().await;
         let pacing = self.world.handle().pacing().await.ok();
-        tokio::task::spawn_blocking(move || self.world.stop()).await.map_err(|_| WorldPanicked)??;
+        tokio::task::spawn_blocking(move || self.world.stop())
+            .await
+            .map_err(|_| WorldPanicked)??;
         Ok(pacing)
     }
 }

@@ -104,15 +104,18 @@ async fn sockets(
 ) -> Result<Json<Vec<SocketView>>, Failure> {
     let rows = shared.world.query(move |world| {
         let node = host_id(world, &host)?;
-        let rows = world.stack(node).map(|s| s.sockets()).unwrap_or_default().into_iter().map(|s| SocketView {
-            kind: format!("{:?}", s.kind).to_lowercase(),
-            pid: s.pid.0,
-            local: s.local.to_string(),
-            remote: s.remote.map(|r| r.to_string()),
-            state: s.state,
-            recv_queue: s.recv_queue,
-            send_queue: s.send_queue,
-        });
+        let rows =
+            world.stack(node).map(|s| s.sockets()).unwrap_or_default().into_iter().map(|s| {
+                SocketView {
+                    kind: format!("{:?}", s.kind).to_lowercase(),
+                    pid: s.pid.0,
+                    local: s.local.to_string(),
+                    remote: s.remote.map(|r| r.to_string()),
+                    state: s.state,
+                    recv_queue: s.recv_queue,
+                    send_queue: s.send_queue,
+                }
+            });
         Ok(rows.collect())
     });
     rows.await?.map(Json)
@@ -120,9 +123,9 @@ async fn sockets(
 
 /// The host of this name, the gateway included.
 fn host_id(world: &World, name: &str) -> Result<NodeId, Failure> {
-    world.host_id(name).ok_or_else(|| {
-        Failure::new(StatusCode::NOT_FOUND, format!("the lab has no host `{name}`"))
-    })
+    world
+        .host_id(name)
+        .ok_or_else(|| Failure::new(StatusCode::NOT_FOUND, format!("the lab has no host `{name}`")))
 }
 
 /// How often something was dropped at one place for one reason.

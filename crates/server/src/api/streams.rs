@@ -71,7 +71,8 @@ impl Wanted {
                 }
                 ("snaplen", _) => {
                     let n = value.parse();
-                    wanted.snaplen = n.map_err(|_| bad("snaplen is a number of bytes".to_owned()))?;
+                    wanted.snaplen =
+                        n.map_err(|_| bad("snaplen is a number of bytes".to_owned()))?;
                 }
                 _ => return Err(bad(format!("there is no parameter `{key}`"))),
             }
@@ -153,8 +154,9 @@ impl CaptureSink for LiveCapture {
     fn frame(&mut self, interface: usize, at: Instant, direction: Direction, frame: &Frame) {
         let Some(counts) = self.counts.get_mut(interface) else { return };
         counts.received += 1;
-        let notice = (self.lost > 0)
-            .then(|| format!("{} frames before this one are missing: the reader was too slow", self.lost));
+        let notice = (self.lost > 0).then(|| {
+            format!("{} frames before this one are missing: the reader was too slow", self.lost)
+        });
         let comments: &[&str] = match &notice {
             Some(notice) => &[notice],
             None => &[],

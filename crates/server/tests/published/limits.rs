@@ -3,9 +3,9 @@
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 
+use netarium_server::Pace;
 use netarium_server::publish::{Limits, Publish, PublishError, Published};
 use netarium_server::report::Notice;
-use netarium_server::Pace;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::{Up, soon};
