@@ -62,10 +62,7 @@ impl ByteSink for Counter {
 fn capture(world: &mut World, written: Rc<Cell<u64>>) {
     let links = ["client.inside", "server.outside"].map(|n| world.link_id(n).expect("a link"));
     let spec = CaptureSpec { links: links.to_vec(), ends: Ends::Both, ..CaptureSpec::default() };
-    world.capture(
-        &spec,
-        Box::new(PcapSink::new(Counter(written, Vec::new()), 0, world.now(), "bench")),
-    );
+    world.capture(&spec, Box::new(PcapSink::new(Counter(written, Vec::new()))));
 }
 
 fn network(bytes: u64, trace: bool) -> World {

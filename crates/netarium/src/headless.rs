@@ -225,7 +225,7 @@ impl World {
 
     /// Captures into a sink of one's own, as pcapng.
     pub fn capture_to(&mut self, spec: CaptureSpec, sink: impl ByteSink + 'static) -> CaptureId {
-        let sink = PcapSink::new(sink, self.inner.epoch(), self.inner.now(), "");
+        let sink = PcapSink::new(sink);
         self.inner.capture(&spec, Box::new(sink))
     }
 

@@ -48,9 +48,8 @@ async fn run(process: Process) -> i32 {
             }
         },
     };
-    let (interfaces, mut rows) = process.with_stack(|stack, cx| {
-        (stack.interfaces().to_vec(), stack.neighbours(cx.now))
-    });
+    let (interfaces, mut rows) =
+        process.with_stack(|stack, cx| (stack.interfaces().to_vec(), stack.neighbours(cx.now)));
     rows.retain(|n| {
         n.address.is_ipv4()
             && only.as_ref().is_none_or(|o| o.contains(&n.address))
@@ -76,9 +75,9 @@ fn table(bsd: bool, rows: &[NeighbourInfo], interfaces: &[Interface]) -> String 
     for n in rows {
         let iface = interface_name(interfaces, n.iface);
         let address = n.address.to_string();
-        let known = n.mac.filter(|_| {
-            !matches!(n.state, NeighbourState::Incomplete | NeighbourState::Failed)
-        });
+        let known = n
+            .mac
+            .filter(|_| !matches!(n.state, NeighbourState::Incomplete | NeighbourState::Failed));
         let _ = match (bsd, known) {
             (true, Some(mac)) => writeln!(out, "? ({address}) at {mac} [ether] on {iface}"),
             (true, None) => writeln!(out, "? ({address}) at <incomplete> on {iface}"),

@@ -164,9 +164,8 @@ mod tests {
 
     #[test]
     fn the_command_line_and_the_pattern() {
-        let of = |line: &str| {
-            parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
-        };
+        let of =
+            |line: &str| parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
         let c = of("--listen 9000 --bytes 5 --http").unwrap();
         assert_eq!((c.listen.to_string().as_str(), c.bytes, c.http), ("0.0.0.0:9000", 5, true));
         for bad in ["", "--listen x", "--listen 1 --bytes -1", "--listen 1 x"] {

@@ -173,8 +173,7 @@ mod tests {
                 })
                 .collect::<Vec<_>>()
         });
-        let expect =
-            expect.map(|e| e.iter().map(|&(c, v)| (c, v.to_owned())).collect::<Vec<_>>());
+        let expect = expect.map(|e| e.iter().map(|&(c, v)| (c, v.to_owned())).collect::<Vec<_>>());
         assert_eq!(got, expect, "{line}");
     }
 

@@ -124,7 +124,7 @@ impl RunningLab {
     ) -> Result<(), WorldEnded> {
         let begin = move |world: &mut World| {
             let links = links(world, &[]).unwrap_or_default();
-            let sink = PcapSink::new(sink, world.epoch(), world.now(), "");
+            let sink = PcapSink::new(sink);
             world.capture(&CaptureSpec { links, ends, snaplen: 0 }, Box::new(sink));
         };
         self.world.handle().query(begin).await

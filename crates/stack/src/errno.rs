@@ -6,7 +6,6 @@ macro_rules! errnos {
     ($($name:ident = $linux:literal, $text:literal;)*) => {
         /// Why a socket call failed.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        #[expect(clippy::upper_case_acronyms, reason = "the field's names")]
         pub enum Errno {
             $(#[doc = $text] $name,)*
         }

@@ -2,7 +2,7 @@
 
 use core::net::{IpAddr, SocketAddr};
 
-use netarium_base::{Ctx, DropReason, Event, Instant};
+use netarium_base::{Ctx, DropReason, Duration, Event, Instant};
 use netarium_wire::icmp::{self, Icmp, Quoted, kind, unreachable};
 use netarium_wire::{Frame, IpHeader, protocol};
 
@@ -38,7 +38,8 @@ impl Limit {
         let new = now.since(self.filled).as_nanos() / step;
         if new > 0 {
             self.tokens = (self.tokens + new).min(BURST);
-            self.filled = now;
+            // The rest of a step is not lost, or frequent callers would get fewer than promised.
+            self.filled += Duration::from_nanos(new * step);
         }
         let had = self.tokens > 0;
         self.tokens -= u64::from(had);
@@ -160,6 +161,9 @@ impl Stack {
         errno: Errno,
         error: Option<IcmpError>,
     ) {
+        if !self.ip.is_own(quoted.src) {
+            return;
+        }
         let local = SocketAddr::new(quoted.src, quoted.src_port);
         let remote = SocketAddr::new(quoted.dst, quoted.dst_port);
         match quoted.protocol {

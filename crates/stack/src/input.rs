@@ -17,7 +17,10 @@ use crate::tcp::segment_in::SegmentIn;
 pub(crate) struct Arrival {
     pub(crate) iface: IfIndex,
     pub(crate) dst: IpAddr,
+    /// To a broadcast address.
     pub(crate) broadcast: bool,
+    /// To a multicast address.
+    pub(crate) multicast: bool,
     pub(crate) transport_ok: bool,
 }
 
@@ -132,8 +135,13 @@ impl Stack {
         }
         let Some(dst) = frame.dst_ip() else { return };
         let broadcast = self.ip.is_broadcast(dst);
-        let arrival = Arrival { iface, dst, broadcast, transport_ok };
         let multicast = matches!(dst, IpAddr::V4(d) if d.is_multicast());
+        let arrival = Arrival { iface, dst, broadcast, multicast, transport_ok };
+        if !broadcast && !multicast && frame.dst_mac().is_multicast() {
+            // RFC 1122 §3.3.6, RFC 1812 §5.3.4: a packet for one host in a frame for everyone
+            // would be answered or forwarded by all of them.
+            return self.ip.drop(cx, &frame, DropReason::NotForMe);
+        }
         if broadcast || multicast || self.ip.is_own(dst) {
             self.deliver(cx, arrival, frame);
         } else if self.ip.forwarding {
@@ -150,7 +158,10 @@ impl Stack {
             return true;
         };
         let loopback = iface != LO && (src.is_loopback() || dst.is_loopback());
-        let bad_source = src.is_multicast() || src.is_broadcast();
+        // RFC 1122 §3.2.1.3: 0.0.0.0 is only for hosts that ask everyone for their address.
+        let bad_source = src.is_multicast()
+            || self.ip.is_broadcast(IpAddr::V4(src))
+            || (src.is_unspecified() && !dst.is_broadcast());
         let own_source = iface != LO && self.ip.is_own(IpAddr::V4(src));
         loopback || bad_source || own_source || dst.is_unspecified()
     }
@@ -175,9 +186,13 @@ impl Stack {
         self.ip.stats.ip_in_delivers += 1;
         cx.cause = frame.meta.cause;
         match frame.meta.layers.protocol {
-            protocol::TCP if !arrival.broadcast => self.tcp_input(cx, arrival, frame),
+            // RFC 9293 MUST-57: connections are between two hosts.
+            protocol::TCP if arrival.broadcast || arrival.multicast => {
+                self.ip.drop(cx, &frame, DropReason::NotAcceptable);
+            }
+            protocol::TCP => self.tcp_input(cx, arrival, frame),
             protocol::UDP => self.udp_input(cx, arrival, frame),
-            protocol::ICMP => self.icmp_input(cx, frame, arrival.broadcast),
+            protocol::ICMP => self.icmp_input(cx, frame, arrival.broadcast || arrival.multicast),
             _ => {
                 self.ip.drop(cx, &frame, DropReason::UnknownProtocol);
                 let what = (kind::UNREACHABLE, unreachable::PROTOCOL, 0);

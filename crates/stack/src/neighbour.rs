@@ -1,8 +1,9 @@
 //! The neighbour cache: which MAC address has the next hop (RFC 826, with the states and timers of
 //! RFC 4861 §7.3, as Linux uses them for ARP too).
 //!
-//! Limits: [`MAX_ENTRIES`] entries (the one confirmed longest ago makes room), [`MAX_QUEUE`] frames
-//! while one address is resolved (the oldest is dropped).
+//! Limits: [`MAX_ENTRIES`] entries (the one confirmed longest ago makes room; while all of them are
+//! being resolved, frames for further addresses are dropped), [`MAX_QUEUE`] frames while one
+//! address is resolved (the oldest is dropped).
 
 use core::net::IpAddr;
 use std::collections::{BTreeSet, VecDeque};
@@ -119,13 +120,15 @@ impl NeighbourCache {
                 (_, Some(mac)) => return Resolution::Send(mac, frame),
             }
         }
+        if !self.entry(now, key) {
+            return Resolution::Wait { ask: false, dropped: Some(frame) };
+        }
         self.start(now, key, frame);
         Resolution::Wait { ask: true, dropped: None }
     }
 
     fn start(&mut self, now: Instant, key: Key, frame: Box<Frame>) {
         let cause = frame.meta.cause;
-        self.entry(now, key);
         self.change(key, NeighbourState::Incomplete, Some(now + RETRANSMIT));
         if let Some(entry) = self.entries.get_mut(&key) {
             entry.probes = 1;
@@ -135,19 +138,17 @@ impl NeighbourCache {
         }
     }
 
-    /// Makes sure there is an entry, at the cost of the one confirmed longest ago.
-    fn entry(&mut self, now: Instant, key: Key) {
+    /// Makes sure there is an entry, at the cost of the one confirmed longest ago. `false` when
+    /// the table is full of entries that are being resolved or probed.
+    fn entry(&mut self, now: Instant, key: Key) -> bool {
         if self.entries.contains_key(&key) {
-            return;
+            return true;
         }
         if self.entries.len() >= MAX_ENTRIES {
             let settled = self.entries.iter().filter(|(_, e)| e.due.is_none());
             let oldest = settled.min_by_key(|(k, e)| (e.confirmed, **k)).map(|(k, _)| *k);
-            let victim = oldest.or_else(|| self.entries.keys().next().copied());
-            if let Some(victim) = victim {
-                self.change(victim, NeighbourState::Stale, None);
-                self.entries.swap_remove(&victim);
-            }
+            let Some(victim) = oldest else { return false };
+            self.entries.swap_remove(&victim);
         }
         let entry = Entry {
             state: NeighbourState::Failed,
@@ -159,6 +160,7 @@ impl NeighbourCache {
             queue: VecDeque::new(),
         };
         self.entries.insert(key, Box::new(entry));
+        true
     }
 
     fn change(&mut self, key: Key, state: NeighbourState, due: Option<Instant>) {
@@ -192,8 +194,8 @@ impl NeighbourCache {
         create: bool,
     ) -> (VecDeque<Box<Frame>>, bool) {
         let key = (iface, address);
-        if create {
-            self.entry(now, key);
+        if create && !self.entry(now, key) {
+            return (VecDeque::new(), false);
         }
         let Some(entry) = self.entries.get_mut(&key) else { return (VecDeque::new(), false) };
         let news = entry.mac != Some(mac);

@@ -26,16 +26,19 @@ impl Stack {
         let local = SocketAddr::new(arrival.dst, header.dst_port);
         let remote = SocketAddr::new(src, header.src_port);
         let ends = Ends::new(local, remote);
-        if let Some(slot) = self.tcp.find(&ends)
-            && !self.gives_way(cx, slot, &seg)
-        {
-            return self.segment_for(cx, slot, &frame, &header, seg, len);
+        let listener = self.find_listener(local);
+        let mut after = None;
+        if let Some(slot) = self.tcp.find(&ends) {
+            after = listener.and_then(|_| self.gives_way(cx, slot, &seg));
+            if after.is_none() {
+                return self.segment_for(cx, slot, &frame, &header, seg, len);
+            }
         }
-        let Some(listener) = self.find_listener(local) else {
+        let Some(listener) = listener else {
             self.drop_segment(cx, &frame, DropReason::NoSocket, len);
             return self.send_reset_for(cx, &frame, &header, &seg, "no listener");
         };
-        self.segment_for_listener(cx, listener, (local, remote), &frame, &header, seg);
+        self.segment_for_listener(cx, listener, (local, remote), &frame, &header, seg, after);
     }
 
     fn drop_segment(&mut self, cx: &mut Ctx<'_>, frame: &Frame, reason: DropReason, len: usize) {
@@ -44,26 +47,28 @@ impl Stack {
     }
 
     /// A connection in TIME-WAIT makes room for a newer one (RFC 9293 MAY-2, RFC 6191 §2): the SYN
-    /// must be newer than everything received, by timestamp or by sequence number.
-    fn gives_way(&mut self, cx: &mut Ctx<'_>, slot: u32, seg: &SegmentIn) -> bool {
-        let Some(entry) = self.tcp.get(slot) else { return true };
+    /// must be newer than everything received, by timestamp or by sequence number. `Some` when it
+    /// did: the sequence number that the new connection must begin behind.
+    fn gives_way(&mut self, cx: &mut Ctx<'_>, slot: u32, seg: &SegmentIn) -> Option<Seq> {
+        let entry = self.tcp.get(slot)?;
         let conn = &entry.conn;
         let only_syn = seg.flags.contains(TcpFlags::SYN)
             && !seg.flags.intersects(TcpFlags::ACK | TcpFlags::RST);
         if conn.state != State::TimeWait || !only_syn {
-            return false;
+            return None;
         }
         let newer_timestamp = match (conn.timestamps, seg.options.timestamps) {
             (Some(ts), Some((val, _))) => (val.wrapping_sub(ts.recent) as i32) > 0,
             _ => false,
         };
         if !newer_timestamp && !seg.seq.after(conn.rcv.nxt) {
-            return false;
+            return None;
         }
+        let used = conn.snd.nxt;
         self.with_connection(cx, slot, |cx, conn| {
             conn.transition(cx, Trigger::Syn);
         });
-        true
+        Some(used)
     }
 
     fn segment_for(
@@ -107,7 +112,9 @@ impl Stack {
                 .is_some_and(|l| l.accept_queue_is_full())
     }
 
-    /// RFC 9293 §3.10.7.2: a segment for a listener.
+    /// RFC 9293 §3.10.7.2: a segment for a listener. `after` is the last sequence number of a
+    /// former connection between the same ends.
+    #[expect(clippy::too_many_arguments, reason = "what a segment comes with")]
     fn segment_for_listener(
         &mut self,
         cx: &mut Ctx<'_>,
@@ -116,6 +123,7 @@ impl Stack {
         frame: &Frame,
         header: &TcpHeader,
         seg: SegmentIn,
+        after: Option<Seq>,
     ) {
         let len = frame.len();
         if seg.flags.contains(TcpFlags::RST) {
@@ -140,9 +148,14 @@ impl Stack {
             return self.drop_segment(cx, frame, reason, len);
         }
         l.half_open += 1;
-        let setup = self.connection_setup(cx, local, remote, None);
+        let mut setup = self.connection_setup(cx, local, remote, None);
+        if let Some(used) = after {
+            // RFC 9293 MAY-2: beyond what the former connection used, as far as Linux goes.
+            setup.iss = setup.iss.max(used + 65_537);
+        }
         let mut conn = Connection::new(setup, self.tcp_config, cx.now);
         conn.settings = self.sockets.inherited(listener);
+        conn.apply_buffer_settings();
         conn.on_first_syn(cx, &seg);
         self.ip.ports.add(protocol::TCP, local.port());
         if let Some(slot) = self.tcp.insert(conn, None, Some(listener)) {
@@ -221,7 +234,10 @@ impl Stack {
                 _ => {}
             }
         }
-        self.ip.stats.tcp_retransmits += std::mem::take(&mut entry.conn.stats.retransmits);
+        // RFC 4022: tcpOutSegs leaves retransmissions out.
+        let again = std::mem::take(&mut entry.conn.stats.retransmits);
+        self.ip.stats.tcp_retransmits += again;
+        self.ip.stats.tcp_out_segments -= again;
         let woken = entry.conn.take_wake();
         if !woken.is_empty()
             && let Some(socket) = entry.socket

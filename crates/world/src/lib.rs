@@ -14,7 +14,8 @@
 //! 6. [`gateway`]: outside connections and sessions by port;
 //! 7. [`capture`], [`trace_json`], [`journal`]: who watches and records.
 //!
-//! Inside, `core` puts the parts together: an event is dispatched, what it changes in a host's
+//! Inside, `core` puts the parts together: `node` says what a host, switch or hub consists of,
+//! [`names`] what things are called, `outbox` what waits to be told. Its one rhythm: an event is dispatched, what it changes in a host's
 //! stack is *settled* (frames leave, waiters wake, the next deadline is noted), then ready tasks
 //! run until none is left. Nothing here reads a clock, draws ambient randomness, opens a socket or
 //! spawns a thread.

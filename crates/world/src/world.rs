@@ -214,13 +214,14 @@ impl World {
         let described = links.iter().flat_map(ends);
         let interfaces: Vec<_> =
             described.filter_map(|(l, e)| self.capture_interface(l, e, spec.snaplen)).collect();
-        let net = &mut self.seat.core().net;
+        let core = self.seat.core();
+        let (epoch, net) = (core.epoch, &mut core.net);
         for link in links {
             if let Some(link) = net.links.get_mut(link.0 as usize) {
                 link.taps += 1;
             }
         }
-        net.captures.begin(spec.ends, &interfaces, sink)
+        net.captures.begin(epoch, net.now, spec.ends, &interfaces, sink)
     }
 
     /// Ends a capture; its sink is told.

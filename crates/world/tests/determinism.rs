@@ -3,7 +3,8 @@
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
-    reason = "two worlds run in two threads at once"
+    clippy::disallowed_macros,
+    reason = "two worlds run in two threads at once, and tshark reads what they wrote"
 )]
 
 mod common;
@@ -22,7 +23,7 @@ use netarium_world::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 async fn server(p: Process) -> i32 {
-    let udp = UdpSocket::bind(&p, "0.0.0.0:53".parse().unwrap()).unwrap();
+    let udp = UdpSocket::bind(&p, "0.0.0.0:7".parse().unwrap()).unwrap();
     p.spawn(async move {
         let mut buf = [0; 2_000];
         while let Ok((n, meta)) = udp.recv_from(&mut buf).await {
@@ -51,7 +52,7 @@ async fn client(p: Process) -> i32 {
     let reply = tokio_free_timeout(&p, ping.recv()).await;
     p.print(&format!("ping {:?}\n", reply.map(|r| r.map(|r| (r.seq, r.payload.len())).ok()))).await;
     let udp = UdpSocket::bind(&p, "0.0.0.0:0".parse().unwrap()).unwrap();
-    udp.send_to(b"question", "10.0.0.2:53".parse().unwrap()).await.unwrap();
+    udp.send_to(b"question", "10.0.0.2:7".parse().unwrap()).await.unwrap();
     let mut buf = [0; 100];
     let answer = tokio_free_timeout(&p, udp.recv(&mut buf)).await;
     p.print(&format!("udp {:?}\n", answer.map(Result::ok))).await;
@@ -114,7 +115,7 @@ fn record(wire: DirectionSpec) -> (Vec<u8>, Vec<u8>, String) {
     world.tracer_mut().add_sink(Box::new(JsonTrace::new(trace.clone(), names)));
     let links = world.links().map(|l| l.id).collect();
     let spec = CaptureSpec { links, ends: Ends::Both, snaplen: 0 };
-    let sink = PcapSink::new(pcap.clone(), 1_700_000_000_000_000_000, world.now(), "test");
+    let sink = PcapSink::new(pcap.clone()).comment("test");
     world.capture(&spec, Box::new(sink));
     assert_eq!(world.run_until_idle(secs(300)), RunEnd::Idle);
     world.end_captures();
@@ -153,7 +154,7 @@ fn watching_changes_nothing() {
             world.tracer_mut().add_sink(Box::new(JsonTrace::new(sink, names)));
             let links = world.links().map(|l| l.id).collect();
             let spec = CaptureSpec { links, ends: Ends::Sender, snaplen: 96 };
-            world.capture(&spec, Box::new(PcapSink::new(sink, 0, world.now(), "")));
+            world.capture(&spec, Box::new(PcapSink::new(sink)));
         }
         assert_eq!(world.run_until_idle(secs(300)), RunEnd::Idle);
         (world.events(), world.tracer().emitted(), world.now())
@@ -238,4 +239,31 @@ fn closures_are_byte_sinks() {
     let mut sink = |b: &[u8]| n += b.len();
     ByteSink::write(&mut sink, b"abc");
     assert_eq!(n, 3);
+}
+
+/// Wireshark finds nothing wrong with what a world records.
+#[test]
+fn wireshark_dissects_every_frame() {
+    use std::process::Command;
+    let tshark = |args: &[&str]| Command::new("tshark").args(args).output();
+    if tshark(&["--version"]).is_err() {
+        println!("skipped: there is no tshark here");
+        return;
+    }
+    let (_, pcap, _) = record(lossy());
+    let path = std::env::temp_dir().join(format!("netarium-world-{}.pcapng", std::process::id()));
+    std::fs::write(&path, pcap).unwrap();
+    let file = path.to_str().unwrap();
+    let sums = ["ip", "tcp", "udp"].map(|p| format!("{p}.check_checksum:TRUE"));
+    let bad = "_ws.malformed || ip.checksum.status==0 || tcp.checksum.status==0 || \
+               udp.checksum.status==0";
+    let [ip, tcp, udp] = &sums;
+    let found = tshark(&["-r", file, "-o", ip, "-o", tcp, "-o", udp, "-Y", bad]).unwrap();
+    let all = tshark(&["-r", file, "-T", "fields", "-e", "frame.interface_name"]).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(String::from_utf8_lossy(&found.stdout), "");
+    let interfaces = String::from_utf8(all.stdout).unwrap();
+    for name in ["pc.net", "net.pc", "web.net", "net.web"] {
+        assert!(interfaces.lines().any(|l| l == name), "no frame at {name}");
+    }
 }

@@ -99,7 +99,7 @@ fn signals_kill_unless_they_are_awaited() {
         let exit = std::iter::from_fn(|| world.poll_output()).last();
         assert_eq!(exit, Some(Output::Exit { port, code, message: None }), "{line} {signal}");
     }
-    assert_eq!(world.is_idle(), true);
+    assert!(world.is_idle());
 }
 
 async fn upper(p: Process) -> i32 {

@@ -95,8 +95,7 @@ pub(super) async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
         terminal.info(&text).await;
         return Err(Failure::new(22, text));
     }
-    if head.framing(request.head_only) == Framing::UntilClose && !head.close && !head.http10
-    {
+    if head.framing(request.head_only) == Framing::UntilClose && !head.close && !head.http10 {
         terminal.info("no chunk, no close, no size. Assume close to signal end").await;
     }
     end_of_head(request, sink, terminal).await?;
@@ -122,7 +121,8 @@ async fn send<S: AsyncRead + AsyncWrite + Unpin>(
     }
     // A short body travels with the head, in one segment if it fits.
     let together = request.body.len() <= BUFFER;
-    let (with_head, mut rest) = request.body.split_at(if together { request.body.len() } else { 0 });
+    let (with_head, mut rest) =
+        request.body.split_at(if together { request.body.len() } else { 0 });
     let head = [request.head.as_slice(), with_head].concat();
     input.io.write_all(&head).await.map_err(failed)?;
     while !rest.is_empty() {

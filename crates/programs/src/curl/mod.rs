@@ -73,8 +73,10 @@ async fn run(process: Process) -> i32 {
             return 2;
         }
         Err(usage) => {
-            let first = if usage.0.is_empty() { String::new() } else { format!("curl: {}\n", usage.0) };
-            let text = format!("{first}curl: try 'curl --help' or 'curl --manual' for more information\n");
+            let first =
+                if usage.0.is_empty() { String::new() } else { format!("curl: {}\n", usage.0) };
+            let text =
+                format!("{first}curl: try 'curl --help' or 'curl --manual' for more information\n");
             process.eprint(&text).await;
             return 2;
         }
@@ -197,7 +199,8 @@ async fn body(
                     Some(bytes) => bytes,
                     None => {
                         let text = "this makes an empty POST.";
-                        let text = format!("Warning: Couldn't read data from file \"{path}\", {text}");
+                        let text =
+                            format!("Warning: Couldn't read data from file \"{path}\", {text}");
                         terminal.say(&text).await;
                         Vec::new()
                     }

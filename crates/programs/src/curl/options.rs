@@ -253,8 +253,7 @@ fn seconds(text: &str, word: &str) -> Result<Option<Duration>, Usage> {
 fn pinned(text: &str) -> Result<Pinned, Usage> {
     let bad = || Usage(format!("Couldn't parse CURLOPT_RESOLVE entry '{text}'"));
     let mut parts = text.splitn(3, ':');
-    let (Some(host), Some(port), Some(address)) = (parts.next(), parts.next(), parts.next())
-    else {
+    let (Some(host), Some(port), Some(address)) = (parts.next(), parts.next(), parts.next()) else {
         return Err(bad());
     };
     let address = address.trim_start_matches('[').trim_end_matches(']');

@@ -71,8 +71,7 @@ fn body_fields(o: &Options, body: &[u8]) -> String {
         out.push_str(&format!("Content-Length: {}\r\n", body.len()));
     }
     if custom(o, "Content-Type").is_none() {
-        let kind =
-            if o.json { "application/json" } else { "application/x-www-form-urlencoded" };
+        let kind = if o.json { "application/json" } else { "application/x-www-form-urlencoded" };
         out.push_str(&format!("Content-Type: {kind}\r\n"));
     }
     out
@@ -134,7 +133,11 @@ mod tests {
     fn fields_stand_in_curls_order() {
         // Compared with curl 7.88.1: the same lines in the same order.
         assert_eq!(
-            of("-d|a=b|-H|X-Y: 1|-H|Accept:|-A|foo|-e|http://ref/", "http://h/x?q=1#f", Some(b"a=b")),
+            of(
+                "-d|a=b|-H|X-Y: 1|-H|Accept:|-A|foo|-e|http://ref/",
+                "http://h/x?q=1#f",
+                Some(b"a=b")
+            ),
             "POST /x?q=1 HTTP/1.1\r\nHost: h\r\nUser-Agent: foo\r\nReferer: http://ref/\r\n\
              X-Y: 1\r\nContent-Length: 3\r\nContent-Type: application/x-www-form-urlencoded\r\n\r\n"
         );

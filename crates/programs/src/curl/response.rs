@@ -157,7 +157,8 @@ impl Chunks {
         let mut at = 0;
         while at < input.len() && !self.done() {
             if self.state == ChunkState::Data {
-                let n = (input.len() - at).min(usize::try_from(self.remaining).unwrap_or(usize::MAX));
+                let n =
+                    (input.len() - at).min(usize::try_from(self.remaining).unwrap_or(usize::MAX));
                 out.extend_from_slice(&input[at..at + n]);
                 at += n;
                 self.remaining -= n as u64;

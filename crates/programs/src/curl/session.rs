@@ -124,7 +124,8 @@ impl<'p> Session<'p> {
             Phase::Connecting => format!("Connection timed out after {ms} milliseconds"),
             Phase::Transfer => {
                 let got = progress.received.get();
-                let of = progress.expected.get().map(|n| format!("out of {n} ")).unwrap_or_default();
+                let of =
+                    progress.expected.get().map(|n| format!("out of {n} ")).unwrap_or_default();
                 format!("Operation timed out after {ms} milliseconds with {got} {of}bytes received")
             }
         };
@@ -207,8 +208,7 @@ impl<'p> Session<'p> {
         self.process.emit(flow, Event::HttpRequest { method: name, target });
         fill_in(&mut report.borrow_mut(), &request, &open.stream);
         let now = || self.process.now();
-        let result =
-            exchange(&mut open.stream, &request, sink, terminal, progress, &now).await;
+        let result = exchange(&mut open.stream, &request, sink, terminal, progress, &now).await;
         let number = open.number;
         match result {
             Ok(outcome) => {

@@ -77,9 +77,9 @@ impl Sink<'_> {
                 .write_all(data)
                 .await
                 .map_err(|_| Failure::new(23, "Failure writing output to destination")),
-            Sink::File { contents, limit } if contents.len() + data.len() > *limit => {
-                Err(Failure::new(23, format!("Failed writing body: a file has at most {limit} bytes")))
-            }
+            Sink::File { contents, limit } if contents.len() + data.len() > *limit => Err(
+                Failure::new(23, format!("Failed writing body: a file has at most {limit} bytes")),
+            ),
             Sink::File { contents, .. } => {
                 contents.extend_from_slice(data);
                 Ok(())

@@ -163,7 +163,8 @@ mod tests {
         r.status = 200;
         r.received = 6;
         r.connected = Some(Instant::from_nanos(1_500_000));
-        let (text, unknown) = r.expand(r"%{http_code} %{size_download} %{time_connect}%%|%x%{no}\n");
+        let (text, unknown) =
+            r.expand(r"%{http_code} %{size_download} %{time_connect}%%|%x%{no}\n");
         assert_eq!(text, "200 6 0.001500%|%x\n");
         assert_eq!(unknown, ["no"]);
         assert_eq!(Report::new("web", 0, Instant::ZERO).expand("%{http_code}%{é").0, "000%{é");

@@ -4,9 +4,9 @@
 //! server has three: for a head to arrive, for an idle connection, and for a peer that takes nothing.
 //! It also keeps `std::time` out of this crate.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn, ready};
-use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;

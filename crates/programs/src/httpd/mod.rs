@@ -91,7 +91,9 @@ impl Config {
                     let value = HeaderValue::from_str(&text);
                     c.site.server = Some(value.map_err(|_| format!("not a header value: {text}"))?);
                 }
-                Item::Option('k', text) => c.keep_alive = text.parse().map_err(|e| format!("{e}"))?,
+                Item::Option('k', text) => {
+                    c.keep_alive = text.parse().map_err(|e| format!("{e}"))?
+                }
                 Item::Option('m', text) => {
                     let ok = |n: &usize| (1..=65_536).contains(n);
                     let n = text.parse().ok().filter(ok);

@@ -49,12 +49,15 @@ impl Site {
             // The fields are those of the GET, its length among them (RFC 9110 §9.3.2).
             *response.body_mut() = Contents::default();
         }
-        let fields = response.headers_mut();
+        // Date and Server come first, as people know it from Apache.
+        let mut fields = HeaderMap::with_capacity(8);
         let date = Date::from_unix(disk.unix_seconds(disk.now())).http();
-        put(fields, header::DATE, &date);
+        put(&mut fields, header::DATE, &date);
         if let Some(server) = &self.server {
             fields.insert(header::SERVER, server.clone());
         }
+        fields.extend(std::mem::take(response.headers_mut()));
+        *response.headers_mut() = fields;
         response
     }
 

@@ -76,8 +76,8 @@ fn parse(args: &[String]) -> Result<Command, Refusal> {
     }
     let Some(word) = words.next() else { return Err((USAGE.to_owned(), 255)) };
     let found = OBJECTS.iter().find(|(name, _)| name.starts_with(word));
-    let &(name, object) = found
-        .ok_or_else(|| (format!("Object \"{word}\" is unknown, try \"ip help\".\n"), 1))?;
+    let &(name, object) =
+        found.ok_or_else(|| (format!("Object \"{word}\" is unknown, try \"ip help\".\n"), 1))?;
     if object == Object::Help {
         return Err((USAGE.to_owned(), 255));
     }
@@ -134,7 +134,8 @@ fn answer(process: &Process, command: Command) -> Result<String, Refusal> {
         Command::Version => Ok("ip utility, iproute2-6.1.0 (netarium)\n".to_owned()),
         Command::Get(to) => process.with_stack(|stack, _| {
             let found = stack.source_for(to);
-            let (iface, source, via) = found.map_err(|e| (format!("RTNETLINK answers: {e}\n"), 2))?;
+            let (iface, source, via) =
+                found.map_err(|e| (format!("RTNETLINK answers: {e}\n"), 2))?;
             let interfaces = stack.interfaces();
             Ok(show::route_get(interfaces, to, iface, source, via))
         }),

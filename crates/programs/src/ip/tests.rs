@@ -35,9 +35,8 @@ fn of(line: &str) -> Result<Command, Refusal> {
 
 #[test]
 fn objects_and_commands_may_be_shortened() {
-    let show = |o, dev: Option<&str>| {
-        Ok(Command::Show(Options::default(), o, dev.map(str::to_owned)))
-    };
+    let show =
+        |o, dev: Option<&str>| Ok(Command::Show(Options::default(), o, dev.map(str::to_owned)));
     assert_eq!(of("a"), show(Object::Address, None));
     assert_eq!(of("addr sh dev lo"), show(Object::Address, Some("lo")));
     assert_eq!(of("address list eth0"), show(Object::Address, Some("eth0")));
@@ -80,7 +79,10 @@ fn addresses_and_links() {
     assert_eq!(show::links(&all[..1], options), lo);
     assert!(show::links(&all[1..], options).contains("\n    12345678901       0 "));
     let brief = show::brief(&all, true);
-    assert_eq!(brief, "lo               UNKNOWN        127.0.0.1/8 \neth0             UP             10.0.0.2/24 \n");
+    assert_eq!(
+        brief,
+        "lo               UNKNOWN        127.0.0.1/8 \neth0             UP             10.0.0.2/24 \n"
+    );
 }
 
 #[test]

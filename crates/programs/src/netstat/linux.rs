@@ -112,8 +112,7 @@ pub(super) fn routes(routes: &[Route], interfaces: &[Interface], numeric: bool) 
     for r in rows.iter().filter(|r| r.to.address().is_ipv4()) {
         let network = r.to.network().address();
         let any = r.to.prefix() == 0;
-        let destination =
-            if any && !numeric { "default".to_owned() } else { network.to_string() };
+        let destination = if any && !numeric { "default".to_owned() } else { network.to_string() };
         let gateway = r.via.map_or_else(|| "0.0.0.0".to_owned(), |g: IpAddr| g.to_string());
         let mask = r.to.netmask().map(|m| m.to_string()).unwrap_or_default();
         let mut flags = "U".to_owned();

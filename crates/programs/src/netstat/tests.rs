@@ -2,13 +2,7 @@ use netarium_base::{Instant, Pid, SocketId};
 
 use super::*;
 
-fn row(
-    kind: SocketKind,
-    pid: u32,
-    local: &str,
-    remote: &str,
-    state: &'static str,
-) -> SocketInfo {
+fn row(kind: SocketKind, pid: u32, local: &str, remote: &str, state: &'static str) -> SocketInfo {
     SocketInfo {
         id: SocketId::default(),
         kind,

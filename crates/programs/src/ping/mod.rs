@@ -14,7 +14,7 @@ use std::task::Poll;
 
 use netarium_base::{Duration, Instant};
 use netarium_stack::IcmpError;
-use netarium_world::process::{LocalBoxFuture, PingReply, PingSocket, Process, Sleep, errno};
+use netarium_world::process::{LocalBoxFuture, PingReply, PingSocket, Process, Sleep};
 
 use options::{Options, Usage};
 use stats::{Stats, round_trip};
@@ -120,7 +120,12 @@ enum Happened {
 impl Run {
     async fn go(mut self) -> i32 {
         let size = self.options.size;
-        let head = format!("PING {} ({}) {size}({}) bytes of data.\n", self.options.host, self.target, size + 28);
+        let head = format!(
+            "PING {} ({}) {size}({}) bytes of data.\n",
+            self.options.host,
+            self.target,
+            size + 28
+        );
         self.process.print(&head).await;
         let started = self.process.now();
         let deadline = self.options.deadline.map(|d| started + d);
@@ -214,36 +219,36 @@ impl Run {
             reply.from.to_string()
         };
         let bytes = reply.payload.len() + 8;
-        let time = if timed { format!(" time={} ms", round_trip(answer.time)) } else { String::new() };
+        let time =
+            if timed { format!(" time={} ms", round_trip(answer.time)) } else { String::new() };
         let duplicate = if answer.duplicate { " (DUP!)" } else { "" };
         let (seq, ttl) = (answer.seq, reply.ttl);
-        let text = format!("{bytes} bytes from {from}: icmp_seq={seq} ttl={ttl}{time}{duplicate}\n");
+        let text =
+            format!("{bytes} bytes from {from}: icmp_seq={seq} ttl={ttl}{time}{duplicate}\n");
         self.process.print(&text).await;
     }
 
+    /// Tells of every error that has come in; several requests can fail at once.
     async fn failed(&mut self, e: &std::io::Error) {
         let now = self.process.now();
-        let report = self.socket.take_icmp_error();
-        let seq = self.stats.error(report.map(|r| r.seq), now);
-        if self.options.quiet {
-            return;
+        let mut told = false;
+        while let Some(report) = self.socket.take_icmp_error() {
+            told = true;
+            let seq = self.stats.error(Some(report.seq), now);
+            self.say(&format!("From {} icmp_seq={seq} {}\n", report.from, describe(&report))).await;
         }
-        let text = match report {
-            Some(report) => {
-                format!("From {} icmp_seq={seq} {}\n", report.from, describe(&report))
-            }
-            // The host's own verdict: the neighbour did not answer.
-            None => {
-                let own = self.process.with_stack(|stack, _| stack.source_for(self.target));
-                let own = own.map_or_else(|_| "?".to_owned(), |(_, source, _)| source.to_string());
-                let what = match errno(e) {
-                    Some(netarium_stack::Errno::EHOSTUNREACH) => "Destination Host Unreachable".into(),
-                    _ => e.to_string(),
-                };
-                format!("From {own} icmp_seq={seq} {what}\n")
-            }
-        };
-        self.process.print(&text).await;
+        if !told {
+            let seq = self.stats.error(None, now);
+            let own = self.process.with_stack(|stack, _| stack.source_for(self.target));
+            let own = own.map_or_else(|_| "?".to_owned(), |(_, source, _)| source.to_string());
+            self.say(&format!("From {own} icmp_seq={seq} {e}\n")).await;
+        }
+    }
+
+    async fn say(&self, text: &str) {
+        if !self.options.quiet {
+            self.process.print(text).await;
+        }
     }
 }
 

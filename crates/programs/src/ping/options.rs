@@ -93,9 +93,11 @@ fn seconds(text: &str) -> Result<Duration, Usage> {
 
 /// At least 2 ms, as for users of the original.
 fn interval(text: &str) -> Result<Duration, Usage> {
-    let span = seconds(text).map_err(|_| Usage::Wrong(format!("bad timing interval: {text}"), 1))?;
+    let span =
+        seconds(text).map_err(|_| Usage::Wrong(format!("bad timing interval: {text}"), 1))?;
     if span < Duration::from_millis(2) {
-        let text = "cannot flood; minimal interval for user must be >= 2 ms, use -i 0.002 (or higher)";
+        let text =
+            "cannot flood; minimal interval for user must be >= 2 ms, use -i 0.002 (or higher)";
         return Err(Usage::Wrong(text.to_owned(), 2));
     }
     Ok(span)

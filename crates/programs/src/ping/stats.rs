@@ -129,8 +129,7 @@ impl Stats {
 
     /// The lines after the last answer.
     pub(super) fn summary(&self, host: &str) -> String {
-        let mut line =
-            format!("{} packets transmitted, {} received", self.sent, self.received);
+        let mut line = format!("{} packets transmitted, {} received", self.sent, self.received);
         for (count, what) in [(self.duplicates, "duplicates"), (self.errors, "errors")] {
             if count > 0 {
                 line.push_str(&format!(", +{count} {what}"));
@@ -167,7 +166,13 @@ fn loss(sent: u64, received: u64) -> String {
     // Ten-thousandths of a percent for two digits before the point, fewer zeros behind.
     let scaled = |factor: u128| (lost * 100 * factor + u128::from(sent) / 2) / u128::from(sent);
     let percent = lost * 100 / u128::from(sent);
-    let digits = if percent >= 100 { 3 } else if percent >= 10 { 4 } else { 5 };
+    let digits = if percent >= 100 {
+        3
+    } else if percent >= 10 {
+        4
+    } else {
+        5
+    };
     let factor = 10u128.pow(digits);
     let value = scaled(factor);
     let (whole, part) = (value / factor, value % factor);
@@ -232,7 +237,9 @@ mod tests {
         let answer = s.reply(3, at(3_500_000), false).unwrap();
         assert_eq!((answer.seq, answer.duplicate), (3, false));
         assert!(s.reply(3, at(3_500_000), false).unwrap().duplicate);
-        assert!(s.summary("h").contains("1 received, +1 duplicates, +2 errors, 66.6667% packet loss"));
+        assert!(
+            s.summary("h").contains("1 received, +1 duplicates, +2 errors, 66.6667% packet loss")
+        );
     }
 
     #[test]

@@ -63,7 +63,8 @@ fn span(word: &str) -> Option<Duration> {
     if word == "infinity" {
         return Some(Duration::MAX);
     }
-    let text = if word.ends_with(['s', 'm', 'h', 'd']) { word.to_owned() } else { format!("{word}s") };
+    let text =
+        if word.ends_with(['s', 'm', 'h', 'd']) { word.to_owned() } else { format!("{word}s") };
     text.parse().ok()
 }
 

@@ -60,9 +60,11 @@ fn named(name: &str) -> Result<u8, String> {
     if plain == "0" {
         return Ok(0);
     }
-    SIGNALS.iter().find(known).map(|s| s.1).ok_or_else(|| {
-        format!("kill: invalid argument {name}\n{USAGE}")
-    })
+    SIGNALS
+        .iter()
+        .find(known)
+        .map(|s| s.1)
+        .ok_or_else(|| format!("kill: invalid argument {name}\n{USAGE}"))
 }
 
 #[cfg(test)]

@@ -106,7 +106,7 @@ fn begin(desk: &mut Desk, wanted: &Wanted) -> Result<Chunks, Failure> {
     })?;
     let (sender, chunks) = ChunkSender::new();
     let sender = Rc::new(RefCell::new(sender));
-    let sink = LiveCapture::new(Rc::clone(&sender), &desk.world);
+    let sink = LiveCapture::new(Rc::clone(&sender));
     let spec = CaptureSpec { links, ends: wanted.ends, snaplen: wanted.snaplen };
     let id = desk.world.capture(&spec, Box::new(sink));
     desk.observers.add_capture(id, sender);
@@ -116,43 +116,48 @@ fn begin(desk: &mut Desk, wanted: &Wanted) -> Result<Chunks, Failure> {
 /// Writes pcapng into a stream that may lose frames.
 struct LiveCapture {
     sender: Rc<RefCell<ChunkSender>>,
-    writer: Writer,
-    /// By interface.
-    counts: Vec<Statistics>,
-    start: Instant,
+    open: Option<Open>,
     /// Frames lost since the last one that was not.
     lost: u64,
     block: Vec<u8>,
 }
 
+/// A capture that has begun: its writer, and what each interface has seen.
+struct Open {
+    writer: Writer,
+    counts: Vec<Statistics>,
+}
+
 impl LiveCapture {
-    fn new(sender: Rc<RefCell<ChunkSender>>, world: &World) -> LiveCapture {
-        let mut block = Vec::new();
-        let writer = Writer::start(&mut block, world.epoch(), &Section::default());
-        sender.borrow_mut().push(&block);
-        LiveCapture { sender, writer, counts: Vec::new(), start: world.now(), lost: 0, block }
+    fn new(sender: Rc<RefCell<ChunkSender>>) -> LiveCapture {
+        LiveCapture { sender, open: None, lost: 0, block: Vec::new() }
     }
 }
 
 impl CaptureSink for LiveCapture {
-    fn interface(&mut self, interface: &CaptureInterface) {
+    fn begin(&mut self, epoch: u64, start: Instant, interfaces: &[CaptureInterface]) {
         self.block.clear();
-        let described = pcapng::Interface {
-            name: &interface.name,
-            description: &interface.description,
-            mac: interface.mac,
-            addresses: &interface.addresses,
-            speed: interface.speed,
-            snaplen: interface.snaplen,
-        };
-        self.writer.interface(&mut self.block, &described);
-        // Interfaces come first and once: they are never lost, whatever their number.
+        let mut writer = Writer::start(&mut self.block, epoch, &Section::default());
+        for interface in interfaces {
+            let described = pcapng::Interface {
+                name: &interface.name,
+                description: &interface.description,
+                mac: interface.mac,
+                addresses: &interface.addresses,
+                speed: interface.speed,
+                snaplen: interface.snaplen,
+            };
+            writer.interface(&mut self.block, &described);
+        }
+        // What describes the capture comes first and once: it is never lost, whatever its length.
         self.sender.borrow_mut().push_anyway(&self.block);
-        self.counts.push(Statistics { start: self.start, ..Statistics::default() });
+        let counts = vec![Statistics { start, ..Statistics::default() }; interfaces.len()];
+        self.open = Some(Open { writer, counts });
     }
 
     fn frame(&mut self, interface: usize, at: Instant, direction: Direction, frame: &Frame) {
-        let Some(counts) = self.counts.get_mut(interface) else { return };
+        let Some(open) = &mut self.open else { return };
+        let Some(counts) = open.counts.get_mut(interface) else { return };
         counts.received += 1;
         let notice = (self.lost > 0).then(|| {
             format!("{} frames before this one are missing: the reader was too slow", self.lost)
@@ -172,7 +177,7 @@ impl CaptureSink for LiveCapture {
             comments,
         };
         self.block.clear();
-        self.writer.packet(&mut self.block, &packet, frame);
+        open.writer.packet(&mut self.block, &packet, frame);
         if self.sender.borrow_mut().push(&self.block) {
             self.lost = 0;
         } else {
@@ -183,10 +188,11 @@ impl CaptureSink for LiveCapture {
 
     fn end(&mut self, at: Instant) {
         self.block.clear();
-        for (i, counts) in self.counts.iter().enumerate() {
+        let Some(open) = &mut self.open else { return };
+        for (i, counts) in open.counts.iter().enumerate() {
             let statistics = Statistics { end: at, ..*counts };
             let id = pcapng::InterfaceId(i as u32);
-            self.writer.statistics(&mut self.block, id, &statistics);
+            open.writer.statistics(&mut self.block, id, &statistics);
         }
         self.sender.borrow_mut().push_anyway(&self.block);
     }

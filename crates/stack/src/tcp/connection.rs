@@ -19,6 +19,7 @@ use super::rtt::Rtt;
 use super::send_buffer::SendBuffer;
 use super::seq::Seq;
 use super::state::{State, Trigger};
+use super::timeouts::SHORTEST_KEEP_ALIVE;
 use super::timers::{Timer, Timers};
 use crate::errno::Errno;
 use crate::types::Readiness;
@@ -143,6 +144,8 @@ pub(crate) struct RecvSpace {
 pub(crate) struct Timestamps {
     pub(crate) offset: u32,
     pub(crate) recent: u32,
+    /// When `recent` was taken.
+    pub(crate) recent_at: Instant,
     pub(crate) last_ack_sent: Seq,
 }
 
@@ -165,11 +168,20 @@ pub(crate) struct Resend {
     pub(crate) kind: &'static str,
 }
 
+/// Which SYN or SYN+ACK goes out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Syn {
+    /// The first of its kind.
+    First,
+    /// A copy: `rto` for the timer, `syn` because the peer sent its own again.
+    Again(&'static str),
+}
+
 /// Requests to the sending side.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Wants {
-    /// SYN or SYN+ACK, first or again.
-    pub(crate) syn: bool,
+    /// SYN or SYN+ACK: for the first time, or again and why (the kind of retransmission).
+    pub(crate) syn: Option<Syn>,
     /// An acknowledgement now, and why.
     pub(crate) ack: Option<&'static str>,
     /// A reset: the connection was aborted.
@@ -211,6 +223,8 @@ pub struct Connection {
     pub(crate) phase: Phase,
     pub(crate) resend: Option<Resend>,
     pub(crate) dup_acks: u32,
+    /// Where the last recovery, or the last time-out, had come to (RFC 6582 §3.2 `recover`).
+    pub(crate) recover: Seq,
     /// The segment that is timed for an RTT sample: its end and when it was sent.
     pub(crate) timed: Option<(Seq, Instant)>,
     /// Time-outs in a row.
@@ -294,6 +308,7 @@ impl Connection {
             timestamps: Some(Timestamps {
                 offset: setup.timestamp_offset,
                 recent: 0,
+                recent_at: now,
                 last_ack_sent: Seq(0),
             }),
             sack: true,
@@ -301,6 +316,7 @@ impl Connection {
             phase: Phase::Open,
             resend: None,
             dup_acks: 0,
+            recover: setup.iss - 1,
             timed: None,
             retries: 0,
             probes: 0,
@@ -329,7 +345,7 @@ impl Connection {
         let mut c = Connection::new(setup, config, cx.now);
         c.open_cause = cx.cause;
         c.transition(cx, Trigger::ActiveOpen);
-        c.want.syn = true;
+        c.want.syn = Some(Syn::First);
         c
     }
 
@@ -511,7 +527,12 @@ impl Connection {
         self.close_cause = cx.cause;
         let unread = !self.recv.is_empty();
         let abort = self.settings.linger == Some(Duration::ZERO);
-        if (unread || abort) && self.state.is_synchronized() && self.state != State::TimeWait {
+        let resets = match self.state {
+            State::SynReceived => abort,
+            State::TimeWait => false,
+            s => s.is_synchronized() && (unread || abort),
+        };
+        if resets {
             self.abort(cx);
             return;
         }
@@ -637,14 +658,18 @@ impl Connection {
 
     pub(crate) fn arm_keep_alive(&mut self, cx: &mut Ctx<'_>) {
         self.probes = 0;
-        if self.settings.keep_alive && self.state.is_synchronized() {
-            let due = cx.now + self.config.keep_alive_idle;
+        // TIME-WAIT ends by itself.
+        let watched = self.state.is_synchronized() && self.state != State::TimeWait;
+        if self.settings.keep_alive && watched {
+            let due = cx.now + self.config.keep_alive_idle.max(SHORTEST_KEEP_ALIVE);
             self.timers.set(Timer::KeepAlive, due, cx.cause);
+        } else {
+            self.timers.cancel(Timer::KeepAlive);
         }
     }
 
     /// Takes over what a SYN's options offer (RFC 9293 §3.7.1, RFC 7323 §2 and §3, RFC 2018 §2).
-    pub(crate) fn take_syn_options(&mut self, o: &SegmentOptions) {
+    pub(crate) fn take_syn_options(&mut self, cx: &Ctx<'_>, o: &SegmentOptions) {
         // RFC 9293 MUST-15: 536 without the option (1220 for IPv6).
         let default = if self.setup.remote.is_ipv4() { 536 } else { 1220 };
         let peer = u32::from(o.mss.unwrap_or(default)).max(64);
@@ -653,6 +678,7 @@ impl Connection {
         match (o.timestamps, &mut self.timestamps) {
             (Some((val, _)), Some(ts)) => {
                 ts.recent = val;
+                ts.recent_at = cx.now;
                 self.snd.mss -= 12;
             }
             (None, ts) => *ts = None,

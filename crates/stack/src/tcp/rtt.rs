@@ -10,6 +10,9 @@ pub const MIN_RTO: Duration = Duration::from_millis(200);
 /// RFC 6298 §2.5 allows a maximum of at least 60 s; Linux' is 120 s.
 pub const MAX_RTO: Duration = Duration::from_secs(120);
 
+/// RFC 6298 §5.7: for data after a SYN that was sent twice, without a measurement.
+pub const RTO_AFTER_LOST_SYN: Duration = Duration::from_secs(3);
+
 /// The estimator of one connection.
 #[derive(Clone, Debug)]
 pub struct Rtt {
@@ -68,10 +71,21 @@ impl Rtt {
         self.backoff = (self.backoff + 1).min(16);
     }
 
-    /// New data was acknowledged: the backoff ends (RFC 6298 §5.7 keeps it until a new sample;
-    /// with timestamps each such ACK is one).
+    /// The peer is known to be alive although nothing new was measured (it opened its window):
+    /// the backoff ends. An acknowledgement alone does not end it: that takes a sample from data
+    /// sent once (RFC 6298 §5.7, the second half of Karn's rule), lest a path slower than the
+    /// time-out had everything sent twice for ever.
     pub fn reset_backoff(&mut self) {
         self.backoff = 0;
+    }
+
+    /// The handshake is done, and its SYN had to be sent again. RFC 6298 §5.7: without a
+    /// measurement data starts with a time-out of 3 s.
+    pub fn after_lost_syn(&mut self) {
+        if self.srtt.is_none() {
+            self.rto = RTO_AFTER_LOST_SYN;
+            self.backoff = 0;
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use netarium_base::{Cause, Ctx, Event};
 use netarium_wire::{Payload, TcpFlags, TcpHeader, TcpOptions};
 
-use super::connection::{Connection, Phase};
+use super::connection::{Connection, Phase, Syn};
 use super::options::{SegmentOptions, write_sack, write_timestamps};
 use super::seq::Seq;
 use super::state::State;
@@ -26,7 +26,7 @@ pub struct SegmentOut {
 #[derive(Debug, Clone, Copy)]
 enum Plan {
     Reset,
-    Syn,
+    Syn(Syn),
     /// `len` payload bytes from `seq` on, then a FIN if `fin`.
     Data {
         seq: Seq,
@@ -46,7 +46,7 @@ impl Connection {
         self.want.force = false;
         Some(match plan? {
             Plan::Reset => self.send_reset(cx),
-            Plan::Syn => self.send_syn(cx),
+            Plan::Syn(which) => self.send_syn(cx, which),
             Plan::Data { seq, len, fin, reason, again } => {
                 self.send_data(cx, seq, len, fin, reason, again)
             }
@@ -62,7 +62,7 @@ impl Connection {
         match self.state {
             State::Closed | State::Listen => return None,
             _ if self.snd.syn_acked => {}
-            _ if self.want.syn => return Some(Plan::Syn),
+            _ if self.want.syn.is_some() => return self.want.syn.take().map(Plan::Syn),
             State::SynSent => return None,
             _ => return self.want.ack.map(Plan::Ack),
         }
@@ -110,7 +110,10 @@ impl Connection {
         }
         self.restart_after_idle(cx);
         let in_flight = self.in_flight();
-        let window = self.snd.wnd.min(self.cc.cwnd());
+        // RFC 5681 §3.2 step 1, RFC 3042: the first two duplicate ACKs let one new segment out each.
+        let limited =
+            if self.phase == Phase::Open { self.dup_acks.min(2) * self.snd.mss } else { 0 };
+        let window = self.snd.wnd.min(self.cc.cwnd().saturating_add(limited));
         let usable = window.saturating_sub(in_flight);
         let len = unsent.min(self.snd.mss).min(usable);
         let all = len == unsent;
@@ -174,10 +177,8 @@ impl Connection {
         self.build(cx, seq, flags, TcpOptions::new(), Payload::new(), origin, "abort")
     }
 
-    fn send_syn(&mut self, cx: &mut Ctx<'_>) -> SegmentOut {
-        self.want.syn = false;
+    fn send_syn(&mut self, cx: &mut Ctx<'_>, which: Syn) -> SegmentOut {
         self.want.ack = None;
-        let again = self.snd.nxt != self.snd.iss;
         let answer = self.state != State::SynSent;
         let options = SegmentOptions {
             mss: Some(self.setup.mss),
@@ -189,20 +190,24 @@ impl Connection {
         if answer {
             flags |= TcpFlags::ACK;
         }
-        if again {
-            self.tell_resend(cx, "rto", self.snd.iss, 0);
+        let saved = cx.cause;
+        if let Syn::Again(kind) = which {
+            self.tell_resend(cx, kind, self.snd.iss, 0);
         } else {
             self.snd.nxt = self.snd.iss + 1;
             self.timed = Some((self.snd.nxt, cx.now));
         }
+        self.snd.last = cx.now;
         self.timers.set(Timer::Retransmit, cx.now + self.rtt.rto(), cx.cause);
-        let reason = match (answer, again) {
-            (false, false) => "connect",
-            (true, false) => "SYN received",
-            (_, true) => "retransmission",
+        let reason = match (which, answer) {
+            (Syn::First, false) => "connect",
+            (Syn::First, true) => "SYN received",
+            (Syn::Again(_), _) => "retransmission",
         };
         let (iss, origin) = (self.snd.iss, self.open_cause);
-        self.build(cx, iss, flags, options.write_syn(), Payload::new(), origin, reason)
+        let out = self.build(cx, iss, flags, options.write_syn(), Payload::new(), origin, reason);
+        cx.cause = saved;
+        out
     }
 
     fn tell_resend(&mut self, cx: &mut Ctx<'_>, kind: &'static str, seq: Seq, len: u32) {
@@ -295,20 +300,29 @@ impl Connection {
 
     /// The window field, and the new right edge of the window.
     fn advertise(&mut self, syn: bool) -> u16 {
-        let mut window = self.free_window();
+        let free = self.free_window();
+        let offered = self.rcv.adv.ahead_of(self.rcv.nxt);
+        let mut window = free;
         if syn {
             // As Linux: a whole number of segments.
             let mss = u32::from(self.setup.mss).max(1);
             window = window.min(65_535);
             window = if window > mss { window - window % mss } else { window };
+        } else if free < offered + self.snd.mss.min(self.rcv.limit / 2) {
+            // RFC 9293 §3.8.6.2.2, MUST-39: the right edge moves by worthwhile steps only.
+            window = offered;
         }
         // RFC 9293 SHLD-14: what was offered stays offered.
-        let window = window.max(self.rcv.adv.ahead_of(self.rcv.nxt));
+        let window = window.max(offered);
         let shift = if syn { 0 } else { self.rcv.shift };
         let step = (1u32 << shift) - 1;
-        let field = (window.saturating_add(step) >> shift).min(65_535);
-        let offered = field << shift;
-        self.rcv.adv = self.rcv.adv.max(self.rcv.nxt + offered);
+        // Rounded up, so that scaling takes nothing back; unless rounding added up to more than a
+        // step beyond the buffer, as many small segments into a full one would have it (RFC 7323
+        // §2.4: the edge then seems to move back by less than a step).
+        let up = (window.saturating_add(step) >> shift) << shift;
+        let fits = up <= free + step;
+        let field = (if fits { up } else { window } >> shift).min(65_535);
+        self.rcv.adv = self.rcv.adv.max(self.rcv.nxt + (field << shift));
         field as u16
     }
 

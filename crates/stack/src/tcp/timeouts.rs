@@ -1,11 +1,15 @@
 //! What a connection does when one of its timers fires.
 
-use netarium_base::{Ctx, Event};
+use netarium_base::{Ctx, Duration, Event};
 
-use super::connection::{Connection, Phase, Resend};
+use super::connection::{Connection, Phase, Resend, Syn};
 use super::state::{State, Trigger};
 use super::timers::Timer;
 use crate::errno::Errno;
+
+/// Keep-alive times below this are raised to it, so that no setting makes a timer that is always
+/// due.
+pub(crate) const SHORTEST_KEEP_ALIVE: Duration = Duration::from_millis(1);
 
 impl Connection {
     /// Fires every timer that is due at `cx.now`, each with the event that set it as its cause.
@@ -30,14 +34,14 @@ impl Connection {
 
     /// RFC 6298 §5.4 to §5.7.
     fn on_retransmit(&mut self, cx: &mut Ctx<'_>) {
-        self.retries += 1;
+        self.retries = self.retries.saturating_add(1);
         if self.retries > self.retry_limit() {
             self.give_up(cx);
             return;
         }
         self.rtt.back_off();
         if !self.snd.syn_acked {
-            self.want.syn = true;
+            self.want.syn = Some(Syn::Again("rto"));
             return;
         }
         let first = self.retries == 1;
@@ -45,6 +49,7 @@ impl Connection {
         self.tell_congestion(cx, "timeout");
         self.dup_acks = 0;
         self.phase = Phase::Loss { recover: self.snd.nxt };
+        self.recover = self.snd.nxt;
         self.resend = Some(Resend { next: self.snd.una, end: self.snd.nxt, kind: "rto" });
     }
 
@@ -70,7 +75,7 @@ impl Connection {
             self.want.force = true;
             return;
         }
-        self.retries += 1;
+        self.retries = self.retries.saturating_add(1);
         if self.retries > self.retry_limit() {
             self.give_up(cx);
             return;
@@ -87,14 +92,14 @@ impl Connection {
             self.arm_keep_alive(cx);
             return;
         }
-        self.probes += 1;
+        self.probes = self.probes.saturating_add(1);
         if self.probes > self.config.keep_alive_probes {
             self.give_up(cx);
             self.want.rst = true;
             return;
         }
         self.want.probe = Some("keep-alive");
-        let due = cx.now + self.config.keep_alive_interval;
+        let due = cx.now + self.config.keep_alive_interval.max(SHORTEST_KEEP_ALIVE);
         self.timers.set(Timer::KeepAlive, due, cx.cause);
     }
 }

@@ -2,15 +2,16 @@
 //!
 //! A capture watches links and gives each frame to a [`CaptureSink`], with the interface (one per
 //! link end), the time, and the direction as seen by who is plugged in there. By default a frame is
-//! recorded once, at the end that sent it, so that Wireshark does not take the second sighting for
-//! a retransmission; a frame that the wire loses is seen there too. The time of sending is when the
-//! frame was handed to the link, before it waits in its queue: as tcpdump on the sender sees it.
+//! recorded once, at the first captured end that sent it, so that Wireshark does not take a second
+//! sighting for a retransmission: a switch that repeats what was recorded on the way in is not
+//! recorded again. A frame that the wire loses is seen too. The time of sending is when the frame
+//! was handed to the link, before it waits in its queue: as tcpdump on the sender sees it.
 //!
 //! Captures only watch: with and without them the same happens, with the same ids.
 
 mod pcap;
 
-use netarium_base::map::Map;
+use netarium_base::map::{Map, Set};
 use netarium_base::{Instant, LinkEnd, LinkId};
 use netarium_wire::{Cidr, Frame, Mac};
 
@@ -21,7 +22,8 @@ pub use pcap::{ByteSink, PcapSink};
 /// Which ends of a link record a frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Ends {
-    /// The end that sent it.
+    /// The end that sent it; not the end where a switch or hub repeats a frame of a host whose
+    /// own wire is captured as well.
     #[default]
     Sender,
     /// The end where it arrived.
@@ -77,10 +79,10 @@ pub struct CaptureInterface {
 
 /// Who takes captured frames. Must not change anything in the world.
 pub trait CaptureSink {
-    /// Describes an interface, before its first frame. Interfaces are numbered from 0 in the order
-    /// of these calls.
-    fn interface(&mut self, interface: &CaptureInterface);
-    /// Takes a frame.
+    /// The capture begins at `start`. Virtual time zero is called `epoch`, in nanoseconds since
+    /// 1970-01-01 UTC.
+    fn begin(&mut self, epoch: u64, start: Instant, interfaces: &[CaptureInterface]);
+    /// Takes a frame, with the position of its interface.
     fn frame(&mut self, interface: usize, at: Instant, direction: Direction, frame: &Frame);
     /// The capture ends at `at`.
     fn end(&mut self, at: Instant);
@@ -105,6 +107,9 @@ struct Running {
     ends: Ends,
     /// Interface number of the end A of a link; the end B has the next.
     interfaces: Map<u32, usize>,
+    /// The MAC addresses of the hosts at captured links: what switches repeat of theirs was
+    /// recorded when they sent it.
+    recorded: Set<Mac>,
     sink: Box<dyn CaptureSink>,
 }
 
@@ -118,18 +123,21 @@ impl Captures {
     /// Begins a capture of the links whose ends are described, both ends of each in a row.
     pub(crate) fn begin(
         &mut self,
+        epoch: u64,
+        now: Instant,
         ends: Ends,
         interfaces: &[CaptureInterface],
         mut sink: Box<dyn CaptureSink>,
     ) -> CaptureId {
         self.next += 1;
         let id = CaptureId(self.next);
+        sink.begin(epoch, now, interfaces);
         let mut numbers = Map::default();
         for (i, interface) in interfaces.iter().enumerate() {
-            sink.interface(interface);
             numbers.entry(interface.link.0).or_insert(i);
         }
-        self.running.push(Running { id, ends, interfaces: numbers, sink });
+        let recorded = interfaces.iter().filter_map(|i| i.mac).collect();
+        self.running.push(Running { id, ends, interfaces: numbers, recorded, sink });
         id
     }
 
@@ -156,7 +164,10 @@ impl Captures {
         };
         for capture in &mut self.running {
             let wanted = match capture.ends {
-                Ends::Sender => seen == Seen::Sent,
+                Ends::Sender => {
+                    let repeated = end == LinkEnd::B && capture.recorded.contains(&frame.src_mac());
+                    seen == Seen::Sent && !repeated
+                }
                 Ends::Receiver => seen == Seen::Received,
                 Ends::Both => true,
             };

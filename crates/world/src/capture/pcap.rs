@@ -27,28 +27,39 @@ impl<F: FnMut(&[u8])> ByteSink for F {
 /// is a complete file whenever it stops.
 pub struct PcapSink<W> {
     out: W,
-    buffer: Vec<u8>,
-    writer: Writer,
-    interfaces: Vec<(InterfaceId, u64)>,
+    comment: String,
     /// Write through after each frame, for live streams.
     live: bool,
+    buffer: Vec<u8>,
+    section: Option<Open>,
+}
+
+/// A file that has begun.
+struct Open {
+    writer: Writer,
     start: Instant,
+    /// Each with its number of frames.
+    interfaces: Vec<(InterfaceId, u64)>,
 }
 
 impl<W> std::fmt::Debug for PcapSink<W> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "PcapSink({} interfaces)", self.interfaces.len())
+        let interfaces = self.section.as_ref().map_or(0, |s| s.interfaces.len());
+        write!(f, "PcapSink({interfaces} interfaces)")
     }
 }
 
 impl<W: ByteSink> PcapSink<W> {
-    /// Begins a file. `epoch` is what virtual time zero is called, in nanoseconds since 1970-01-01
-    /// UTC; `start` is the world's now. `comment` is a comment on the whole capture, empty for none.
-    pub fn new(out: W, epoch: u64, start: Instant, comment: &str) -> PcapSink<W> {
-        let mut buffer = Vec::new();
-        let section = Section { comment, ..Section::default() };
-        let writer = Writer::start(&mut buffer, epoch, &section);
-        PcapSink { out, buffer, writer, interfaces: Vec::new(), live: false, start }
+    /// A file that begins when the capture does.
+    pub fn new(out: W) -> PcapSink<W> {
+        let comment = String::new();
+        PcapSink { out, comment, live: false, buffer: Vec::new(), section: None }
+    }
+
+    /// With a comment on the whole capture.
+    pub fn comment(mut self, text: impl Into<String>) -> PcapSink<W> {
+        self.comment = text.into();
+        self
     }
 
     /// Writes each frame through at once, for somebody who watches.
@@ -60,44 +71,50 @@ impl<W: ByteSink> PcapSink<W> {
     fn write(&mut self) {
         self.out.write(&self.buffer);
         self.buffer.clear();
+        if self.live {
+            self.out.flush();
+        }
     }
 }
 
 impl<W: ByteSink> CaptureSink for PcapSink<W> {
-    fn interface(&mut self, interface: &CaptureInterface) {
-        let described = pcapng::Interface {
-            name: &interface.name,
-            description: &interface.description,
-            mac: interface.mac,
-            addresses: &interface.addresses,
-            speed: interface.speed,
-            snaplen: interface.snaplen,
-        };
-        let id = self.writer.interface(&mut self.buffer, &described);
-        self.interfaces.push((id, 0));
-        if self.live {
-            self.write();
-        }
+    fn begin(&mut self, epoch: u64, start: Instant, interfaces: &[CaptureInterface]) {
+        let section = Section { comment: &self.comment, ..Section::default() };
+        let mut writer = Writer::start(&mut self.buffer, epoch, &section);
+        let described = interfaces.iter().map(|i| pcapng::Interface {
+            name: &i.name,
+            description: &i.description,
+            mac: i.mac,
+            addresses: &i.addresses,
+            speed: i.speed,
+            snaplen: i.snaplen,
+        });
+        let interfaces = described.map(|i| (writer.interface(&mut self.buffer, &i), 0)).collect();
+        self.section = Some(Open { writer, start, interfaces });
+        self.write();
     }
 
     fn frame(&mut self, interface: usize, at: Instant, direction: Direction, frame: &Frame) {
-        let Some((id, count)) = self.interfaces.get_mut(interface) else { return };
+        let Some(section) = &mut self.section else { return };
+        let Some((id, count)) = section.interfaces.get_mut(interface) else { return };
         *count += 1;
         let direction = Some(match direction {
             Direction::In => pcapng::Direction::In,
             Direction::Out => pcapng::Direction::Out,
         });
         let packet = Packet { interface: *id, at, direction, id: None, comments: &[] };
-        self.writer.packet(&mut self.buffer, &packet, frame);
+        section.writer.packet(&mut self.buffer, &packet, frame);
         if self.live || self.buffer.len() >= WRITE_AT {
             self.write();
         }
     }
 
     fn end(&mut self, at: Instant) {
-        for &(id, received) in &self.interfaces {
-            let statistics = Statistics { start: self.start, end: at, received, dropped: 0 };
-            self.writer.statistics(&mut self.buffer, id, &statistics);
+        if let Some(section) = self.section.take() {
+            for (id, received) in section.interfaces {
+                let statistics = Statistics { start: section.start, end: at, received, dropped: 0 };
+                section.writer.statistics(&mut self.buffer, id, &statistics);
+            }
         }
         self.write();
         self.out.flush();

@@ -24,15 +24,22 @@ pub struct SwitchSpec {
 }
 
 impl SwitchSpec {
-    /// A switch with a table of 8192 addresses that are remembered for 300 s (802.1D-2004 §7.9.2).
+    /// A switch with the default table.
     pub fn new(name: impl Into<String>) -> SwitchSpec {
-        let ageing = Duration::from_secs(300);
-        SwitchSpec { name: name.into(), title: None, table: 8_192, ageing }
+        SwitchSpec { name: name.into(), ..SwitchSpec::default() }
     }
 }
 
-/// What is made of a hub.
-#[derive(Clone, Debug)]
+impl Default for SwitchSpec {
+    /// A table of 8192 addresses that are remembered for 300 s (802.1D-2004 §7.9.2); no name yet.
+    fn default() -> SwitchSpec {
+        let ageing = Duration::from_secs(300);
+        SwitchSpec { name: String::new(), title: None, table: 8_192, ageing }
+    }
+}
+
+/// What a hub is made of.
+#[derive(Clone, Debug, Default)]
 pub struct HubSpec {
     /// Its name.
     pub name: String,

@@ -44,17 +44,30 @@ impl Connection {
     }
 
     fn finish_passive_open(&mut self, cx: &mut Ctx<'_>, seg: &SegmentIn) {
-        self.sample_rtt(cx.now, seg);
         self.snd.una = self.snd.iss + 1;
         self.snd.syn_acked = true;
-        self.timers.cancel(Timer::Retransmit);
-        self.retries = 0;
-        self.want.syn = false;
+        self.finish_handshake(cx, seg);
+        self.want.syn = None;
         self.snd.wnd = u32::from(seg.window) << self.snd.shift;
         self.snd.max_wnd = self.snd.max_wnd.max(self.snd.wnd);
         self.snd.wl1 = seg.seq;
         self.snd.wl2 = seg.ack;
         self.transition(cx, Trigger::AckOfSyn);
+    }
+
+    /// Our SYN was acknowledged: its timer, and what its loss means for time-out and window.
+    pub(crate) fn finish_handshake(&mut self, cx: &mut Ctx<'_>, seg: &SegmentIn) {
+        self.sample_rtt(cx.now, seg);
+        self.timers.cancel(Timer::Retransmit);
+        if self.retries > 0 {
+            self.rtt.after_lost_syn();
+        }
+        // RFC 5681 §3.1: after a lost SYN one segment; as Linux only from the second loss on,
+        // since the first time-out of 1 s may just have been too short (RFC 6298 appendix A).
+        if self.retries > 1 {
+            self.cc.on_timeout(0, self.snd.mss, false);
+        }
+        self.retries = 0;
     }
 
     /// An RTT sample: exact from the timed segment; from the echoed timestamp when that segment
@@ -85,7 +98,6 @@ impl Connection {
         self.send.advance((acked - u32::from(fin_acked) - u32::from(syn_acked)) as usize);
         self.snd.una = seg.ack;
         self.retries = 0;
-        self.rtt.reset_backoff();
         self.dup_acks = 0;
         self.take_ack_in_phase(cx, seg, acked, in_flight);
         // RFC 6298 §5.2 and §5.3.
@@ -109,6 +121,8 @@ impl Connection {
         let mss = self.snd.mss;
         match self.phase {
             Phase::Open => {
+                // Keeps the comparison with `recover` meaningful across the wrap.
+                self.recover = self.recover.max(seg.ack - 1);
                 if let Some(reason) = self.cc.on_ack(Ack { acked, in_flight, mss }) {
                     self.tell_congestion(cx, reason);
                 }
@@ -130,8 +144,9 @@ impl Connection {
                     self.phase = Phase::Open;
                     self.resend = None;
                 }
-                // In slow start what counts as in flight is what was sent again.
-                let in_flight = self.cc.cwnd();
+                // In slow start what counts as in flight is what was sent again; RFC 3465 §2.3:
+                // after a time-out the window grows by one segment at most.
+                let (in_flight, acked) = (self.cc.cwnd(), acked.min(mss));
                 if let Some(reason) = self.cc.on_ack(Ack { acked, in_flight, mss }) {
                     self.tell_congestion(cx, reason);
                 }
@@ -155,11 +170,16 @@ impl Connection {
 
     fn take_duplicate(&mut self, cx: &mut Ctx<'_>) {
         let mss = self.snd.mss;
-        self.dup_acks += 1;
+        self.dup_acks = self.dup_acks.saturating_add(1);
         match self.phase {
-            Phase::Open if self.dup_acks == DUPLICATES => {
-                self.cc.on_fast_retransmit(self.in_flight(), mss);
+            // RFC 6582 §3.2 step 2: duplicates at `recover` may be echoes of what the last
+            // recovery sent twice, no sign of a new loss.
+            Phase::Open if self.dup_acks >= DUPLICATES && self.snd.una.after(self.recover) => {
+                // What limited transmit sent beyond the window does not count (RFC 5681 §3.2).
+                let in_flight = self.in_flight().min(self.cc.cwnd());
+                self.cc.on_fast_retransmit(in_flight, mss);
                 self.phase = Phase::Recovery { recover: self.snd.nxt };
+                self.recover = self.snd.nxt;
                 self.tell_congestion(cx, "fast retransmit");
                 self.resend_first("fast");
             }
@@ -197,8 +217,15 @@ impl Connection {
         if window >= self.snd.mss {
             self.timers.cancel(Timer::Persist);
         }
-        // An answer to a probe, even if the window is still closed: the peer is alive.
-        if window == 0 && self.timers.due(Timer::Persist).is_some() {
+        if before == 0 && window > 0 {
+            // What the probes backed off to must not delay the repair of a loss from now on. A
+            // small window gets a fresh wait.
+            self.timers.cancel(Timer::Persist);
+            self.rtt.reset_backoff();
+        }
+        // Even if the window is still closed: the peer is alive (RFC 9293 MUST-36), also when it
+        // shrank the window over data that is sent again and again.
+        if before == 0 || window == 0 {
             self.retries = 0;
         }
     }

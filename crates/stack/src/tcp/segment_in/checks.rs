@@ -5,11 +5,14 @@ use netarium_wire::TcpFlags;
 
 use super::{Outcome, SegmentIn};
 use crate::errno::Errno;
-use crate::tcp::connection::Connection;
+use crate::tcp::connection::{Connection, Syn};
 use crate::tcp::state::{State, Trigger};
 
 /// RFC 5961 §10: at most one challenge ACK per connection in this time, as Linux limits them.
 const CHALLENGE_INTERVAL: Duration = Duration::from_millis(500);
+
+/// RFC 7323 §5.5: how long a timestamp of a clock of 1 ms can be compared with.
+const TIMESTAMP_LIFETIME: Duration = Duration::from_secs(24 * 24 * 3600);
 
 impl Connection {
     /// Step one: the sequence number, after PAWS (RFC 7323 §5.3). `Some` when the segment goes no
@@ -20,10 +23,10 @@ impl Connection {
         seg: &SegmentIn,
     ) -> Option<Outcome> {
         if self.is_repeated_syn(seg) {
-            self.want.syn = true;
+            self.want.syn = Some(Syn::Again("syn"));
             return Some(Outcome::Dropped(DropReason::NotAcceptable));
         }
-        if self.is_old_timestamp(seg) {
+        if self.is_old_timestamp(cx.now, seg) {
             self.answer_unacceptable(cx.now, "old timestamp", seg);
             return Some(Outcome::Dropped(DropReason::OldTimestamp));
         }
@@ -48,11 +51,13 @@ impl Connection {
             && !seg.has(TcpFlags::RST)
     }
 
-    fn is_old_timestamp(&self, seg: &SegmentIn) -> bool {
+    fn is_old_timestamp(&self, now: Instant, seg: &SegmentIn) -> bool {
         let (Some(ts), Some((val, _))) = (self.timestamps, seg.options.timestamps) else {
             return false;
         };
-        !seg.has(TcpFlags::RST) && (val.wrapping_sub(ts.recent) as i32) < 0
+        // RFC 7323 §5.5: after an idle time of half the clock's circle nothing can be told.
+        let comparable = now.since(ts.recent_at) < TIMESTAMP_LIFETIME;
+        comparable && !seg.has(TcpFlags::RST) && (val.wrapping_sub(ts.recent) as i32) < 0
     }
 
     /// The four cases of RFC 9293 §3.4, table 6.
@@ -62,7 +67,9 @@ impl Connection {
         let inside = |s| nxt.at_or_before(s) && s.before(nxt + window);
         match (len, window) {
             (0, 0) => seg.seq == nxt,
-            (0, _) => inside(seg.seq),
+            // The right edge included, as Linux does: a peer that filled our window sends its
+            // pure ACKs from there, and they count even while part of that data is lost.
+            (0, _) => inside(seg.seq) || seg.seq == nxt + window,
             // RFC 9293 §3.8.6.1: with a closed window, what starts at RCV.NXT is still looked at
             // for its ACK, RST and URG (MUST-66); its data is cut off later.
             (_, 0) => seg.seq == nxt,
@@ -120,12 +127,13 @@ impl Connection {
     }
 
     /// RFC 7323 §4.3.
-    pub(crate) fn update_timestamp(&mut self, seg: &SegmentIn) {
+    pub(crate) fn update_timestamp(&mut self, now: Instant, seg: &SegmentIn) {
         if let (Some(ts), Some((val, _))) = (&mut self.timestamps, seg.options.timestamps)
             && seg.seq.at_or_before(ts.last_ack_sent)
-            && (val.wrapping_sub(ts.recent) as i32) >= 0
         {
+            // PAWS has let it pass: it is not older.
             ts.recent = val;
+            ts.recent_at = now;
         }
     }
 }

@@ -13,7 +13,7 @@ mod text;
 use netarium_base::{Ctx, DropReason};
 use netarium_wire::{Frame, Payload, TcpFlags, TcpHeader};
 
-use super::connection::Connection;
+use super::connection::{Connection, Syn};
 use super::options::SegmentOptions;
 use super::seq::Seq;
 use super::state::{State, Trigger};
@@ -91,17 +91,19 @@ impl Connection {
     /// The first segment of a passive open: a SYN for a listener (RFC 9293 §3.10.7.2).
     pub(crate) fn on_first_syn(&mut self, cx: &mut Ctx<'_>, seg: &SegmentIn) {
         self.open_cause = cx.cause;
-        self.take_syn(seg);
+        self.take_syn(cx, seg);
         self.transition(cx, Trigger::Syn);
-        self.want.syn = true;
+        self.want.syn = Some(Syn::First);
     }
 
     /// Takes over the peer's sequence numbers, window and options from its SYN.
-    fn take_syn(&mut self, seg: &SegmentIn) {
+    fn take_syn(&mut self, cx: &mut Ctx<'_>, seg: &SegmentIn) {
+        // What our own SYN offered, before the peer's numbers were known, stays offered.
+        let offered = self.rcv.adv.ahead_of(self.rcv.nxt);
         self.rcv.irs = seg.seq;
         self.rcv.nxt = seg.seq + 1;
-        self.rcv.adv = self.rcv.nxt;
-        self.take_syn_options(&seg.options);
+        self.rcv.adv = self.rcv.nxt + offered;
+        self.take_syn_options(cx, &seg.options);
         // RFC 7323 §2.2: the window of a SYN is never scaled.
         self.snd.wnd = seg.window.into();
         self.snd.max_wnd = self.snd.wnd;
@@ -116,7 +118,7 @@ impl Connection {
         if let Some(outcome) = self.check_control(cx, &seg) {
             return outcome;
         }
-        self.update_timestamp(&seg);
+        self.update_timestamp(cx.now, &seg);
         if let Some(outcome) = self.take_ack(cx, &seg) {
             return outcome;
         }

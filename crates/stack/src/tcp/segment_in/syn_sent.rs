@@ -5,9 +5,8 @@ use netarium_wire::TcpFlags;
 
 use super::{Outcome, SegmentIn};
 use crate::errno::Errno;
-use crate::tcp::connection::Connection;
+use crate::tcp::connection::{Connection, Syn};
 use crate::tcp::state::Trigger;
-use crate::tcp::timers::Timer;
 
 impl Connection {
     pub(crate) fn in_syn_sent(&mut self, cx: &mut Ctx<'_>, seg: SegmentIn) -> Outcome {
@@ -33,13 +32,11 @@ impl Connection {
         if !seg.has(TcpFlags::SYN) {
             return Outcome::Dropped(DropReason::NotAcceptable);
         }
-        self.take_syn(&seg);
+        self.take_syn(cx, &seg);
         if acks {
             self.snd.una = seg.ack;
             self.snd.syn_acked = true;
-            self.sample_rtt(cx.now, &seg);
-            self.timers.cancel(Timer::Retransmit);
-            self.retries = 0;
+            self.finish_handshake(cx, &seg);
             self.transition(cx, Trigger::SynAck);
             self.want.ack = Some("SYN+ACK received");
             // RFC 9293: data or a FIN on the SYN is processed as in the other states; rcv.nxt
@@ -51,7 +48,7 @@ impl Connection {
         }
         // Simultaneous open (RFC 9293 §3.5, figure 7): our SYN goes out again, now with an ACK.
         self.transition(cx, Trigger::Syn);
-        self.want.syn = true;
+        self.want.syn = Some(Syn::First);
         Outcome::Taken
     }
 }
