@@ -276,15 +276,15 @@ impl Session {
             if let Some(end) = self.end.take() {
                 return end;
             }
-            let idle = world.is_idle();
-            if !idle {
+            if !world.is_idle() {
                 quiet_since = world.now();
             } else if self.stdin && self.credit > 0 {
                 self.feed(world, streams);
+                continue;
             } else if world.now().since(quiet_since) > PATIENCE {
                 return Err(ExecError::Endless(argv.join(" ")));
             }
-            if !world.step() && !(self.stdin && self.credit > 0) {
+            if !world.step() {
                 return match world.stuck() {
                     Some(why) => Err(ExecError::Stuck(why.to_owned())),
                     None => Err(ExecError::Endless(argv.join(" "))),

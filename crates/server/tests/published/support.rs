@@ -56,7 +56,7 @@ fn serve(p: Process, each: fn(Process, Stream) -> LocalBoxFuture<()>) -> LocalBo
         let listener = TcpListener::bind(&p, at, 1024).unwrap();
         loop {
             let Ok((stream, _)) = listener.accept().await else { return 1 };
-            p.spawn(each(p.clone(), stream));
+            p.spawn(each(p, stream));
         }
     })
 }
