@@ -1,6 +1,6 @@
 //! A lab's real folder, read into memory.
 //!
-//! Bounded as [`Files`] is (16 MiB per file, 256 MiB and 10,000 files in all) and in depth. Names
+//! Bounded as [`Files`] is (512 MiB per file, 1 GiB and 10,000 files in all) and in depth. Names
 //! that begin with a dot are skipped. A symbolic link counts as the file it leads to, as long as
 //! that lies in the folder; links to folders and out of the folder are refused.
 

@@ -144,7 +144,7 @@ fn file(
     contents: Bytes,
 ) -> Response<Contents> {
     let modified = disk.unix_seconds(metadata.modified);
-    let tag = etag(&contents);
+    let tag = etag(&contents, modified);
     let mut response = Response::new(Contents::default());
     let fields = response.headers_mut();
     put(fields, header::LAST_MODIFIED, &Date::from_unix(modified).http());
@@ -165,19 +165,31 @@ fn is_unchanged(asked: &HeaderMap, tag: &str, modified: u64) -> bool {
     if tags.peek().is_some() {
         return tags.filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(',')).any(|t| {
             let t = t.trim();
-            t == "*" || t.strip_prefix("W/").unwrap_or(t) == tag
+            let weak = |t: &str| t.strip_prefix("W/").unwrap_or(t).to_owned();
+            t == "*" || weak(t) == weak(tag)
         });
     }
     let since = asked.get(header::IF_MODIFIED_SINCE).and_then(|v| v.to_str().ok());
     since.and_then(parse_http).is_some_and(|since| modified <= since)
 }
 
-/// A strong tag of the contents: virtual time begins anew with each run of a lab, so a date could
-/// let a browser keep a page that was edited between two runs.
-fn etag(contents: &Bytes) -> String {
+/// Files up to this size get a strong tag of all their bytes.
+const TAG_WHOLE: usize = 1024 * 1024;
+
+/// A tag of the contents: virtual time begins anew with each run of a lab, so a date could let a
+/// browser keep a page that was edited between two runs. Of a large file only samples and the date
+/// count, so that answering does not take the time of reading it: its tag is weak (RFC 9110 §8.8.1).
+fn etag(contents: &Bytes, modified: u64) -> String {
     let mut hasher = QuickHasher::default();
-    hasher.write(contents);
-    format!("\"{:x}-{:016x}\"", contents.len(), hasher.finish())
+    if contents.len() <= TAG_WHOLE {
+        hasher.write(contents);
+        return format!("\"{:x}-{:016x}\"", contents.len(), hasher.finish());
+    }
+    hasher.write_u64(modified);
+    for sample in contents.chunks(contents.len().div_ceil(64)) {
+        hasher.write(&sample[..sample.len().min(4096)]);
+    }
+    format!("W/\"{:x}-{:016x}\"", contents.len(), hasher.finish())
 }
 
 fn moved(target: &Target, query: Option<&str>) -> Response<Contents> {

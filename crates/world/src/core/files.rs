@@ -5,10 +5,10 @@ use netarium_base::{Cause, NodeId, Place};
 
 use super::Core;
 use crate::files::view::View;
-use crate::files::{Edit, FILE_MAX, FileError, normalise};
+use crate::files::{EDIT_MAX, Edit, FileError, normalise};
 
 /// How many bytes of edits of the lab's folder are held, and in how many files.
-const EDITS_MAX: (usize, usize) = (256 * 1024 * 1024, 10_000);
+const EDITS_MAX: (usize, usize) = (1024 * 1024 * 1024, 10_000);
 
 impl Core {
     /// What a host sees of files.
@@ -51,7 +51,7 @@ impl Core {
         if path.is_empty() {
             return Err(FileError::IsDirectory);
         }
-        if len > FILE_MAX {
+        if len > EDIT_MAX {
             return Err(FileError::TooLarge);
         }
         let old = self.edits.get(&path).map(|e| e.contents.as_ref().map_or(0, Bytes::len));

@@ -41,7 +41,7 @@ pub const MAGIC: &[u8] = b"NETARIUM-J\n";
 /// The version written here.
 pub const VERSION: u64 = 1;
 /// The longest entry that is read, bytes: a file edit of the largest size and its path fit.
-const ENTRY_MAX: usize = crate::files::FILE_MAX + 64 * 1024;
+const ENTRY_MAX: usize = crate::files::EDIT_MAX + 64 * 1024;
 
 /// What a journal belongs to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
