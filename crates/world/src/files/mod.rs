@@ -15,7 +15,7 @@ pub use tree::{FileTree, normalise};
 use bytes::Bytes;
 use netarium_base::Instant;
 
-/// The most bytes of one file of the lab's folder that is edited while the lab runs.
+/// The most bytes of one file of the lab's folder.
 pub const EDIT_MAX: usize = 512 * 1024 * 1024;
 /// The most bytes of one file that a host's program writes.
 pub const FILE_MAX: usize = 16 * 1024 * 1024;

@@ -5,7 +5,7 @@ use std::ops::Bound;
 
 use bytes::Bytes;
 
-use super::{FILE_MAX, FileError};
+use super::{EDIT_MAX, FileError};
 
 /// The longest path, bytes.
 const PATH_MAX: usize = 1_024;
@@ -27,7 +27,7 @@ impl FileTree {
     /// Puts a file in its place, or replaces it.
     ///
     /// # Errors
-    /// A path that [`normalise`] refuses or that is the folder itself, or more than [`FILE_MAX`]
+    /// A path that [`normalise`] refuses or that is the folder itself, or more than [`EDIT_MAX`]
     /// bytes.
     pub fn insert(&mut self, path: &str, contents: impl Into<Bytes>) -> Result<(), FileError> {
         let contents = contents.into();
@@ -35,7 +35,7 @@ impl FileTree {
         if path.is_empty() {
             return Err(FileError::IsDirectory);
         }
-        if contents.len() > FILE_MAX {
+        if contents.len() > EDIT_MAX {
             return Err(FileError::TooLarge);
         }
         self.files.insert(path, contents);
@@ -108,7 +108,7 @@ mod tests {
         let mut tree = FileTree::new();
         tree.insert("htdocs/./index.html", "x").unwrap();
         assert_eq!(tree.insert("/", "x"), Err(FileError::IsDirectory));
-        assert_eq!(tree.insert("big", vec![0; FILE_MAX + 1]), Err(FileError::TooLarge));
+        assert_eq!(tree.insert("big", vec![0; EDIT_MAX + 1]), Err(FileError::TooLarge));
         assert_eq!(tree.get("htdocs/index.html").unwrap(), "x");
         assert_eq!(tree.below("htdocs/").count(), 1);
     }
