@@ -244,8 +244,12 @@ impl Door {
         };
         let (world, spec, reporter) = (world.clone(), spec.clone(), self.reporter.clone());
         connections.spawn(async move {
-            pump::run(stream, client, spec, &world, &reporter).await;
+            let last = pump::run(stream, client, spec, &world, &reporter).await;
+            // Whoever hears of the end finds the place free.
             drop(slot);
+            if let Some(last) = last {
+                reporter.tell(last);
+            }
         });
     }
 

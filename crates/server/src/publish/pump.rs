@@ -39,18 +39,21 @@ pub(super) fn reset(stream: TcpStream) {
     let _ = stream.set_zero_linger();
 }
 
-/// Moves bytes until the connection is over, and reports it.
+/// Moves bytes until the connection is over, and gives what is to be told about its end.
 pub(super) async fn run(
     stream: TcpStream,
     client: SocketAddr,
     spec: Publish,
     world: &WorldHandle,
     reporter: &Reporter,
-) {
+) -> Option<Notice> {
     let started = Instant::now();
     let to = spec.to;
     let open = |port| Input::Open { port, client: client.to_string(), from: spec.from, to };
-    let Ok(port) = world.open(open) else { return reset(stream) };
+    let Ok(port) = world.open(open) else {
+        reset(stream);
+        return None;
+    };
     port.credit(WINDOW);
     let _ = stream.set_nodelay(true);
     let mut pump = Pump::new(stream, port);
@@ -70,10 +73,10 @@ pub(super) async fn run(
         pump.port.finish();
     }
     drop(pump);
-    reporter.tell(match end {
+    Some(match end {
         End::ResetByLab(reason) if !accepted => Notice::Refused { client, to, reason },
         end => Notice::Closed { client, to, sent, received, lasted: started.elapsed(), end },
-    });
+    })
 }
 
 struct Pump {
