@@ -454,6 +454,10 @@ impl Stack {
                     entry.socket = None;
                 }
                 self.with_connection(cx, slot, end);
+                if self.tcp.has_too_many_parentless() {
+                    self.ip.stats.tcp_orphan_drops += 1;
+                    self.with_connection(cx, slot, |cx, conn| conn.abort(cx));
+                }
             }
             Inner::Listener(_) => self.close_listener(cx, id),
             Inner::Idle | Inner::Datagram(_) => {}

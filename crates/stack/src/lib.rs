@@ -35,3 +35,9 @@ pub use types::{
     IcmpError, IfCounters, Interface, NeighbourInfo, NeighbourState, Readiness, RecvMeta, Route,
     Shutdown, SocketEvent, SocketInfo, SocketKind, SocketOption, StackConfig, StackStats,
 };
+
+// Lets the tests inside the crate share the helpers of those in `tests/`.
+#[cfg(test)]
+extern crate self as netarium_stack;
+#[cfg(test)]
+mod tests;

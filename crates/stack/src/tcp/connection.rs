@@ -227,6 +227,8 @@ pub struct Connection {
     pub(crate) recover: Seq,
     /// The segment that is timed for an RTT sample: its end and when it was sent.
     pub(crate) timed: Option<(Seq, Instant)>,
+    /// When data was last sent again.
+    pub(crate) resent: Option<Instant>,
     /// Time-outs in a row.
     pub(crate) retries: u8,
     /// Keep-alive probes in a row without an answer.
@@ -318,6 +320,7 @@ impl Connection {
             dup_acks: 0,
             recover: setup.iss - 1,
             timed: None,
+            resent: None,
             retries: 0,
             probes: 0,
             closing: false,
@@ -399,11 +402,12 @@ impl Connection {
         }
         self.error = Some(error);
         self.wake |= Readiness::ERROR;
-        self.transition(cx, trigger);
-        if trigger == Trigger::Reset {
-            // RFC 9293 §3.10.7.4: queued data is flushed.
+        // RFC 9293 §3.10.7.4: queued data is flushed, but not in CLOSING and LAST-ACK, where the
+        // peer's stream is complete.
+        if trigger == Trigger::Reset && !matches!(self.state, State::Closing | State::LastAck) {
             self.recv.clear();
         }
+        self.transition(cx, trigger);
     }
 
     /// Queues a copy of `data`; how many bytes fit.
