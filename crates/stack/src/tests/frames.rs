@@ -83,7 +83,9 @@ fn frame(luck: &mut Rng, to: Mac) -> Box<Frame> {
         let rest: Vec<u8> = (0..luck.below(200)).map(|_| luck.next_u32() as u8).collect();
         let types = [EtherType::IPV4, EtherType::ARP, EtherType(luck.next_u32() as u16)];
         let ty = types[luck.below(3) as usize];
-        return Frame::raw(to, mac(9), ty, &rest, Payload::new());
+        let mut bytes = Frame::raw(to, mac(9), ty, &[], Payload::new()).to_vec();
+        bytes.extend(rest);
+        return Frame::from_bytes(&bytes);
     }
     let whole = plausible(luck, to);
     if luck.below(2) == 0 {
@@ -105,7 +107,7 @@ fn frame(luck: &mut Rng, to: Mac) -> Box<Frame> {
             bytes[16..18].copy_from_slice(&80u16.to_be_bytes());
             bytes[20..22].copy_from_slice(&(luck.next_u32() as u16).to_be_bytes());
             bytes[24..26].fill(0);
-            let sum = netarium_wire::checksum::checksum(&bytes[14..34]);
+            let sum = netarium_wire::checksum::Sum::of(&bytes[14..34]).checksum();
             bytes[24..26].copy_from_slice(&sum.to_be_bytes());
         }
         _ => {}

@@ -1,7 +1,7 @@
 //! Two programs talk over a bad wire: the streams arrive whole and in order, or both ends learn of
 //! an error; in bounded virtual time and with a bounded number of segments.
 
-use netarium_base::{Duration, Rng, Seed, SocketId};
+use netarium_base::{DropReason, Duration, Rng, Seed, SocketId};
 
 use super::common::{Mishap, Net, ms, pattern};
 use super::invariants::Watch;
@@ -159,6 +159,9 @@ fn judge(seed: u64, net: &mut Net, programs: &[Program; 2]) {
     let bytes = (a.sent + b.sent) as u64;
     let bound = 100 + bytes / 40;
     assert!(net.tcp_segments < bound, "seed {seed}: {} segments, {bytes} bytes", net.tcp_segments);
+    // RFC 6691 §2: whatever options a segment has, it fits.
+    let too_big = net.trace.drops().filter(|(_, r, _)| *r == DropReason::FrameTooBig);
+    assert_eq!(too_big.count(), 0, "seed {seed}");
     // Whatever is left closes by itself.
     net.run(Duration::from_secs(3600));
     for host in &net.hosts {
