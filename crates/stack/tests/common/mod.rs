@@ -23,6 +23,8 @@ pub struct Mishap {
     pub flip: Option<usize>,
 }
 
+pub type Mishaps = Box<dyn FnMut(u64, &Frame) -> Mishap>;
+
 pub struct Net {
     pub now: Instant,
     pub trace: Tracer,
@@ -30,7 +32,7 @@ pub struct Net {
     pub delay: Duration,
     pub fate: Fate,
     /// Asked for each frame that is not lost.
-    pub mishap: Box<dyn FnMut(u64, &Frame) -> Mishap>,
+    pub mishap: Mishaps,
     pub log: Vec<String>,
     pub tcp_segments: u64,
     wire: BTreeMap<(Instant, u64), (usize, u16, Arriving)>,
