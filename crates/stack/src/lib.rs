@@ -10,11 +10,12 @@
 //! 5. [`icmp`]: echo and errors;
 //! 6. [`tcp`]: connections; `tcp_io` ties them to the IP layer;
 //! 7. `datagram`: UDP and pings;
-//! 8. [`sockets`] and [`calls`]: the socket layer with a kernel's semantics.
+//! 8. [`sockets`], [`calls`] and `closing`: the socket layer with a kernel's semantics.
 //!
 //! Nothing here reads a clock, draws ambient randomness, performs I/O or spawns.
 
 pub mod calls;
+mod closing;
 mod datagram;
 pub mod errno;
 pub mod icmp;

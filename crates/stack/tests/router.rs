@@ -76,8 +76,7 @@ impl Lab {
 
     fn route(&mut self, host: usize, to: &str, via: &str) {
         let via = Some(via.parse().unwrap());
-        let route =
-            Route { to: to.parse().unwrap(), via, iface: ETH0, metric: 0, source: None };
+        let route = Route { to: to.parse().unwrap(), via, iface: ETH0, metric: 0, source: None };
         assert!(self.hosts[host].add_route(route));
     }
 

@@ -407,9 +407,10 @@ fn a_host_talks_to_itself() {
 /// A listener on 127.0.0.1 does not answer on the host's other address, and the other way round.
 #[test]
 fn bind_address_decides_who_is_answered() {
-    for (bind, ok, refused) in
-        [("127.0.0.1:80", "127.0.0.1:80", "10.0.0.1:80"), ("10.0.0.1:80", "10.0.0.1:80", "127.0.0.1:80")]
-    {
+    for (bind, ok, refused) in [
+        ("127.0.0.1:80", "127.0.0.1:80", "10.0.0.1:80"),
+        ("10.0.0.1:80", "10.0.0.1:80", "127.0.0.1:80"),
+    ] {
         let mut net = Net::new(1);
         net.on(0, |s, cx| {
             let id = s.socket(netarium_stack::SocketKind::Tcp, common::PID).unwrap();

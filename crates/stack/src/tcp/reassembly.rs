@@ -102,9 +102,8 @@ impl Reassembly {
     /// How many blocks [`Reassembly::sack_blocks`] would give.
     pub fn run_count(&self, max: usize) -> usize {
         let mut end = None;
-        let starts = self.pieces.iter().filter(|(seq, p)| {
-            end.replace(*seq + p.len() as u32) != Some(*seq)
-        });
+        let starts =
+            self.pieces.iter().filter(|(seq, p)| end.replace(*seq + p.len() as u32) != Some(*seq));
         starts.take(max).count()
     }
 

@@ -111,7 +111,8 @@ impl Connection {
         self.restart_after_idle(cx);
         let in_flight = self.in_flight();
         // RFC 5681 §3.2 step 1, RFC 3042: the first two duplicate ACKs let one new segment out each.
-        let limited = if self.phase == Phase::Open { self.dup_acks.min(2) * self.snd.mss } else { 0 };
+        let limited =
+            if self.phase == Phase::Open { self.dup_acks.min(2) * self.snd.mss } else { 0 };
         let window = self.snd.wnd.min(self.cc.cwnd().saturating_add(limited));
         let usable = window.saturating_sub(in_flight);
         let len = unsent.min(self.segment_room()).min(usable);
@@ -217,8 +218,7 @@ impl Connection {
             (Syn::Again(_), _) => "retransmission",
         };
         let (iss, origin) = (self.snd.iss, self.open_cause);
-        let out =
-            self.build(cx, iss, flags, options.write_syn(), Payload::new(), origin, reason);
+        let out = self.build(cx, iss, flags, options.write_syn(), Payload::new(), origin, reason);
         cx.cause = saved;
         out
     }

@@ -250,7 +250,8 @@ fn sequence_numbers_wrap() {
         let start = conn(&mut net, h).snd.iss.0;
         assert!(start > u32::MAX - 60_000, "{start}");
         let luck = netarium_base::Seed(h as u64).luck("wire", "loss");
-        net.fate = Box::new(move |n, _| (!luck.draw(0, n).is_multiple_of(30)).then_some(Duration::ZERO));
+        net.fate =
+            Box::new(move |n, _| (!luck.draw(0, n).is_multiple_of(30)).then_some(Duration::ZERO));
         net.transfer((0, c), (1, s), 200_000, Duration::from_secs(600));
         net.transfer((1, s), (0, c), 200_000, Duration::from_secs(600));
         assert!(conn(&mut net, h).snd.una.0 < 1_000_000, "it wrapped");

@@ -45,7 +45,8 @@ impl Program {
         }
         if self.sent < self.total {
             let n = 1 + luck.below(12_000) as usize;
-            let chunk: Vec<u8> = (self.sent..(self.sent + n).min(self.total)).map(pattern).collect();
+            let chunk: Vec<u8> =
+                (self.sent..(self.sent + n).min(self.total)).map(pattern).collect();
             match net.send(self.host, self.socket, &chunk) {
                 Ok(n) => self.sent += n,
                 Err(Errno::EAGAIN) => {}

@@ -203,7 +203,10 @@ impl Net {
     /// The states of the TCP connections of host `h`, listeners left out.
     pub fn states(&self, h: usize) -> Vec<&'static str> {
         let rows = self.hosts[h].sockets();
-        rows.iter().filter(|r| r.state != "LISTEN" && !r.state.is_empty()).map(|r| r.state).collect()
+        rows.iter()
+            .filter(|r| r.state != "LISTEN" && !r.state.is_empty())
+            .map(|r| r.state)
+            .collect()
     }
 
     /// Moves `total` bytes from `from` to `to` and checks every one; returns how long it took.
