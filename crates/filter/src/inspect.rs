@@ -95,6 +95,11 @@ impl Filter {
         self.conntrack.table.len()
     }
 
+    /// Bytes of memory taken by the tables of sessions and mappings.
+    pub fn bytes_used(&self) -> usize {
+        self.conntrack.table.bytes() + self.nat.mappings.bytes()
+    }
+
     /// How many flows may be tracked.
     pub fn session_limit(&self) -> usize {
         self.conntrack.limit

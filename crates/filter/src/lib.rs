@@ -30,8 +30,8 @@
 //! The first packet's session stays outside of the table until the packet has passed everything
 //! (`confirm`), so a dropped first packet leaves nothing behind. Packets pass through a host one
 //! at a time: at most one session is pending. `frame.meta.conntrack` holds the index of the
-//! session and the direction; it means something only on this host, and is looked up anew when a
-//! frame arrives, except from the loopback interface.
+//! session and the direction; it means something only on this host, between two hooks. What comes
+//! back over the loopback interface was tracked on its way out, and is not counted twice.
 //!
 //! # Behaviour that is Linux'
 //!
@@ -61,8 +61,8 @@
 //!
 //! # Reading order
 //!
-//! [`rules`], [`chain`], [`firewall`]; [`tuple`], [`conntrack`]; [`nat`]; `track` (frame to
-//! session), `hooks` (the way of a packet), `config` and `inspect` (from outside).
+//! [`prefix`], [`rules`], [`chain`], [`firewall`]; [`tuple`], [`conntrack`]; [`nat`]; `track` (frame
+//! to session), `hooks` (the way of a packet), `config` and `inspect` (from outside).
 
 use std::collections::BTreeMap;
 

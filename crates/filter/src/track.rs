@@ -29,7 +29,7 @@ impl Filter {
             let handle = if is_icmp_error(frame) {
                 self.track_error(entry, given, frame)
             } else {
-                self.track_packet(cx, entry, given, frame)
+                self.track_packet(cx, entry, frame)
             };
             frame.meta.conntrack = handle.and_then(Handle::pack);
         }
@@ -47,16 +47,15 @@ impl Filter {
         &mut self,
         cx: &mut Ctx<'_>,
         entry: Entry,
-        given: Option<Handle>,
         frame: &mut Frame,
     ) -> Option<Handle> {
         let tuple = Tuple::of(frame)?;
-        // What comes back over the loopback interface was tracked, and translated, on its way out.
-        if let (Entry::Arrived(LOOPBACK), Some(handle)) = (entry, given) {
-            let s = self.conntrack.session(handle).filter(|_| !handle.is_pending());
-            if s.is_some_and(|s| s.translated(handle.dir) == tuple) {
-                return Some(handle);
-            }
+        // What comes back over the loopback interface was tracked, and translated, on its way out:
+        // it is the inverse of what its answers will look like.
+        if entry == Entry::Arrived(LOOPBACK)
+            && let Some((index, dir)) = self.conntrack.table.find(&tuple.inverse())
+        {
+            return Some(Handle { index, dir: dir.other() });
         }
         if let Some((index, dir)) = self.conntrack.table.find(&tuple) {
             return self.known(cx, entry, Handle { index, dir }, frame);
@@ -96,6 +95,9 @@ impl Filter {
             frame.meta.cause = self.tell(cx, frame.meta.cause, frame.meta.flow, after.0.event());
         } else if after.0 == TcpState::None && before.1 != after.1 {
             frame.meta.cause = self.tell(cx, frame.meta.cause, frame.meta.flow, "established");
+        }
+        if let Some(s) = self.conntrack.table.get_mut(index) {
+            s.cause = frame.meta.cause;
         }
         match step {
             Step::Refresh(kind) => {
@@ -144,8 +146,9 @@ impl Filter {
         if let Some((index, dir)) = table.find(&quoted.inverse()) {
             return Some(Handle { index, dir });
         }
-        // This host quotes a packet whose source it has not translated yet.
-        let (index, dir) = table.find(&quoted).filter(|_| entry == Entry::Made)?;
+        // This host quotes a packet whose source it has not translated yet, or that it sent itself.
+        let own = matches!(entry, Entry::Made | Entry::Arrived(LOOPBACK));
+        let (index, dir) = table.find(&quoted).filter(|_| own)?;
         Some(Handle { index, dir: dir.other() })
     }
 

@@ -270,3 +270,36 @@ fn forwards_that_make_no_sense_are_refused() {
     assert!(f.nat_router(INSIDE, OUTSIDE, vec![ok, bad]).is_err());
     assert_eq!((f.forwards().count(), f.source_nats().len()), (0, 0), "all or nothing");
 }
+
+/// A forward of flows that the host begins: the router reaches the server by its own address.
+#[test]
+fn a_local_forward_redirects_what_the_host_itself_begins() {
+    let mut r = Router::nat();
+    let forward = PortForward {
+        destination: Some(ip(ROUTER)),
+        ..PortForward::tcp(65_535, at("192.168.17.17:80"))
+    };
+    r.filter.add_local_forward(forward).unwrap();
+    let out = r.send(tcp("192.168.17.1:4000", "10.0.0.2:65535", SYN)).left();
+    assert_eq!(ends(&out), "192.168.17.1:4000 > 192.168.17.17:80");
+    let back = r.arrive(INSIDE, &tcp("192.168.17.17:80", "192.168.17.1:4000", SYN_ACK)).local();
+    // The source is translated on the way in: the program sees the address that it asked for.
+    assert_eq!(ends(&back), "10.0.0.2:65535 > 192.168.17.1:4000");
+    assert_eq!((r.filter.local_forwards().count(), r.filter.forwards().count()), (1, 1));
+}
+
+/// And to a port of its own (REDIRECT): over the loopback interface, translated once.
+#[test]
+fn a_redirect_to_the_host_itself_passes_the_loopback_once() {
+    let mut r = Router::new();
+    r.filter.add_local_forward(PortForward::tcp(80, at("127.0.0.1:8080"))).unwrap();
+    let lo = netarium_filter::LOOPBACK;
+    let out = r.send(tcp("127.0.0.1:4000", "127.0.0.1:80", SYN)).left();
+    let seen = r.arrive(lo, &out).local();
+    assert_eq!(ends(&seen), "127.0.0.1:4000 > 127.0.0.1:8080");
+    let out = r.send(tcp("127.0.0.1:8080", "127.0.0.1:4000", SYN_ACK)).left();
+    assert_eq!(ends(&out), "127.0.0.1:80 > 127.0.0.1:4000");
+    let seen = r.arrive(lo, &out).local();
+    assert_eq!(ends(&seen), "127.0.0.1:80 > 127.0.0.1:4000");
+    assert_eq!(r.filter.session_count(), 1);
+}

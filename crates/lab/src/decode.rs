@@ -106,7 +106,7 @@ impl<T: Decode> Decode for Vec<T> {
     const EXPECTED: &'static str = "a list";
     fn decode(node: &Node, errors: &mut Errors) -> Option<Self> {
         let Kind::List(items) = &node.kind else {
-            wrong_type(node, &format!("a list of {}", T::EXPECTED), errors);
+            wrong_type(node, &format!("a list (each item {})", T::EXPECTED), errors);
             return None;
         };
         Some(items.iter().filter_map(|item| T::decode(item, errors)).collect())
@@ -147,6 +147,11 @@ impl<T: Decode> Decode for OneOrMany<T> {
     const EXPECTED: &'static str = T::EXPECTED;
     fn decode(node: &Node, errors: &mut Errors) -> Option<Self> {
         match &node.kind {
+            Kind::List(items) if items.is_empty() => {
+                let message = format!("expected {}, got an empty list", T::EXPECTED);
+                errors.report(Code::BadValue, node.spot, message, "at least one is needed");
+                None
+            }
             Kind::List(_) => Vec::decode(node, errors).map(OneOrMany),
             _ => T::decode(node, errors).map(|one| OneOrMany(vec![one])),
         }

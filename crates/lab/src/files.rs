@@ -54,9 +54,7 @@ pub fn normalise(path: &str) -> Result<String, PathError> {
     if path.contains('\\') {
         return Err(PathError::Backslash);
     }
-    let drive =
-        path.len() >= 2 && path.as_bytes()[1] == b':' && path.as_bytes()[0].is_ascii_alphabetic();
-    if path.starts_with('/') || drive {
+    if path.starts_with('/') {
         return Err(PathError::Absolute);
     }
     let mut out = String::with_capacity(path.len());
@@ -71,6 +69,11 @@ pub fn normalise(path: &str) -> Result<String, PathError> {
                 out.push_str(part);
             }
         }
+    }
+    // Checked at the end, so that `./c:` does not become what `c:` must not be.
+    let mut start = out.bytes();
+    if start.next().is_some_and(|b| b.is_ascii_alphabetic()) && start.next() == Some(b':') {
+        return Err(PathError::Absolute);
     }
     Ok(out)
 }
@@ -93,7 +96,7 @@ pub enum FilesError {
     /// A file and a folder with the same name.
     #[error("`{0}` cannot be both a file and a folder")]
     FileAndFolder(String),
-    /// The file is larger than 16 MiB.
+    /// The file is larger than 512 MiB.
     #[error("`{path}` has {bytes} bytes; a lab file has at most {MAX_HOST_FILE_BYTES}")]
     FileTooLarge {
         /// Which.
@@ -101,7 +104,7 @@ pub enum FilesError {
         /// Its size.
         bytes: usize,
     },
-    /// All files together are larger than 256 MiB.
+    /// All files together are larger than 1 GiB.
     #[error("with `{0}` the lab's files pass {MAX_FILES_BYTES} bytes")]
     TooLarge(String),
     /// More than 10,000 files.
@@ -126,7 +129,7 @@ impl Files {
     ///
     /// # Errors
     /// A path that [`normalise`] refuses or that clashes with a folder, or a limit: one file has at
-    /// most 16 MiB, all together 256 MiB in at most 10,000 files. Nothing changes then.
+    /// most 512 MiB, all together 1 GiB in at most 10,000 files. Nothing changes then.
     pub fn insert(&mut self, path: &str, contents: impl Into<Bytes>) -> Result<(), FilesError> {
         let key = normalise(path)
             .map_err(|why| FilesError::Path { path: path.escape_debug().to_string(), why })?;
@@ -282,6 +285,7 @@ mod tests {
             ("/etc/passwd", PathError::Absolute),
             ("C:/x", PathError::Absolute),
             ("c:x", PathError::Absolute),
+            ("./c:", PathError::Absolute),
             ("a/../../b", PathError::Parent),
             ("..", PathError::Parent),
             ("a\\b", PathError::Backslash),
@@ -327,11 +331,13 @@ mod tests {
         let large = Bytes::from(vec![0; MAX_HOST_FILE_BYTES + 1]);
         assert!(matches!(files.insert("l", large), Err(FilesError::FileTooLarge { .. })));
         let big = Bytes::from(vec![0; MAX_HOST_FILE_BYTES]);
-        for i in 0..15 {
+        // The three bytes of a/b are in the way of the last one that would fit.
+        let fit = MAX_FILES_BYTES / MAX_HOST_FILE_BYTES - 1;
+        for i in 0..fit {
             files.insert(&format!("big{i}"), big.clone()).unwrap();
         }
         assert_eq!(files.insert("one-more", big), Err(FilesError::TooLarge("one-more".into())));
-        assert_eq!((files.len(), files.remove("a/b").map(|b| b.len())), (16, Some(3)));
-        assert_eq!(files.total_bytes(), 15 * MAX_HOST_FILE_BYTES);
+        assert_eq!((files.len(), files.remove("a/b").map(|b| b.len())), (fit + 1, Some(3)));
+        assert_eq!(files.total_bytes(), fit * MAX_HOST_FILE_BYTES);
     }
 }

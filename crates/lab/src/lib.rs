@@ -9,11 +9,13 @@
 //! 5. `validate`: every check, and every convention (addresses, MACs, default routes);
 //! 6. [`error`]: mistakes as pictures of the file;
 //! 7. [`builder`]: the same model made by a Rust program; [`write`](mod@write): a lab as a file again;
-//! 8. [`builtin`]: the labs that come with the program; [`words`]: splitting commands;
+//! 8. [`build`]: from the model to a world;
+//! 9. [`builtin`]: the labs that come with the program; [`words`]: splitting commands;
 //!    [`limits`].
 //!
 //! Nothing here reads a file, a clock or the network, and nothing prints.
 
+pub mod build;
 pub mod builder;
 pub mod builtin;
 mod decode;

@@ -30,9 +30,9 @@ pub const MAX_RATE: u64 = 100_000_000_000_000;
 pub const MAX_DELAY_NS: u64 = 3_600_000_000_000;
 /// The latest `at` of a `[[run]]`, in nanoseconds (365 days).
 pub const MAX_AT_NS: u64 = 365 * 86_400 * 1_000_000_000;
-/// The largest host file in bytes (16 MiB).
-pub const MAX_HOST_FILE_BYTES: usize = 16 << 20;
-/// All host files of a lab together, in bytes (256 MiB).
-pub const MAX_FILES_BYTES: usize = 256 << 20;
+/// The largest host file in bytes (512 MiB).
+pub const MAX_HOST_FILE_BYTES: usize = 512 << 20;
+/// All host files of a lab together, in bytes (1 GiB).
+pub const MAX_FILES_BYTES: usize = 1 << 30;
 /// Host files of a lab.
 pub const MAX_FILES: usize = 10_000;

@@ -5,7 +5,7 @@
 //! MACs are filled in and unique, default routes by convention stand among the routes, commands are
 //! split into words.
 
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 
 use netarium_base::Duration;

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde_json::Value;
 
 use crate::decode::{At, Decode, Named, OneOrMany, Tried, either, table, wrong_type};
 use crate::error::Errors;
@@ -15,9 +16,46 @@ use crate::value::{
 
 /// The JSON Schema (draft 2020-12) of lab files, for editors.
 pub fn schema() -> String {
-    let schema = schemars::schema_for!(RawLab);
+    let mut schema = schemars::schema_for!(RawLab).to_value();
+    tidy_schema(&mut schema);
+    schema["title"] = "Netarium lab".into();
     // A schema is plain JSON data: this cannot fail, and an empty text would say so if it did.
     serde_json::to_string_pretty(&schema).unwrap_or_default()
+}
+
+/// Takes out what the raw types say about Rust and not about TOML: a key that may be left out cannot
+/// be `null`, which TOML does not have, and definitions need no prefix.
+fn tidy_schema(value: &mut Value) {
+    let is_null = |v: &Value| v.get("type").is_some_and(|t| t == "null");
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(tidy_schema),
+        Value::Object(map) => {
+            if let Some(Value::Array(types)) = map.get_mut("type") {
+                types.retain(|t| t != "null");
+                if let [one] = types.as_slice() {
+                    let one = one.clone();
+                    map.insert("type".to_owned(), one);
+                }
+            }
+            if let Some(Value::Array(forms)) = map.get_mut("anyOf") {
+                forms.retain(|f| !is_null(f));
+                if let [Value::Object(one)] = forms.as_slice() {
+                    let one = one.clone();
+                    map.remove("anyOf");
+                    map.extend(one.into_iter().filter(|(key, _)| key != "description"));
+                }
+            }
+            if let Some(Value::String(target)) = map.get_mut("$ref") {
+                *target = target.replace("/Raw", "/");
+            }
+            if let Some(Value::Object(defs)) = map.get_mut("$defs") {
+                let all = std::mem::take(defs).into_iter();
+                defs.extend(all.map(|(k, v)| (k.trim_start_matches("Raw").to_owned(), v)));
+            }
+            map.values_mut().for_each(tidy_schema);
+        }
+        _ => {}
+    }
 }
 
 table! {

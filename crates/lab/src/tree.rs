@@ -70,9 +70,11 @@ pub(crate) fn parse(text: &str, errors: &mut Errors) -> Option<Node> {
         Err(error) => {
             let span = error.span().unwrap_or(0..0);
             let message = error.message().trim().replace('\n', ", ");
-            errors.report(Code::Syntax, spot(span), "this is not valid TOML", message).hint(
-                "strings stand in double quotes; tables are written [like.this], inline ones { like = \"this\" }",
-            );
+            let hint = match message.contains("duplicate key") {
+                true => "each key and each table stands once",
+                false => "strings stand in double quotes, tables are written [like.this]",
+            };
+            errors.report(Code::Syntax, spot(span), "this is not valid TOML", message).hint(hint);
             None
         }
     }

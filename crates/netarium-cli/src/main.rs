@@ -1,2 +1,45 @@
-//! The `netarium` command.
-fn main() {}
+//! The command `netarium`.
+//!
+//! [`args`] defines the command line, [`exit`] the exit codes; each command has a module of its own.
+//! Data goes to the standard output, everything else to the standard error.
+
+mod args;
+mod exec;
+mod exit;
+mod files;
+mod labs;
+mod remote;
+mod run;
+mod screen;
+mod terminal;
+mod up;
+
+use clap::{CommandFactory, Parser};
+
+use args::{Cli, Command};
+use exit::Error;
+use terminal::Terminal;
+
+fn main() {
+    let cli = Cli::parse();
+    let terminal = Terminal::new(&cli.global);
+    let result = dispatch(cli, &terminal);
+    std::process::exit(result.unwrap_or_else(|error| error.report(&terminal)));
+}
+
+fn dispatch(cli: Cli, terminal: &Terminal) -> Result<i32, Error> {
+    let json = cli.global.json;
+    match cli.command {
+        Command::Up(args) => up::up(args, json, terminal),
+        Command::Run(args) => run::run(&args, json, terminal),
+        Command::Exec(args) if args.lab.is_some() => exec::exec(&args, terminal),
+        Command::Exec(args) => remote::exec(args, terminal),
+        Command::Capture(args) => remote::capture(&args, terminal),
+        Command::Labs => labs::labs(json, terminal),
+        Command::Completions(args) => {
+            let mut command = Cli::command();
+            clap_complete::generate(args.shell, &mut command, "netarium", &mut std::io::stdout());
+            Ok(exit::OK)
+        }
+    }
+}

@@ -1,1 +1,34 @@
-//! (under construction)
+//! Where a world meets the real machine.
+//!
+//! In reading order:
+//!
+//! 1. [`runner`]: the thread that owns a world and keeps it in step with real time ([`clock`]);
+//! 2. [`publish`]: real TCP ports whose connections continue inside the lab;
+//! 3. [`api`]: the control API, [`client`]: its other side, [`runtime_file`]: how they find each
+//!    other;
+//! 4. [`source`] and [`folder`]: which lab is meant, and reading it from disk; `watch`: its edits;
+//! 5. [`up`]: all of it together: a lab that runs;
+//! 6. [`report`]: what is told to the person who started the lab;
+//! 7. `observe`: live streams of trace events and frames; `journal`: where the inputs are kept; `os`: what differs between systems.
+//!
+//! Nothing here decides how a protocol behaves: bytes go in, bytes come out. Everything below this
+//! crate is virtual; everything real (clocks, threads, sockets, files) is here.
+
+pub mod api;
+pub mod client;
+pub mod clock;
+pub mod folder;
+mod journal;
+mod observe;
+mod os;
+pub mod publish;
+pub mod report;
+pub mod runner;
+pub mod runtime_file;
+pub mod source;
+pub mod up;
+mod watch;
+
+pub use clock::Pace;
+pub use os::PortHolder;
+pub use runner::{WorldHandle, WorldThread};

@@ -387,9 +387,10 @@ impl Stack {
         Ok((n, meta))
     }
 
-    /// The latest ICMP error about the socket's packets, once.
+    /// The oldest ICMP error about the socket's packets that was not taken yet: several requests
+    /// can fail at once, when a neighbour does not answer.
     pub fn take_icmp_error(&mut self, id: SocketId) -> Option<IcmpError> {
-        self.sockets.datagram_mut(id)?.icmp_error.take()
+        self.sockets.datagram_mut(id)?.icmp_errors.pop_front()
     }
 
     /// What a socket is ready for; an unknown one for everything, so that nobody waits for it.

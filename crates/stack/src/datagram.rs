@@ -16,6 +16,8 @@ use crate::types::{IcmpError, Readiness, RecvMeta, SocketEvent, SocketKind};
 /// Bytes of datagrams that wait for a program at most, each counted with 128 bytes of overhead; more are
 /// dropped (Linux' `net.core.rmem_default`).
 pub const RECV_LIMIT: usize = 212_992;
+/// How many ICMP errors wait for a program at most.
+const ICMP_ERRORS: usize = 32;
 /// What a queued datagram costs beyond its bytes.
 const OVERHEAD: usize = 128;
 
@@ -27,7 +29,8 @@ pub(crate) struct Datagram {
     queue: VecDeque<(RecvMeta, Payload, Vec<u8>)>,
     queued: usize,
     pub(crate) error: Option<Errno>,
-    pub(crate) icmp_error: Option<IcmpError>,
+    /// Oldest first, at most [`ICMP_ERRORS`]; the oldest make room.
+    pub(crate) icmp_errors: VecDeque<IcmpError>,
 }
 
 impl Datagram {
@@ -255,7 +258,10 @@ impl Stack {
         connected_only: bool,
     ) {
         let Some(d) = self.sockets.datagram_mut(id) else { return };
-        d.icmp_error = error;
+        if d.icmp_errors.len() >= ICMP_ERRORS {
+            d.icmp_errors.pop_front();
+        }
+        d.icmp_errors.extend(error);
         if connected_only && d.remote.is_none() {
             return;
         }

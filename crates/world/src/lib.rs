@@ -1,1 +1,53 @@
-//! (under construction)
+//! A deterministic world: nodes, links, clock, programs.
+//!
+//! A [`World`] is everything in a running lab. It is single-threaded and takes part in nothing
+//! outside: what comes in is an [`Input`], what goes out an [`Output`], and virtual time passes
+//! only when it is told to. The same lab, seed and inputs give the same events with the same ids.
+//!
+//! In reading order:
+//!
+//! 1. [`message`]: what crosses the border;
+//! 2. [`build`]: the [`WorldBuilder`] and what it is given;
+//! 3. [`world`]: the [`World`] itself: time, border, queries;
+//! 4. [`queue`], [`link`], [`switch`]: events, wires, and what repeats frames;
+//! 5. [`process`]: programs, their sockets and timers; [`files`]: their files;
+//! 6. [`gateway`]: outside connections and sessions by port;
+//! 7. [`capture`], [`trace_json`], [`journal`]: who watches and records.
+//!
+//! Inside, `core` puts the parts together: `node` says what a host, switch or hub consists of,
+//! [`names`] what things are called, `outbox` what waits to be told. Its one rhythm: an event is dispatched, what it changes in a host's
+//! stack is *settled* (frames leave, waiters wake, the next deadline is noted), then ready tasks
+//! run until none is left. Nothing here reads a clock, draws ambient randomness, opens a socket or
+//! spawns a thread.
+
+pub mod build;
+pub mod capture;
+pub(crate) mod core;
+pub mod files;
+pub mod gateway;
+pub mod journal;
+pub mod link;
+pub mod message;
+pub mod names;
+pub(crate) mod node;
+pub(crate) mod outbox;
+pub mod process;
+pub mod queue;
+pub mod switch;
+pub mod trace_json;
+pub mod world;
+
+pub use build::spec::{
+    EndSpec, FilterMaker, HostSpec, IfaceSpec, LinkSpec, ProgramSpec, RouteSpec,
+};
+pub use build::{BuildError, WorldBuilder};
+pub use capture::{ByteSink, CaptureId, CaptureSink, CaptureSpec, Ends, PcapSink};
+pub use files::FileTree;
+pub use gateway::{ConnectionInfo, PORTS_MAX};
+pub use journal::{Journal, JournalSink, ReplayEnd, replay};
+pub use link::{DirectionSpec, DirectionStats};
+pub use message::{Input, Output, PortId, Stream};
+pub use names::NameTable;
+pub use switch::{HubSpec, SwitchSpec};
+pub use trace_json::JsonTrace;
+pub use world::{LinkView, NodeKind, NodeView, RunEnd, World};

@@ -15,7 +15,7 @@ mod tracer;
 
 pub use event::{Event, EventDoc, FieldDoc, Text, Value};
 pub use reason::DropReason;
-pub use tracer::{Names, NoNames, Place, Record, TraceSink, Tracer};
+pub use tracer::{Names, NoNames, Place, Record, SinkId, TraceSink, Tracer};
 
 use crate::id::{EventId, FlowId};
 use crate::time::Instant;

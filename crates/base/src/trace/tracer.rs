@@ -106,7 +106,10 @@ impl Serialize for JsonRecord<'_> {
                 map.serialize_entry("place", names.node(n))?;
                 map.serialize_entry("process", &p.0)?;
             }
-            Place::Link(l, _) => map.serialize_entry("place", names.link(l))?,
+            Place::Link(l, end) => {
+                map.serialize_entry("place", names.link(l))?;
+                map.serialize_entry("at_end", &end)?;
+            }
         }
         if r.flow != FlowId::NONE {
             map.serialize_entry("flow", &format_args!("{:016x}", r.flow.0))?;
@@ -141,6 +144,10 @@ pub trait TraceSink {
     fn record(&mut self, record: &Record);
 }
 
+/// A sink of a [`Tracer`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SinkId(u32);
+
 /// Numbers events, keeps the latest ones when asked to, and counts drops by reason.
 pub struct Tracer {
     next: u64,
@@ -149,7 +156,8 @@ pub struct Tracer {
     limit: usize,
     kept: VecDeque<Record>,
     evicted: u64,
-    sinks: Vec<Box<dyn TraceSink>>,
+    sinks: Vec<(SinkId, Box<dyn TraceSink>)>,
+    next_sink: u32,
     drops: BTreeMap<(Place, DropReason), u64>,
 }
 
@@ -179,14 +187,31 @@ impl Tracer {
             kept: VecDeque::new(),
             evicted: 0,
             sinks: Vec::new(),
+            next_sink: 0,
             drops: BTreeMap::new(),
         }
     }
 
     /// Adds a sink for all records from now on.
-    pub fn add_sink(&mut self, sink: Box<dyn TraceSink>) {
-        self.sinks.push(sink);
+    pub fn add_sink(&mut self, sink: Box<dyn TraceSink>) -> SinkId {
+        let id = SinkId(self.next_sink);
+        self.next_sink += 1;
+        self.sinks.push((id, sink));
         self.on = true;
+        id
+    }
+
+    /// Takes a sink away and gives it back. When nobody looks any more, events cost nothing again.
+    pub fn remove_sink(&mut self, id: SinkId) -> Option<Box<dyn TraceSink>> {
+        let at = self.sinks.iter().position(|(other, _)| *other == id)?;
+        let (_, sink) = self.sinks.remove(at);
+        self.on = self.limit > 0 || !self.sinks.is_empty();
+        Some(sink)
+    }
+
+    /// Whether anybody looks: otherwise the details of events need not be gathered.
+    pub fn is_on(&self) -> bool {
+        self.on
     }
 
     /// Numbers an event and records it when somebody looks.
@@ -242,7 +267,7 @@ impl Tracer {
     #[cold]
     #[inline(never)]
     fn keep(&mut self, record: Record) {
-        for sink in &mut self.sinks {
+        for (_, sink) in &mut self.sinks {
             sink.record(&record);
         }
         if self.limit == 0 {
@@ -306,6 +331,19 @@ mod tests {
         assert_eq!(on.evicted(), 1);
         assert!(on.get(EventId(1)).is_none());
         assert_eq!(on.get(EventId(3)).unwrap().cause, EventId(2));
+    }
+
+    #[test]
+    fn a_sink_that_leaves_costs_nothing_more() {
+        struct Nothing;
+        impl TraceSink for Nothing {
+            fn record(&mut self, _: &Record) {}
+        }
+        let mut t = Tracer::new(0);
+        let id = t.add_sink(Box::new(Nothing));
+        assert!(t.is_on());
+        assert!(t.remove_sink(id).is_some() && t.remove_sink(id).is_none());
+        assert!(!t.is_on());
     }
 
     #[test]

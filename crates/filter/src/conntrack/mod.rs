@@ -105,7 +105,6 @@ pub(crate) fn apply(s: &mut Session, dir: Direction, frame: &Frame, now: Instant
     if matches!(step, Step::Invalid | Step::Reopen) {
         return step;
     }
-    s.cause = frame.meta.cause;
     s.counters[dir as usize].count(frame.ip_len());
     if dir == Direction::Reply {
         s.flags.insert(Flags::SEEN_REPLY);

@@ -209,6 +209,13 @@ impl Table {
         self.deadline = self.deadline.min(latest);
     }
 
+    pub(crate) fn bytes(&self) -> usize {
+        let slots: usize = self.blocks.iter().map(Vec::capacity).sum();
+        slots * size_of::<Option<Session>>()
+            + self.free.capacity() * size_of::<u32>()
+            + self.index.allocation_size()
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Session> {
         self.blocks.iter().flatten().flatten()
     }

@@ -108,6 +108,12 @@ impl Mappings {
         self.slots.get(index as usize)?.as_ref()
     }
 
+    pub(crate) fn bytes(&self) -> usize {
+        self.slots.capacity() * size_of::<Option<Mapping>>()
+            + self.free.capacity() * size_of::<u32>()
+            + self.by_inside.allocation_size()
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Mapping> {
         self.slots.iter().flatten()
     }

@@ -242,7 +242,7 @@ impl Errors {
         let mut error = blank(code, spot);
         error.message = message.into();
         error.label = label.into();
-        if self.list.len() < MAX_ERRORS {
+        if !self.is_full() {
             self.list.push(error);
             let last = self.list.len() - 1;
             Draft(&mut self.list[last])
@@ -253,6 +253,11 @@ impl Errors {
         }
     }
 
+    /// Whether further errors are only counted: then their hints need no work.
+    pub(crate) fn is_full(&self) -> bool {
+        self.list.len() >= MAX_ERRORS
+    }
+
     /// [`did_you_mean`] for names of the lab, with bounded work: only while errors are still kept,
     /// and among the first 2,000 names.
     pub(crate) fn did_you_mean<'k>(
@@ -260,8 +265,7 @@ impl Errors {
         word: &str,
         known: impl IntoIterator<Item = &'k str>,
     ) -> Option<String> {
-        let kept = self.list.len() < MAX_ERRORS;
-        kept.then(|| did_you_mean(word, known.into_iter().take(2_000))).flatten()
+        (!self.is_full()).then(|| did_you_mean(word, known.into_iter().take(2_000))).flatten()
     }
 
     /// Closes the collection: resolves every spot to a line and column, or to a path.
@@ -302,6 +306,11 @@ fn place_of(origin: &Origin, spot: Spot) -> Place {
             Place::Key(paths.get(spot.start as usize).cloned().unwrap_or_default())
         }
     }
+}
+
+/// Two places, the later one first: of two that clash, the later one is the mistake.
+pub(crate) fn later_first<T>(a: (Spot, T), b: (Spot, T)) -> ((Spot, T), (Spot, T)) {
+    if a.0 > b.0 { (a, b) } else { (b, a) }
 }
 
 /// The nearest of `known` to `word`, as a hint, when it is near enough to be meant.

@@ -33,7 +33,7 @@ pub(super) fn render(errors: &LabErrors, colour: bool) -> String {
 /// An error in lines of text: for built labs, and where a picture would not fit.
 fn plain(file: &str, error: &LabError, colour: bool) -> String {
     let (on, off) = if colour { ("\u{1b}[31m", "\u{1b}[0m") } else { ("", "") };
-    let mut out = format!("{on}error:{off} {}\n", error.message);
+    let mut out = format!("{on}Error:{off} {}\n", error.message);
     let _ = match &error.place {
         Place::Text { line, column } => {
             writeln!(out, "  at {file}:{line}:{column}: {}", error.label)
@@ -42,42 +42,42 @@ fn plain(file: &str, error: &LabError, colour: bool) -> String {
         Place::Key(path) => writeln!(out, "  at {path}: {}", error.label),
     };
     if let Some(hint) = &error.hint {
-        let _ = writeln!(out, "  hint: {hint}");
+        let _ = writeln!(out, "  Help: {hint}");
     }
     out
 }
 
 struct Picture<'a> {
     text: &'a str,
-    cache: (&'a str, Source<&'a str>),
+    cache: (&'a str, Source<String>),
     config: Config,
 }
 
 impl<'a> Picture<'a> {
     fn new(file: &'a str, text: &'a str, colour: bool) -> Self {
         let config = Config::default().with_color(colour).with_index_type(IndexType::Byte);
-        Picture { text, cache: (file, Source::from(text)), config }
+        Picture { text, cache: (file, Source::from(drawable(text))), config }
     }
 
     /// `None` when the text cannot be drawn.
     fn draw(&mut self, error: &LabError) -> Option<String> {
         let file = self.cache.0;
         let main = self.range(error.spot)?;
-        let mut report =
-            Report::build(ReportKind::Custom("error", Color::Red), (file, main.clone()))
-                .with_config(self.config)
-                .with_message(&error.message)
-                .with_label(
-                    Label::new((file, main)).with_message(&error.label).with_color(Color::Red),
-                );
+        let mut labels = vec![(main.clone(), &error.label, Color::Red)];
         for (spot, label) in &error.related {
-            let range = self.range(*spot)?;
-            report = report.with_label(
-                Label::new((file, range)).with_message(label).with_color(Color::Blue).with_order(1),
-            );
+            labels.push((self.range(*spot)?, label, Color::Blue));
+        }
+        // From top to bottom, or the picture would show the place twice.
+        labels.sort_by_key(|(range, ..)| range.start);
+        let mut report = Report::build(ReportKind::Error, (file, main))
+            .with_config(self.config)
+            .with_message(&error.message);
+        for (range, label, colour) in labels {
+            let label = Label::new((file, range)).with_message(label).with_color(colour);
+            report = report.with_label(label);
         }
         if let Some(hint) = &error.hint {
-            report = report.with_note(format!("hint: {hint}"));
+            report = report.with_help(hint);
         }
         let mut bytes = Vec::new();
         report.finish().write(&mut self.cache, &mut bytes).ok()?;
@@ -91,6 +91,9 @@ impl<'a> Picture<'a> {
         while !self.text.is_char_boundary(start) {
             start -= 1;
         }
+        if self.text.is_empty() {
+            return None;
+        }
         let line_start = self.text[..start].rfind('\n').map_or(0, |i| i + 1);
         let line_end = self.text[start..].find('\n').map_or(self.text.len(), |i| start + i);
         if line_end - line_start > LONGEST_DRAWN_LINE {
@@ -102,4 +105,19 @@ impl<'a> Picture<'a> {
         }
         Some(start..end.max(start))
     }
+}
+
+/// The text with everything that could move a terminal's cursor, hide text or break a line replaced
+/// by characters of the same length, so that places stay the same.
+fn drawable(text: &str) -> String {
+    let safe = |c: char| match c {
+        '\n' | '\t' => c,
+        // The rest of CR LF draws as nothing would: as a space.
+        '\r' => ' ',
+        '\u{80}'..='\u{9f}' => '¿',
+        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' => '\u{fffd}',
+        c if c.is_control() => '?',
+        c => c,
+    };
+    text.chars().map(safe).collect()
 }

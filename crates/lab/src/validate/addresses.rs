@@ -3,11 +3,11 @@
 //! The convention: after all written addresses are known, interfaces without one get the lowest
 //! free address of their subnet, the hosts in the order of their names, the gateway last.
 
+use core::net::Ipv4Addr;
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 
 use crate::decode::At;
-use crate::error::{Code, Errors, Spot};
+use crate::error::{Code, Errors, Spot, later_first};
 use crate::limits::MAX_ADDRESSES;
 use crate::model::{Gateway, Host, Network};
 use crate::raw::RawLab;
@@ -39,11 +39,11 @@ pub(super) fn settle(
         }
     }
     let mut gateway = gateway;
-    if let (Some(gateway), Some(raw)) = (&mut gateway, &raw.gateway) {
-        if let Some(address) = &raw.address {
-            let network = &gateway.interface.network;
-            gateway.interface.addresses.extend(plan.take(network, *address, "the gateway", errors));
-        }
+    if let Some(gateway) = &mut gateway
+        && let Some(address) = raw.gateway.as_ref().and_then(|g| g.address)
+    {
+        let network = &gateway.interface.network;
+        gateway.interface.addresses.extend(plan.take(network, address, "the gateway", errors));
     }
     plan.rest(raw, hosts, gateway, errors);
 }
@@ -77,19 +77,16 @@ impl Plan<'_> {
             return None;
         }
         if let Some((other, spot)) = self.taken.get(&address) {
-            let hint = match self.free(network, subnet) {
+            let hint = match (!errors.is_full()).then(|| self.free(network, subnet)).flatten() {
                 Some(free) => format!("the next free address of `{network}` is {free}"),
                 None => format!("`{network}` has no free address left"),
             };
-            let (other, spot) = (other.clone(), *spot);
+            let (late, early) =
+                later_first((written.spot, owner.to_owned()), (*spot, other.clone()));
+            let message = format!("{address} is already the address of {}", early.1);
             errors
-                .report(
-                    Code::DuplicateAddress,
-                    written.spot,
-                    format!("{address} is already the address of {other}"),
-                    format!("given to {owner} too"),
-                )
-                .also(spot, format!("the address of {other}"))
+                .report(Code::DuplicateAddress, late.0, message, format!("given to {} too", late.1))
+                .also(early.0, format!("the address of {}", early.1))
                 .hint(hint);
             return None;
         }
@@ -127,11 +124,6 @@ impl Plan<'_> {
                 if raw.address.is_none() {
                     let given = self.give(&interface.network, name.spot, errors);
                     interface.addresses.extend(given);
-                } else if raw.address.as_ref().is_some_and(|a| a.0.is_empty()) {
-                    let message = "a list of addresses needs at least one";
-                    errors
-                        .report(Code::BadValue, name.spot, message, "this list is empty")
-                        .hint("write `{}` for the next free address of the subnet");
                 }
             }
         }

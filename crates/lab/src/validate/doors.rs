@@ -1,10 +1,10 @@
 //! The doors between the lab and the real machine: published ports and attached servers.
 
+use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 
 use crate::decode::At;
-use crate::error::{Code, Errors, Spot, shown};
+use crate::error::{Code, Errors, Spot, later_first, shown};
 use crate::limits::MAX_DOORS;
 use crate::model::{Attach, Gateway, Host, Publish};
 use crate::raw::{RawLab, RawPublish, RawPublishTable, attach_key, listen_key};
@@ -28,7 +28,7 @@ pub(super) fn publish(
     let targets = Targets { hosts, gateway, names, addresses: addresses(hosts) };
     let mut listening: Vec<(SocketAddr, Protocol, Spot)> = Vec::new();
     let mut out = Vec::new();
-    for (key, RawPublish(table)) in list.read() {
+    for (key, RawPublish(table)) in list.read().take(MAX_DOORS) {
         let listen = listen_key(key, errors);
         let from = table.from.as_ref().map(|f| (f, names.host(f, f.spot, errors)));
         if from.is_none() && raw.gateway.is_none() {
@@ -83,9 +83,10 @@ fn free_place(
     };
     if let Some((other, _, before)) = listening.iter().find(clash).copied() {
         let message = format!("two published ports listen on {protocol} port {}", address.port());
+        let (late, early) = later_first((spot, address), (before, other));
         errors
-            .report(Code::DuplicateListen, spot, message, format!("{address}"))
-            .also(before, format!("{other}"))
+            .report(Code::DuplicateListen, late.0, message, late.1.to_string())
+            .also(early.0, early.1.to_string())
             .hint("give one of them another port, or port 0 for any free one");
     }
     listening.push((address, protocol, spot));
@@ -157,7 +158,7 @@ pub(super) fn attach(raw: &RawLab, names: &Names<'_>, errors: &mut Errors) -> Ve
         check_count("attached servers", list.0.len(), MAX_DOORS, first.spot, errors);
     }
     let mut seen = BTreeMap::new();
-    for (key, value) in list.read() {
+    for (key, value) in list.read().take(MAX_DOORS) {
         let target = loopback(value, errors);
         let Some(endpoint) = attach_key(key, errors) else { continue };
         let EndpointHost::Name(host) = endpoint.host else {
@@ -173,9 +174,10 @@ pub(super) fn attach(raw: &RawLab, names: &Names<'_>, errors: &mut Errors) -> Ve
         let place = (host, endpoint.port);
         if let Some((_, before)) = seen.get(&place) {
             let message = format!("two servers are attached to port {} of `{}`", place.1, place.0);
+            let (late, early) = later_first((key.spot, ()), (*before, ()));
             errors
-                .report(Code::DuplicateListen, key.spot, message, "the second")
-                .also(*before, "the first");
+                .report(Code::DuplicateListen, late.0, message, "the second")
+                .also(early.0, "the first");
         }
         seen.insert(place, (target, key.spot));
     }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use netarium_base::name_hash;
 
-use crate::error::{Code, Errors, Spot};
+use crate::error::{Code, Errors, Spot, later_first};
 use crate::model::{Gateway, Host, Interface};
 use crate::raw::RawLab;
 use crate::value::Mac;
@@ -34,16 +34,13 @@ pub(super) fn settle(
     let mut given = BTreeMap::new();
     for (interface, spot) in all.iter().filter(|(i, _)| i.mac_given) {
         let key = (interface.mac, interface.network.as_str());
-        if let Some((other, before)) = given.insert(key, (interface.link_name.as_str(), *spot)) {
-            let message = format!("{} is already the MAC address of {other}", interface.mac);
+        let this = (*spot, interface.link_name.as_str());
+        if let Some(other) = given.insert(key, this) {
+            let (late, early) = later_first(this, other);
+            let message = format!("{} is already the MAC address of {}", interface.mac, early.1);
             errors
-                .report(
-                    Code::DuplicateMac,
-                    *spot,
-                    message,
-                    format!("given to {} too", interface.link_name),
-                )
-                .also(before, format!("the MAC address of {other}"))
+                .report(Code::DuplicateMac, late.0, message, format!("given to {} too", late.1))
+                .also(early.0, format!("the MAC address of {}", early.1))
                 .hint("leave `mac` out: by convention each wire gets one from its name");
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::decode::{At, Named};
-use crate::error::{Code, Errors, Spot, shown};
+use crate::error::{Code, Errors, Spot, later_first, shown};
 use crate::limits::{MAX_HOSTS, MAX_NAME, MAX_NETWORKS, MAX_SWITCHES};
 use crate::model::GATEWAY;
 use crate::raw::RawLab;
@@ -26,16 +26,9 @@ impl<'r> Names<'r> {
             check(what, name, errors);
             let before = seen.insert(name.to_ascii_lowercase(), (what, &name.value, name.spot));
             if let Some((other, other_name, spot)) = before {
-                let message = format!("{} is the name of a {what} and of a {other}", quoted(name));
-                let hint = if other_name == name.value {
-                    "hosts, switches and networks need names of their own"
-                } else {
-                    "names that differ only in capital letters are the same name"
-                };
-                errors
-                    .report(Code::NameClash, name.spot, message, format!("this {what}"))
-                    .also(spot, format!("and this {other}"))
-                    .hint(hint);
+                let (late, early) =
+                    later_first((name.spot, (what, name.as_str())), (spot, (other, other_name)));
+                clash(late, early, errors);
             }
         }
         for (what, most, named) in [
@@ -107,6 +100,22 @@ impl<'r> Names<'r> {
         errors.report(Code::UnknownHost, spot, message, "unknown host").maybe_hint(hint);
         false
     }
+}
+
+/// Reports two things with one name; each is (what it is, its name).
+fn clash(late: (Spot, (&str, &str)), early: (Spot, (&str, &str)), errors: &mut Errors) {
+    let ((_, (what, name)), (_, (other, other_name))) = (late, early);
+    let (message, hint) = if name == other_name {
+        let message = format!("{} is the name of a {other} and of a {what}", quoted(name));
+        (message, "hosts, switches and networks need names of their own")
+    } else {
+        let message = format!("{} and {} are the same name", quoted(other_name), quoted(name));
+        (message, "capital letters make no difference")
+    };
+    errors
+        .report(Code::NameClash, late.0, message, format!("this {what}"))
+        .also(early.0, format!("and this {other}"))
+        .hint(hint);
 }
 
 /// Whether the table, which is sorted, has the name.

@@ -1,6 +1,6 @@
 //! Networks and their switches.
 
-use std::net::Ipv4Addr;
+use core::net::Ipv4Addr;
 
 use crate::decode::At;
 use crate::error::{Code, Errors, Spot, did_you_mean, shown};

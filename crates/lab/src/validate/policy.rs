@@ -1,7 +1,7 @@
 //! Firewalls and NAT.
 
+use core::net::{Ipv4Addr, SocketAddrV4};
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddrV4};
 
 use crate::decode::{At, Tried};
 use crate::error::{Code, Errors, shown};
@@ -144,7 +144,7 @@ fn forwards(
     }
     let mut seen = BTreeMap::new();
     let mut out = Vec::new();
-    for raw in list {
+    for raw in list.iter().take(MAX_PER_HOST) {
         if let Some(from) = raw.from
             && let Some(before) = seen.insert((from.protocol, from.port), from.spot)
         {

@@ -96,7 +96,7 @@ impl Programs<'_> {
             check_count("[[run]] entries", list.len(), MAX_DOORS, spot, errors);
         }
         let mut out = Vec::new();
-        for raw in list {
+        for raw in list.iter().take(MAX_DOORS) {
             let host = raw.host.as_ref().filter(|h| names.host(h, h.spot, errors));
             let name = host.map(|h| h.value.as_str());
             let command = raw.command.as_ref().and_then(|c| self.command(c, name, errors));

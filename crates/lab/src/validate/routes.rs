@@ -4,8 +4,8 @@
 //! when, among its networks, there is exactly one with exactly one router on it, not counting
 //! networks that are the outside of that router's NAT. Routers and the gateway get none.
 
+use core::net::Ipv4Addr;
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 
 use crate::decode::At;
 use crate::error::{Code, Errors};
@@ -25,7 +25,7 @@ pub(super) fn settle(raw: &RawLab, hosts: &mut [Host], errors: &mut Errors) {
         let list = raw.routes.as_deref().unwrap_or_default();
         check_count("routes of a host", list.len(), MAX_PER_HOST, spot, errors);
         let mut seen = BTreeMap::new();
-        for raw in list {
+        for raw in list.iter().take(MAX_PER_HOST) {
             if let Some(to) = raw.to
                 && let Some(before) = seen.insert(to.0, raw.spot)
             {

@@ -26,7 +26,7 @@ const RATE_UNITS: [(&str, u64); 5] = [
 impl fmt::Display for Rate {
     /// The largest unit that shows the rate exactly: `10Mbit`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let fits = |&&(_, factor): &&(&str, u64)| self.0 >= factor && self.0 % factor == 0;
+        let fits = |&&(_, factor): &&(&str, u64)| self.0 >= factor && self.0.is_multiple_of(factor);
         let (unit, factor) = RATE_UNITS.iter().find(fits).copied().unwrap_or(("bit", 1));
         write!(f, "{}{unit}", self.0 / factor)
     }

@@ -34,10 +34,16 @@ impl Problem {
         self
     }
 
-    /// Reports that `text` is not `expected`.
+    /// Reports that `text` is not `expected`, whose «such as» becomes the hint when there is no
+    /// better one.
     pub(crate) fn report(self, text: &str, expected: &str, spot: Spot, errors: &mut Errors) {
-        let message = format!("`{}` is not {expected}", shown(text));
-        errors.report(Code::BadValue, spot, message, self.label).maybe_hint(self.hint);
+        let (what, example) = match expected.split_once(" such as ") {
+            Some((what, example)) => (what, Some(format!("such as {example}"))),
+            None => (expected, None),
+        };
+        let message = format!("`{}` is not {what}", shown(text));
+        let hint = self.hint.or(example);
+        errors.report(Code::BadValue, spot, message, self.label).maybe_hint(hint);
     }
 }
 

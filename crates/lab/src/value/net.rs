@@ -1,7 +1,7 @@
 //! Addresses: IPv4 with and without prefix, MAC.
 
+use core::net::Ipv4Addr;
 use std::fmt;
-use std::net::Ipv4Addr;
 
 use super::{FromText, Problem, text_value};
 

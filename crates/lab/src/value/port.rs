@@ -1,7 +1,7 @@
 //! Ports, and addresses with ports.
 
+use core::net::{Ipv4Addr, SocketAddr};
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
 
 use super::{FromText, Problem, text_value};
 use crate::error::{did_you_mean, shown};
@@ -102,10 +102,8 @@ impl FromText for Traffic {
             ("udp", ports) => Ok(Traffic::Udp(ports.unwrap_or(PortRange::ALL))),
             ("icmp", None) => Ok(Traffic::Icmp),
             ("any", None) => Ok(Traffic::Any),
-            ("icmp" | "any", Some(_)) => {
-                Err(Problem::new(format!("`{protocol}` has no ports"))
-                    .hint(format!("`{protocol}`")))
-            }
+            ("icmp" | "any", Some(_)) => Err(Problem::new(format!("`{protocol}` has no ports"))
+                .hint(format!("write `{protocol}` alone"))),
             _ => Err(unknown_protocol(protocol, text)),
         }
     }

@@ -61,3 +61,45 @@ fn colour_only_when_asked() {
     let json = serde_json::to_string(&errors.errors()[0]).unwrap();
     assert!(json.contains(r#""code":"version""#) && json.contains(r#""line":1"#), "{json}");
 }
+
+/// Each limit has its error, and no work is done for what is beyond it.
+#[test]
+fn limits_are_errors() {
+    use netarium_lab::Code;
+    let many = |n: usize, one: &dyn Fn(usize) -> String| (0..n).map(one).collect::<String>();
+    let list = |n: usize, one: &dyn Fn(usize) -> String| format!("[{}]\n", many(n, one));
+    for text in [
+        many(10_001, &|i| format!("[switches.s{i}]\nuplink = \"home\"\n")),
+        many(9_999, &|i| {
+            format!("[networks.n{i}]\nsubnet = \"11.{}.{}.0/24\"\n", i / 256, i % 256)
+        }),
+        format!("programs = {}", list(1_001, &|_| "\"ps\",".into())),
+        format!("firewall.inbound = {}", list(1_001, &|_| "{ allow = \"icmp\" },".into())),
+        format!(
+            "routes = {}",
+            list(1_001, &|i| {
+                format!("{{ to = \"12.{}.{}.0/24\", via = \"192.168.17.1\" }},", i / 256, i % 256)
+            })
+        ),
+        format!(
+            "[hosts.a]\nnetworks.home = {}",
+            list(65, &|i| format!("\"192.168.17.{}\",", i + 100))
+        ),
+        format!(
+            "[gateway]\nnetwork = \"home\"\n[publish]\n{}",
+            many(1_001, &|i| { format!("\"127.0.0.1:{}\" = \"web:80\"\n", i + 1) })
+        ),
+        format!(
+            "[attach]\n{}",
+            many(1_001, &|i| format!("\"web:{}\" = \"127.0.0.1:80\"\n", i + 1))
+        ),
+        many(1_001, &|_| "[[run]]\nhost = \"web\"\ncommand = \"ps\"\n".into()),
+    ] {
+        let text = format!("{}{text}", crate::HOME);
+        let lab =
+            netarium_lab::Lab::from_parts("lab.toml", &text, &Default::default(), &crate::PROGRAMS);
+        let errors = lab.unwrap_err();
+        let codes: Vec<Code> = errors.errors().iter().map(|e| e.code).collect();
+        assert_eq!(codes, [Code::Limit], "{errors}");
+    }
+}

@@ -3,7 +3,7 @@
 use crate::{cases, home_cases};
 
 cases! {
-    bad_name: "version = 1\n[networks.\"my home\"]\nsubnet = \"10.0.0.0/24\"\n[networks.\"10\"]\nsubnet = \"10.0.1.0/24\"\n[networks.집]\nsubnet = \"10.0.2.0/24\"\n";
+    bad_name: "version = 1\n[networks.\"my home\"]\nsubnet = \"10.0.0.0/24\"\n[networks.\"10\"]\nsubnet = \"10.0.1.0/24\"\n[networks.\"집\"]\nsubnet = \"10.0.2.0/24\"\n";
     reserved_names: "version = 1\n[networks.home]\nsubnet = \"10.0.0.0/24\"\n[hosts.gateway]\nnetworks.home = {}\n[hosts.localhost]\nnetworks.home = {}\n";
     bad_lab_name: "version = 1\nlab.name = \"포트포워딩\"\n";
     title_with_a_control_character: "version = 1\nlab.title = \"a\\u0007b\"\n";

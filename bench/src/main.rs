@@ -1,0 +1,50 @@
+//! Figures of Netarium, with a peer in the same run where there is one.
+//!
+//! ```text
+//! cargo run --release -p netarium-bench -- goodput [--megabytes 300] [--captures] [--trace]
+//! cargo run --release -p netarium-bench -- hosts 1000
+//! cargo run --release -p netarium-bench -- star 10000
+//! ```
+//!
+//! `goodput`: one TCP transfer client → router with NAT → server through two switches, beside
+//! smoltcp's two bare end points without router, wire or event queue. `hosts`: building a network
+//! of N idle hosts, 100 to a switch, behind routers; time and memory. `star`: N hosts fetch 10 kB
+//! each from one server. Times are processor seconds, figures medians of five runs: the machines
+//! these run on are shared and noisy. See `docs/performance.md`.
+//!
+//! Modules: [`goodput`] and [`hosts`] measure, [`peer`] is smoltcp, [`programs`] are the plain
+//! source and sink that run on the hosts.
+
+mod goodput;
+mod hosts;
+mod peer;
+mod programs;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let number =
+        |at: usize, default: u64| args.get(at).and_then(|a| a.parse().ok()).unwrap_or(default);
+    let has = |flag: &str| args.iter().any(|a| a == flag);
+    let megabytes =
+        args.iter().position(|a| a == "--megabytes").map_or(300, |i| number(i + 1, 300));
+    match args.first().map(String::as_str) {
+        Some("goodput") => goodput::run(megabytes, has("--captures"), has("--trace")),
+        Some("hosts") => hosts::idle(number(1, 1000) as usize),
+        Some("star") => hosts::star(number(1, 10_000) as usize),
+        _ => {
+            eprintln!(
+                "usage: netarium-bench goodput|hosts N|star N; see the head of bench/src/main.rs"
+            );
+            return ExitCode::from(2);
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// The median of a few figures.
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}

@@ -1,0 +1,287 @@
+//! From a validated lab to a world: what every word of a lab file becomes.
+//!
+//! A network is a switch or hub of its name; a host's interface on a network is `eth0`, `eth1`… in
+//! the order of the networks' names, and its wire is the link `HOST.NETWORK`. The gateway is a host
+//! without programs of its own. Programs of the lab file are daemons that start at time 0; `[[run]]`
+//! entries are started only when asked for.
+
+use core::net::IpAddr;
+use std::rc::Rc;
+
+use netarium_base::trace::Text;
+use netarium_base::{IfIndex, Instant, NodeId, Seed};
+use netarium_filter::{Chain, Filter, Match, PortForward, Prefix, Reject, Rule, RuleError, Target};
+use netarium_wire::{Cidr, protocol};
+use netarium_world::process::Programs;
+use netarium_world::{
+    DirectionSpec, FileTree, HostSpec, HubSpec, IfaceSpec, LinkSpec, RouteSpec, SwitchSpec, World,
+    WorldBuilder,
+};
+
+use crate::model::GATEWAY;
+use crate::value::PortRange;
+use crate::{Action, Firewall, Host, Interface, Ipv4Net, Lab, Link, NodeKind, Protocol, Traffic};
+
+/// What a lab's hosts take for the time at the start, unless told otherwise: 2026-01-01 UTC, in
+/// nanoseconds since 1970. Fixed, so that runs are reproducible.
+pub const EPOCH: u64 = 1_767_225_600_000_000_000;
+/// The largest IP packet of every interface, bytes.
+const MTU: u16 = 1500;
+/// The first interface of a host besides `lo`.
+const FIRST_IFACE: usize = 2;
+/// ICMP «destination unreachable, port unreachable».
+const PORT_UNREACHABLE: Reject = Reject::Icmp { kind: 3, code: 3 };
+
+/// How a world is built from a lab.
+pub struct BuildOptions {
+    /// The seed of all chance.
+    pub seed: u64,
+    /// What virtual time zero is called, in nanoseconds since 1970-01-01 UTC; [`EPOCH`] when not
+    /// given.
+    pub epoch: Option<u64>,
+    /// How many of the latest trace records are kept.
+    pub trace_limit: usize,
+    /// Whether the lab's `[[run]]` entries start, at their times, in the foreground.
+    pub runs: bool,
+    /// What can be started on hosts.
+    pub programs: Rc<dyn Programs>,
+}
+
+impl std::fmt::Debug for BuildOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "BuildOptions(seed {}, runs {})", self.seed, self.runs)
+    }
+}
+
+/// Why a lab that is valid does not become a world: it passes a limit of a floor below.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The world refused.
+    #[error(transparent)]
+    World(#[from] netarium_world::BuildError),
+    /// A host's rules were refused.
+    #[error("{host}: {error}")]
+    Rules {
+        /// The host.
+        host: String,
+        /// Why.
+        error: RuleError,
+    },
+    /// A file was refused.
+    #[error("{path}: {error}")]
+    File {
+        /// Which.
+        path: String,
+        /// Why.
+        error: netarium_world::files::FileError,
+    },
+}
+
+/// Builds the world that a lab describes; nothing has happened in it yet.
+///
+/// # Errors
+/// When the lab passes a limit of the world or of a filter.
+pub fn world(lab: &Lab, options: BuildOptions) -> Result<World, BuildError> {
+    let seed = Seed(options.seed);
+    let files = Rc::new(file_tree(lab)?);
+    let mut builder = WorldBuilder::new(seed)
+        .epoch(options.epoch.unwrap_or(EPOCH))
+        .trace_limit(options.trace_limit)
+        .programs(options.programs)
+        .lab_hash(&hash(lab).to_le_bytes());
+    builder = networks(lab, builder);
+    for host in lab.hosts() {
+        builder = builder.host(host_spec(host, seed, &files)?);
+        for iface in host.interfaces.iter().enumerate() {
+            builder = builder.link(wire(&host.name, iface));
+        }
+        for program in &host.programs {
+            builder = builder.daemon(&host.name, program.argv.clone());
+        }
+    }
+    if let Some(gateway) = lab.gateway() {
+        let spec = HostSpec {
+            name: GATEWAY.to_owned(),
+            title: gateway.title.text("en").map(str::to_owned),
+            interfaces: vec![iface_spec((0, &gateway.interface))],
+            routes: Vec::new(),
+            ..HostSpec::default()
+        };
+        builder = builder.host(spec).link(wire(GATEWAY, (0, &gateway.interface))).gateway(GATEWAY);
+    }
+    if options.runs {
+        for run in lab.runs() {
+            builder = builder.run(&run.host, run.command.argv.clone(), Instant::ZERO + run.at);
+        }
+    }
+    let names = lab.names().map(|(name, address)| (name.to_owned(), vec![IpAddr::V4(address)]));
+    Ok(builder.names(names).build()?)
+}
+
+/// A hash of the lab and its files, the same on every machine.
+fn hash(lab: &Lab) -> u64 {
+    let luck = Seed(0).luck("lab", "hash");
+    let mut sum = luck.hash(lab.to_toml().as_bytes());
+    for (path, contents) in lab.files().iter() {
+        sum = luck.draw(sum, luck.hash(path.as_bytes()));
+        sum = luck.draw(sum, luck.hash(contents));
+    }
+    sum
+}
+
+fn file_tree(lab: &Lab) -> Result<FileTree, BuildError> {
+    let mut tree = FileTree::new();
+    for (path, contents) in lab.files().iter() {
+        tree.insert(path, contents.clone())
+            .map_err(|error| BuildError::File { path: path.to_owned(), error })?;
+    }
+    Ok(tree)
+}
+
+fn networks(lab: &Lab, mut builder: WorldBuilder) -> WorldBuilder {
+    let title = |title: &crate::Title| title.text("en").map(str::to_owned);
+    let nodes = lab
+        .networks()
+        .iter()
+        .map(|n| (&n.name, &n.title, n.kind))
+        .chain(lab.switches().iter().map(|s| (&s.name, &s.title, s.kind)));
+    for (name, name_for_people, kind) in nodes {
+        let title = title(name_for_people);
+        builder = match kind {
+            NodeKind::Switch => builder.switch(SwitchSpec { title, ..SwitchSpec::new(name) }),
+            NodeKind::Hub => builder.hub(HubSpec { name: name.clone(), title }),
+        };
+    }
+    for switch in lab.switches() {
+        let name = format!("{}.{}", switch.name, switch.uplink);
+        let ends = LinkSpec::new(name, switch.name.as_str(), switch.uplink.as_str());
+        builder = builder.link(with_wires(ends, &switch.link));
+    }
+    builder
+}
+
+fn wire(host: &str, (number, iface): (usize, &Interface)) -> LinkSpec {
+    let ends = LinkSpec::new(&iface.link_name, (host, number), iface.plugged_into.as_str());
+    with_wires(ends, &iface.link)
+}
+
+fn with_wires(ends: LinkSpec, link: &Link) -> LinkSpec {
+    let direction = |wire: &crate::Wire| DirectionSpec {
+        delay: wire.delay,
+        rate: wire.rate.map(|rate| rate.0),
+        queue: wire.queue,
+        loss: wire.loss.threshold,
+    };
+    LinkSpec { up: direction(&link.up), down: direction(&link.down), ..ends }
+}
+
+fn host_spec(host: &Host, seed: Seed, files: &Rc<FileTree>) -> Result<HostSpec, BuildError> {
+    let rules = |error| BuildError::Rules { host: host.name.clone(), error };
+    let mut spec = HostSpec {
+        name: host.name.clone(),
+        title: host.title.text("en").map(str::to_owned),
+        forwarding: host.router,
+        interfaces: host.interfaces.iter().enumerate().map(iface_spec).collect(),
+        routes: host.routes.iter().filter_map(|route| route_spec(host, route)).collect(),
+        filter: None,
+        files: Rc::clone(files),
+    };
+    if host.firewall.is_some() || host.nat.is_some() {
+        // Made once to see that it can be made, and once more when the host's id is known.
+        filter(host, NodeId::default(), seed).map_err(rules)?;
+        let host = host.clone();
+        spec.filter = Some(Box::new(move |node| {
+            filter(&host, node, seed).expect("the same rules were accepted before")
+        }));
+    }
+    Ok(spec)
+}
+
+fn iface_spec((number, iface): (usize, &Interface)) -> IfaceSpec {
+    IfaceSpec {
+        name: format!("eth{number}"),
+        mac: netarium_wire::Mac(iface.mac.0),
+        mtu: MTU,
+        addresses: iface.addresses.iter().map(|&a| cidr(a)).collect(),
+    }
+}
+
+fn route_spec(host: &Host, route: &crate::Route) -> Option<RouteSpec> {
+    let iface = host.interfaces.iter().position(|i| i.network == route.network)?;
+    Some(RouteSpec { to: cidr(route.to), via: Some(route.via.into()), iface })
+}
+
+fn cidr(net: Ipv4Net) -> Cidr {
+    Cidr::new(net.address.into(), net.prefix).expect("a lab's prefixes are at most 32")
+}
+
+/// A host's filter: its inbound firewall, its address translation, or both.
+fn filter(host: &Host, node: NodeId, seed: Seed) -> Result<Filter, RuleError> {
+    let mut filter = Filter::new(node, seed.luck(&host.name, "filter"));
+    if let Some(firewall) = &host.firewall {
+        inbound(&mut filter, firewall)?;
+    }
+    if let Some(nat) = &host.nat {
+        let index = |network: &str| {
+            let at = host.interfaces.iter().position(|i| i.network == network);
+            IfIndex((FIRST_IFACE + at.unwrap_or(0)) as u16)
+        };
+        let forwards = nat.forwards.iter().map(forward).collect();
+        filter.nat_router(index(&nat.inside), index(&nat.outside), forwards)?;
+    }
+    Ok(filter)
+}
+
+/// Loopback and answers come in, the rest is denied; between them the lab's rules, of which the
+/// first that fits decides.
+fn inbound(filter: &mut Filter, firewall: &Firewall) -> Result<(), RuleError> {
+    filter.host_firewall(Vec::new())?;
+    for rule in &firewall.inbound {
+        let text: Text = rule.label().into();
+        let from = rule.from.and_then(|net| Prefix::new(net.address.into(), net.prefix));
+        let source = from.map(Into::into);
+        for (target, matches) in targets(rule.action, rule.traffic) {
+            let rule = Rule::new(Match { source, ..matches }, target, Text::clone(&text))?;
+            filter.append_rule(Chain::Input, rule)?;
+        }
+    }
+    Ok(())
+}
+
+/// The rules that an action on some traffic takes: refusing everything answers TCP with a reset and
+/// the rest with an ICMP error, which are two.
+fn targets(action: Action, traffic: Traffic) -> Vec<(Target, Match)> {
+    let of = |number: u8| Match { protocol: Some(number.into()), ..Match::default() };
+    let ports = |number: u8, ports: PortRange| Match {
+        destination_ports: netarium_filter::PortRange::new(ports.first, ports.last)
+            .filter(|_| ports != PortRange::ALL)
+            .map(Into::into),
+        ..of(number)
+    };
+    let matches = match traffic {
+        Traffic::Any => Match::default(),
+        Traffic::Icmp => of(protocol::ICMP),
+        Traffic::Tcp(range) => ports(protocol::TCP, range),
+        Traffic::Udp(range) => ports(protocol::UDP, range),
+    };
+    match (action, traffic) {
+        (Action::Allow, _) => vec![(Target::Accept, matches)],
+        (Action::Drop, _) => vec![(Target::Drop, matches)],
+        (Action::Reject, Traffic::Tcp(_)) => vec![(Target::Reject(Reject::TcpReset), matches)],
+        (Action::Reject, Traffic::Any) => vec![
+            (Target::Reject(Reject::TcpReset), of(protocol::TCP)),
+            (Target::Reject(PORT_UNREACHABLE), matches),
+        ],
+        (Action::Reject, _) => vec![(Target::Reject(PORT_UNREACHABLE), matches)],
+    }
+}
+
+fn forward(forward: &crate::Forward) -> PortForward {
+    let mut made = PortForward::tcp(forward.port, forward.to.into());
+    if forward.protocol == Protocol::Udp {
+        made.protocol = protocol::UDP;
+        made.text = format!("udp/{} -> {}", forward.port, forward.to).into();
+    }
+    made
+}

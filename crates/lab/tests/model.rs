@@ -1,0 +1,327 @@
+//! Valid labs: what the conventions fill in, and that a lab written out reads as itself.
+
+use std::net::Ipv4Addr;
+
+use netarium_base::{Duration, name_hash};
+use netarium_lab::model::NodeKind;
+use netarium_lab::{
+    Action, Files, HostBuilder, Ipv4Net, Lab, LabBuilder, PortRange, Protocol, Rate, Traffic,
+    builtin, builtins, schema,
+};
+
+const PROGRAMS: [&str; 3] = ["curl", "httpd", "ping"];
+
+fn lab(text: &str) -> Lab {
+    let text = format!("version = 1\n{text}");
+    Lab::from_parts("lab.toml", &text, &Files::new(), &PROGRAMS).unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn again(lab: &Lab) -> Lab {
+    let text = lab.to_toml();
+    Lab::from_parts("lab.toml", &text, lab.files(), &PROGRAMS)
+        .unwrap_or_else(|e| panic!("{text}\n{e}"))
+}
+
+fn default_via(lab: &Lab, host: &str) -> Option<Ipv4Addr> {
+    let routes = &lab.host(host).unwrap().routes;
+    routes.iter().find(|r| r.to == Ipv4Net::ANY).map(|r| r.via)
+}
+
+fn ip(text: &str) -> Ipv4Addr {
+    text.parse().unwrap()
+}
+
+#[test]
+fn the_course_is_as_the_class_knows_it() {
+    let course = builtin("course").unwrap();
+    let lab = course.load(&PROGRAMS).unwrap();
+    assert_eq!((lab.name(), lab.title().text("ko")), ("course", Some("수업 네트워크")));
+    let names: Vec<_> = lab.names().collect();
+    let expected = [
+        ("friend", ip("10.0.0.7")),
+        ("pc", ip("192.168.17.20")),
+        ("router", ip("10.0.0.2")),
+        ("web", ip("192.168.17.17")),
+        ("gateway", ip("10.0.0.1")),
+    ];
+    assert_eq!(names, expected);
+
+    let web = lab.host("web").unwrap();
+    assert_eq!(web.title.text("ko-KR"), Some("내 가상 머신"));
+    assert_eq!(web.programs[0].argv, ["httpd", "--root", "htdocs"]);
+    let rules = &web.firewall.as_ref().unwrap().inbound;
+    assert_eq!(rules.len(), 1);
+    assert_eq!(rules[0].action, Action::Allow);
+    assert_eq!(rules[0].traffic, Traffic::Tcp(PortRange { first: 80, last: 80 }));
+
+    let nat = lab.host("router").unwrap().nat.as_ref().unwrap();
+    assert_eq!((nat.inside.as_str(), nat.outside.as_str()), ("home", "campus"));
+    assert_eq!((nat.forwards[0].protocol, nat.forwards[0].port), (Protocol::Tcp, 65535));
+    assert_eq!(nat.forwards[0].to.to_string(), "192.168.17.17:80");
+
+    assert_eq!(default_via(&lab, "web"), Some(ip("192.168.17.1")));
+    assert_eq!(default_via(&lab, "pc"), Some(ip("192.168.17.1")));
+    // The campus is the outside of the router's NAT.
+    assert_eq!(default_via(&lab, "friend"), None);
+    assert_eq!(default_via(&lab, "router"), None);
+
+    let publish = &lab.publish()[0];
+    assert_eq!(publish.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(publish.to.to_string(), "10.0.0.2:65535");
+    assert!(publish.loopback && publish.from.is_none());
+    assert_eq!(lab.runs().len(), 4);
+    assert_eq!(lab.runs()[0].at, Duration::from_millis(100));
+    assert!(lab.files_of("web").get("htdocs/menu/index.html").is_some());
+}
+
+#[test]
+fn built_in_labs_are_whole() {
+    for built_in in builtins() {
+        let lab = built_in.load(&PROGRAMS).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(lab.name(), built_in.name);
+        assert_eq!(lab.title().text("en"), Some(built_in.title));
+        assert_eq!(lab.title().text("ko"), Some(built_in.title_ko));
+        assert_eq!(again(&lab), lab);
+        let page = lab.files().get("htdocs/index.html").unwrap();
+        let page = std::str::from_utf8(page).unwrap();
+        for other_site in ["http://", "https://", "//cdn"] {
+            let found = page.matches(other_site).count();
+            let addresses = page.matches("http://1").count();
+            assert_eq!(found, if other_site == "http://" { addresses } else { 0 }, "{other_site}");
+        }
+    }
+    let course = builtin("course").unwrap().files();
+    assert_eq!(course.len(), 5);
+    let page = std::str::from_utf8(course.get("htdocs/index.html").unwrap()).unwrap();
+    assert!(
+        page.contains("이 페이지가 당신에게 온 길")
+            && page.contains("The way this page came to you")
+    );
+    assert!(builtin("no such lab").is_none());
+}
+
+#[test]
+fn macs_come_from_names() {
+    let lab = builtin("course").unwrap().load(&PROGRAMS).unwrap();
+    let mac = lab.host("web").unwrap().interfaces[0].mac;
+    let [a, b, c, d, e, ..] = name_hash("web.home").to_le_bytes();
+    assert_eq!(mac.0, [0x02, a, b, c, d, e]);
+    // It stays the same when other hosts come and go.
+    let other =
+        self::lab("[networks.home]\nsubnet = \"10.9.0.0/24\"\n[hosts.web]\nnetworks.home = {}");
+    assert_eq!(other.host("web").unwrap().interfaces[0].mac, mac);
+}
+
+#[test]
+fn free_addresses_are_given_in_the_order_of_names() {
+    let lab = lab(r#"
+        [networks.lan]
+        subnet = "10.0.0.0/29"
+        [hosts]
+        d = { networks.lan = {} }
+        c = { networks.lan = "10.0.0.2" }
+        b = { networks.lan = ["10.0.0.3", "10.0.0.6/32"] }
+        a = { networks.lan = {} }
+        [gateway]
+        network = "lan"
+    "#);
+    let addresses: Vec<_> = lab.names().map(|(_, a)| a.octets()[3]).collect();
+    assert_eq!(addresses, [1, 3, 2, 4, 5]);
+    let b = &lab.host("b").unwrap().interfaces[0].addresses;
+    assert_eq!((b[0].to_string(), b[1].to_string()), ("10.0.0.3/29".into(), "10.0.0.6/32".into()));
+}
+
+#[test]
+fn default_routes_need_exactly_one_router() {
+    let two = lab(r#"
+        networks = { a = { subnet = "10.1.0.0/24" }, b = { subnet = "10.2.0.0/24" }, c = { subnet = "10.3.0.0/24" } }
+        [hosts.r1]
+        router = true
+        networks = { a = "10.1.0.1", b = "10.2.0.1" }
+        [hosts.r2]
+        router = true
+        networks = { b = "10.2.0.2", c = "10.3.0.1" }
+        routes = [{ to = "default", via = "10.2.0.1" }]
+        [hosts.on-a]
+        networks.a = {}
+        [hosts.on-b]
+        networks.b = {}
+        [hosts.on-a-and-c]
+        networks = { a = {}, c = {} }
+        [hosts.own-way]
+        networks.a = {}
+        routes = [{ to = "default", via = "10.1.0.99" }, { to = "10.3.0.0/24", via = "10.1.0.1" }]
+    "#);
+    assert_eq!(default_via(&two, "on-a"), Some(ip("10.1.0.1")));
+    assert_eq!(default_via(&two, "on-b"), None, "two routers");
+    assert_eq!(default_via(&two, "on-a-and-c"), None, "two ways out");
+    assert_eq!(default_via(&two, "own-way"), Some(ip("10.1.0.99")));
+    assert_eq!(default_via(&two, "r1"), None);
+    assert_eq!(two.host("r2").unwrap().routes[0].network, "b");
+    assert_eq!(again(&two), two);
+}
+
+#[test]
+fn settings_of_a_wire_go_from_wide_to_narrow() {
+    let lab = lab(r#"
+        [networks.n]
+        subnet = "10.0.0.0/24"
+        link = { delay = "2ms", rate = "1Gbit", up = { delay = "3ms" } }
+        [hosts.plain]
+        networks.n = {}
+        [hosts.own]
+        networks.n = { link = { rate = "10Mbit", queue = 7, down = { loss = "1%" } } }
+        [switches.s]
+        uplink = "n"
+    "#);
+    let plain = lab.host("plain").unwrap().interfaces[0].link;
+    assert_eq!(
+        (plain.up.delay, plain.down.delay),
+        (Duration::from_millis(3), Duration::from_millis(2))
+    );
+    assert_eq!((plain.up.rate, plain.up.queue), (Some(Rate(1_000_000_000)), 1_000));
+    let own = lab.host("own").unwrap().interfaces[0].link;
+    assert_eq!((own.up.delay, own.up.queue, own.up.loss.value), (Duration::from_millis(3), 7, 0.0));
+    assert_eq!((own.down.rate, own.down.loss.value), (Some(Rate(10_000_000)), 0.01));
+    assert_eq!(own.down.loss.threshold, netarium_base::chance::probability(0.01));
+    let uplink = lab.switches()[0].link;
+    assert_eq!((uplink.up.delay, uplink.up.rate), (Duration::from_micros(10), None));
+    assert_eq!(again(&lab), lab);
+}
+
+#[test]
+fn switches_chain_to_a_network() {
+    let lab = lab(r#"
+        [networks.n]
+        subnet = "10.0.0.0/24"
+        kind = "hub"
+        [switches]
+        a = { uplink = "b" }
+        b = { uplink = "n", kind = "hub" }
+        [hosts.h]
+        networks.n = { switch = "a" }
+    "#);
+    assert_eq!(lab.network("n").unwrap().kind, NodeKind::Hub);
+    assert_eq!((lab.switches()[0].network.as_str(), lab.switches()[0].uplink.as_str()), ("n", "b"));
+    assert_eq!(lab.switches()[1].kind, NodeKind::Hub);
+    let wire = &lab.host("h").unwrap().interfaces[0];
+    assert_eq!((wire.plugged_into.as_str(), wire.link_name.as_str()), ("a", "h.n"));
+    assert_eq!(again(&lab), lab);
+}
+
+#[test]
+fn doors_are_read_in_every_form() {
+    let lab = lab(r#"
+        [networks.n]
+        subnet = "10.0.0.0/24"
+        [hosts.web]
+        networks.n = "10.0.0.2"
+        [hosts.pc]
+        networks.n = {}
+        [gateway]
+        network = "n"
+        [publish]
+        "127.0.0.1:0" = "web:80"
+        "127.0.0.1:8080/udp" = { to = "10.0.0.2:53", from = "pc" }
+        "0.0.0.0:8080" = { to = "10.0.0.2:80", proto = "tcp" }
+        "[::1]:8081" = "web:80"
+        [attach]
+        "web:8000" = "127.0.0.1:8000"
+        "web:80" = "[::1]:3000"
+    "#);
+    let open: Vec<_> =
+        lab.publish().iter().filter(|p| !p.loopback).map(|p| p.listen.port()).collect();
+    assert_eq!((lab.publish().len(), open), (4, vec![8080]));
+    let udp = lab.publish().iter().find(|p| p.protocol == Protocol::Udp).unwrap();
+    assert_eq!(udp.from.as_deref(), Some("pc"));
+    let ports: Vec<_> = lab.attach().iter().map(|a| a.port).collect();
+    assert_eq!(ports, [80, 8000]);
+    assert_eq!(again(&lab), lab);
+}
+
+#[test]
+fn a_builder_makes_what_a_file_makes() {
+    let built = LabBuilder::new("port-forwarding")
+        .title("Port forwarding", "포트포워딩")
+        .seed(7)
+        .network_with("home", "192.168.17.0/24", |n| n.hub().title("home", "집"))
+        .network_with("campus", "10.0.0.0/24", |n| n.link(|l| l.delay("2ms").rate("1Gbit")))
+        .switch("s2", "home")
+        .host("web", |h| {
+            h.on("home", "192.168.17.17")
+                .link("home", |l| l.queue(9).up(|u| u.loss(0.01)))
+                .plugged_into("home", "s2")
+                .mac("home", "02:00:00:00:00:17")
+                .program("httpd --root htdocs")
+                .allow("tcp/80")
+                .reject("icmp")
+        })
+        .host("router", |h| {
+            h.router()
+                .on("home", "192.168.17.1")
+                .on("campus", "10.0.0.2")
+                .nat("home", "campus")
+                .forward("tcp/65535", "web:80")
+        })
+        .host("friend", |h| h.on_next("campus").firewall().title("friend", "옆 학우"))
+        .gateway("campus", "10.0.0.1")
+        .set(&["gateway", "title"], "my browser")
+        .publish("127.0.0.1:8080", "10.0.0.2:65535")
+        .attach("web:443", "127.0.0.1:8443")
+        .run("1s", "friend", "curl 'http://10.0.0.2:65535/a b'")
+        .file("htdocs/index.html", "hello")
+        .build(&PROGRAMS)
+        .unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(built.host("friend").unwrap().address(), ip("10.0.0.3"));
+    assert_eq!(built.host("friend").unwrap().firewall.as_ref().map(|f| f.inbound.len()), Some(0));
+    assert_eq!(built.gateway().unwrap().title.text("ko"), Some("my browser"));
+    insta::assert_snapshot!("written", built.to_toml());
+    assert_eq!(again(&built), built);
+}
+
+#[test]
+fn ten_thousand_hosts_are_read() {
+    let mut builder = LabBuilder::new("many").network("n", "10.0.0.0/16");
+    for i in 0..10_000 {
+        builder = builder.host(&format!("h{i}"), |h: HostBuilder| h.on_next("n"));
+    }
+    let lab = builder.build(&PROGRAMS).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(lab.hosts().len(), 10_000);
+    assert_eq!(lab.hosts()[9_999].address(), ip("10.0.39.16"));
+    assert_eq!(again(&lab), lab);
+}
+
+#[test]
+fn names_of_labs_come_from_their_files() {
+    for (file, name) in [
+        ("lab.toml", "lab"),
+        ("port-forwarding/lab.toml", "port-forwarding"),
+        ("a/b c.toml", "bc"),
+        ("C:\\labs\\first\\lab.toml", "first"),
+        ("", "lab"),
+    ] {
+        let lab = Lab::from_parts(file, "version = 1", &Files::new(), &[]).unwrap();
+        assert_eq!(lab.name(), name, "{file}");
+    }
+}
+
+#[test]
+fn the_schema_is_pinned() {
+    insta::assert_snapshot!("schema", schema());
+}
+
+/// The labs of `docs/lab-file.md` are valid.
+#[test]
+fn documented_labs_are_valid() {
+    let docs = include_str!("../../../docs/lab-file.md");
+    let mut files = Files::new();
+    files.insert("htdocs/index.html", "hello").unwrap();
+    let labs: Vec<&str> = docs.split("```toml\n").skip(1).collect();
+    assert_eq!(labs.len(), 4);
+    for text in labs {
+        let text = text.split("```").next().unwrap_or_default();
+        let lab = Lab::from_parts("lab.toml", text, &files, &PROGRAMS);
+        let lab = lab.unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(again(&lab), lab);
+    }
+}

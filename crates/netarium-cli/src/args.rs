@@ -1,0 +1,247 @@
+//! The command line: one definition from which parser, help and completions come.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use netarium::Duration;
+
+/// A whole network in one program.
+#[derive(Debug, Parser)]
+#[command(
+    name = "netarium",
+    version,
+    about = "A whole network in one program: hosts, switches, NAT routers, firewalls and web \
+             servers on a real TCP/IP stack",
+    after_help = EXAMPLES,
+    arg_required_else_help = true,
+    disable_help_subcommand = true
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  netarium up                                start the lab `course`, then open the URL it prints
+  netarium exec friend curl -v http://10.0.0.2:65535/
+                                             run a program on a host of the running lab
+  netarium exec --lab course web netstat -ano
+                                             the same in a fresh lab, at full speed
+  netarium run course --pcap out.pcapng      run headless and capture every wire
+  netarium capture web.home -w - | tshark -r -
+                                             watch a wire of the running lab
+
+LAB is a file, a folder with a lab.toml, or the name of a built-in lab (`netarium labs`).
+
+Exit codes: 0 success; 1 failure; 2 wrong usage or a mistake in a lab file, nothing was started.
+`exec` returns the exit code of the program that it ran.";
+
+/// What every command understands.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Global {
+    /// Say only what was asked for, and errors
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Print JSON instead of text
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Colours [env: NO_COLOR turns them off]
+    #[arg(long, global = true, value_enum, default_value_t = When::Auto, value_name = "WHEN")]
+    pub(crate) color: When,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum When {
+    /// When the output is a terminal
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start a lab in real time; Ctrl-C ends it
+    Up(Up),
+    /// Run a lab headless, as fast as possible, until nothing more happens
+    Run(Run),
+    /// Run a program on a host; everything after HOST belongs to it
+    Exec(Exec),
+    /// Capture wires of the running lab as pcapng
+    Capture(Capture),
+    /// List the built-in labs and the labs that run
+    Labs,
+    /// Print completions for a shell
+    Completions(Completions),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  netarium up                       the built-in lab `course`
+  netarium up my-lab                the lab in the folder my-lab
+  netarium up my-lab --pcap all.pcapng
+
+A published port that is taken moves to the next free one; the screen says so.
+A lab's files may be edited while it runs: save, refresh, see it.")]
+pub(crate) struct Up {
+    /// A file, a folder or a built-in lab
+    #[arg(default_value = DEFAULT_LAB, value_hint = ValueHint::AnyPath)]
+    pub(crate) lab: String,
+    /// Capture every wire into this file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) pcap: Option<PathBuf>,
+    /// Which ends of a wire a capture shows
+    #[arg(long, value_enum, default_value_t = Ends::Sender)]
+    pub(crate) ends: Ends,
+    /// The seed of all chance [default: the lab's own, or 0]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// The name by which `--on` finds the lab [default: the lab's own]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Virtual seconds per second, 0.001 to 1000
+    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    pub(crate) speed: f64,
+    /// Allow published ports on addresses that other machines can reach
+    #[arg(long)]
+    pub(crate) allow_lan: bool,
+    /// Connections that published ports may have at once; further ones are reset
+    #[arg(long, value_name = "N", default_value_t = 1024)]
+    pub(crate) max_connections: usize,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  netarium run course --pcap out.pcapng     then: wireshark out.pcapng
+  netarium run my-lab --for 60s --trace events.jsonl --seed 7
+
+The same lab and seed give the same bytes, every time.")]
+pub(crate) struct Run {
+    /// A file, a folder or a built-in lab
+    #[arg(default_value = DEFAULT_LAB, value_hint = ValueHint::AnyPath)]
+    pub(crate) lab: String,
+    /// Stop at this virtual time (10us, 2ms, 1.5s, 1m) even if something still happens, and not
+    /// before it [default: until idle, at most 1h]
+    #[arg(long = "for", value_name = "TIME")]
+    pub(crate) limit: Option<Duration>,
+    /// Capture every wire into this file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) pcap: Option<PathBuf>,
+    /// Which ends of a wire a capture shows
+    #[arg(long, value_enum, default_value_t = Ends::Sender)]
+    pub(crate) ends: Ends,
+    /// Write every event into this file, one JSON object per line
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) trace: Option<PathBuf>,
+    /// The seed of all chance [default: the lab's own, or 0]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  netarium exec friend curl -v http://10.0.0.2:65535/
+  netarium exec --lab course web netstat -ano
+  echo hello | netarium exec --on course pc curl -d @- http://web/
+
+Without --lab, a lab must be running (`netarium up`).
+The exit code is the program's own.")]
+pub(crate) struct Exec {
+    /// A fresh lab at full speed: a file, a folder or a built-in lab
+    #[arg(long, value_name = "LAB", conflicts_with = "on", value_hint = ValueHint::AnyPath)]
+    pub(crate) lab: Option<String>,
+    /// The running lab of this name [default: the only one that runs]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) on: Option<String>,
+    /// The seed of all chance in a fresh lab [default: the lab's own, or 0]
+    #[arg(long, value_name = "N", requires = "lab")]
+    pub(crate) seed: Option<u64>,
+    /// Capture every wire of a fresh lab into this file
+    #[arg(long, value_name = "FILE", requires = "lab", value_hint = ValueHint::FilePath)]
+    pub(crate) pcap: Option<PathBuf>,
+    /// The host
+    #[arg(value_name = "HOST")]
+    pub(crate) host: String,
+    /// The program and its arguments
+    #[arg(
+        value_name = "CMD",
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    pub(crate) argv: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  netarium capture -w all.pcapng                every wire, until Ctrl-C
+  netarium capture web.home router.home -w two.pcapng
+  netarium capture web.home -w - | tshark -r -
+
+A wire's name is HOST.NETWORK. Each end of a wire is an interface of the capture; a frame is
+shown once, at the end that sent it, unless --ends says otherwise.")]
+pub(crate) struct Capture {
+    /// Wires by name [default: all]
+    #[arg(value_name = "LINK")]
+    pub(crate) links: Vec<String>,
+    /// The file to write; - for the standard output
+    #[arg(short, long = "write", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) write: PathBuf,
+    /// Which ends of a wire the capture shows
+    #[arg(long, value_enum, default_value_t = Ends::Sender)]
+    pub(crate) ends: Ends,
+    /// The running lab of this name [default: the only one that runs]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) on: Option<String>,
+}
+
+/// Which ends of a wire a capture shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Ends {
+    /// Each frame once, where it was sent
+    Sender,
+    /// Each frame once, where it arrived
+    Receiver,
+    /// Each frame at both ends
+    Both,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// The lab that is meant when none is named.
+pub(crate) const DEFAULT_LAB: &str = "course";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_follows_the_host_belongs_to_the_program() {
+        let cli = Cli::parse_from([
+            "netarium", "exec", "--lab", "course", "web", "netstat", "-ano", "--help", "--json",
+        ]);
+        let Command::Exec(exec) = cli.command else { panic!("{:?}", cli.command) };
+        assert_eq!((exec.host.as_str(), exec.lab.as_deref()), ("web", Some("course")));
+        assert_eq!(exec.argv, ["netstat", "-ano", "--help", "--json"]);
+        assert!(!cli.global.json);
+    }
+}

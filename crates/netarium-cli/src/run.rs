@@ -1,0 +1,167 @@
+//! `netarium run`: a lab headless, as fast as the processor allows, and what came of it.
+
+use std::rc::Rc;
+
+use netarium::world::{ByteSink, CaptureId, JsonTrace, NodeKind};
+use netarium::{BuildOptions, CaptureSpec, Duration, Lab, RunEnd, World, program_names};
+use netarium_server::api::{DropView, drops};
+use netarium_server::source::load;
+use serde::Serialize;
+
+use crate::args::{Ends, Run};
+use crate::exit::{self, Error};
+use crate::files::{OutputFile, SharedFile, finish};
+use crate::terminal::{Style, Terminal};
+
+/// A lab that is never idle is stopped after so much virtual time.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+impl From<Ends> for netarium::Ends {
+    fn from(ends: Ends) -> netarium::Ends {
+        match ends {
+            Ends::Sender => netarium::Ends::Sender,
+            Ends::Receiver => netarium::Ends::Receiver,
+            Ends::Both => netarium::Ends::Both,
+        }
+    }
+}
+
+/// Writes what passes here into a file that is shared.
+struct Into(SharedFile);
+
+impl ByteSink for Into {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.borrow_mut().write(bytes);
+    }
+}
+
+/// Captures every wire into a file.
+pub(crate) fn capture_all(
+    world: &mut World,
+    file: OutputFile,
+    ends: netarium::Ends,
+) -> (CaptureId, SharedFile) {
+    let file = file.shared();
+    let spec = CaptureSpec { links: world.wires(), ends, snaplen: 0 };
+    (world.capture_to(spec, Into(Rc::clone(&file))), file)
+}
+
+/// Runs the lab and tells what came of it.
+pub(crate) fn run(args: &Run, json: bool, terminal: &Terminal) -> Result<i32, Error> {
+    let lab = Lab::from(load(&args.lab, &program_names())?.lab);
+    let pcap = args.pcap.as_deref().map(OutputFile::create).transpose()?;
+    let trace = args.trace.as_deref().map(OutputFile::create).transpose()?;
+    let options = BuildOptions { seed: args.seed, runs: true, ..BuildOptions::default() };
+    let mut world = lab.build_with(options).map_err(Error::failed)?;
+
+    let pcap = pcap.map(|file| capture_all(&mut world, file, args.ends.into()));
+    let trace = trace.map(OutputFile::shared);
+    if let Some(file) = &trace {
+        let names = world.inner().name_table();
+        let sink = JsonTrace::new(Into(Rc::clone(file)), names);
+        world.inner_mut().tracer_mut().add_sink(Box::new(sink));
+    }
+    let end = match args.limit {
+        None => world.run_until_idle(LONGEST),
+        Some(time) => {
+            world.run_for(time);
+            world.inner().stuck().map_or(RunEnd::Limit, |why| RunEnd::Stuck(why.to_owned()))
+        }
+    };
+    if let Some((id, file)) = pcap {
+        world.inner_mut().end_capture(id);
+        finish(&file)?;
+    }
+    if let Some(file) = trace {
+        finish(&file)?;
+    }
+    let summary = Summary::of(&world, &end);
+    if json {
+        println!("{}", serde_json::to_string_pretty(&summary).map_err(Error::failed)?);
+    } else {
+        summary.tell(&world, terminal);
+    }
+    match end {
+        RunEnd::Stuck(why) => Err(Error::failed(why)),
+        _ => Ok(exit::OK),
+    }
+}
+
+/// What came of a run.
+#[derive(Debug, Serialize)]
+struct Summary {
+    /// Nanoseconds.
+    virtual_time: u64,
+    end: &'static str,
+    events: u64,
+    /// Frames that left an interface onto a wire.
+    frames: u64,
+    bytes: u64,
+    /// TCP connections that were established from inside the lab.
+    connections: u64,
+    programs: Vec<Ended>,
+    drops: Vec<DropView>,
+}
+
+/// A program that has ended.
+#[derive(Debug, Serialize)]
+struct Ended {
+    host: String,
+    command: String,
+    code: i32,
+}
+
+impl Summary {
+    fn of(world: &World, end: &RunEnd) -> Summary {
+        let inner = world.inner();
+        let wires = inner.links().filter(|l| l.ends[0] != l.ends[1]);
+        let (frames, bytes) = wires
+            .flat_map(|l| l.stats)
+            .fold((0, 0), |(frames, bytes), s| (frames + s.sent_frames, bytes + s.sent_bytes));
+        let hosts = || inner.nodes().filter(|n| n.kind == NodeKind::Host);
+        let stats = hosts().filter_map(|h| inner.stack(h.id)).map(|s| s.stats());
+        let mut ended: Vec<_> = hosts()
+            .flat_map(|h| inner.exited(h.id).into_iter().map(move |e| (h.name.to_owned(), e)))
+            .collect();
+        ended.sort_by_key(|(_, e)| e.info.started);
+        Summary {
+            virtual_time: inner.now().as_nanos(),
+            end: match end {
+                RunEnd::Idle => "idle",
+                RunEnd::Limit => "limit",
+                RunEnd::Stuck(_) => "stuck",
+            },
+            events: inner.events(),
+            frames,
+            bytes,
+            connections: stats.map(|s| s.tcp_active_opens).sum(),
+            programs: ended
+                .into_iter()
+                .map(|(host, e)| Ended { host, command: e.info.command, code: e.code })
+                .collect(),
+            drops: drops(inner),
+        }
+    }
+
+    fn tell(&self, world: &World, terminal: &Terminal) {
+        let time = world.now();
+        let size = crate::terminal::bytes(self.bytes);
+        terminal.say(format_args!(
+            "{} of virtual time, {} frames ({size}), {} TCP connections; ended: {}",
+            terminal.paint(Style::Bold, format_args!("{time} s")),
+            self.frames,
+            self.connections,
+            self.end
+        ));
+        for program in &self.programs {
+            terminal.say(format_args!(
+                "  {}: {} → exit code {}",
+                program.host, program.command, program.code
+            ));
+        }
+        for drop in &self.drops {
+            terminal
+                .say(format_args!("  {} dropped {}: {}", drop.place, drop.count, drop.sentence));
+        }
+    }
+}

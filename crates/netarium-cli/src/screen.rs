@@ -1,0 +1,152 @@
+//! What `up` shows: one screen at the start, then one line per connection.
+
+use std::fmt::Write;
+
+use netarium_server::api::view::{HostView, LabView};
+use netarium_server::report::Notice;
+
+use crate::terminal::{Style, Terminal, bytes};
+
+/// The first screen.
+pub(crate) fn welcome(lab: &LabView, edited: bool, terminal: &Terminal) -> String {
+    let title = lab.title.line().unwrap_or_else(|| lab.name.clone());
+    let mut out = format!("\n  {}\n\n", terminal.paint(Style::Bold, title));
+    hosts(lab, terminal, &mut out);
+    doors(lab, terminal, &mut out);
+    let _ = writeln!(out, "\n  Try in another terminal:");
+    for command in suggestions(lab) {
+        let _ = writeln!(out, "    {}", terminal.paint(Style::Cyan, command));
+    }
+    if let Some(folder) = &lab.folder {
+        let note = if edited { "your edited copy" } else { "edit them while the lab runs" };
+        let _ = writeln!(out, "\n  The lab's files ({note}):\n    {folder}");
+    }
+    out.push_str("\n  Ctrl-C stops the lab.\n");
+    out
+}
+
+fn hosts(lab: &LabView, terminal: &Terminal, out: &mut String) {
+    let all: Vec<&HostView> = lab.hosts.iter().chain(&lab.gateway).collect();
+    // A large lab is not for one screen.
+    const MOST: usize = 20;
+    let shown = &all[..all.len().min(MOST)];
+    let addresses =
+        |h: &HostView| h.addresses().map(|a| a.to_string()).collect::<Vec<_>>().join(", ");
+    let name_width = shown.iter().map(|h| h.name.len()).max().unwrap_or(0);
+    let address_width = shown.iter().map(|h| addresses(h).len()).max().unwrap_or(0);
+    for host in shown {
+        let title = host.title.line().unwrap_or_default();
+        let line = format!(
+            "  {:name_width$}  {:address_width$}  {}",
+            host.name,
+            addresses(host),
+            terminal.paint(Style::Dim, title)
+        );
+        let _ = writeln!(out, "{}", line.trim_end());
+    }
+    if all.len() > MOST {
+        let _ = writeln!(out, "  … and {} more hosts", all.len() - MOST);
+    }
+}
+
+fn doors(lab: &LabView, terminal: &Terminal, out: &mut String) {
+    if lab.published.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "\n  Open in your browser:");
+    for port in &lab.published {
+        let url = terminal.paint(Style::Bold, format_args!("http://{}/", port.listen));
+        let _ = writeln!(out, "    {url}   leads to {} in the lab", port.to);
+    }
+}
+
+/// Three commands to try next.
+pub(crate) fn suggestions(lab: &LabView) -> Vec<String> {
+    let on = if lab.running_as == lab.name {
+        String::new()
+    } else {
+        format!("--on {} ", lab.running_as)
+    };
+    let server = lab.hosts.iter().find(|h| !h.programs.is_empty()).or(lab.hosts.first());
+    let mut commands = Vec::new();
+    if let Some((client, url)) = visit(lab, server) {
+        commands.push(format!("netarium exec {on}{client} curl -v {url}"));
+    }
+    if let Some(server) = server {
+        commands.push(format!("netarium exec {on}{} netstat -ano", server.name));
+        if let Some(iface) = server.interfaces.first() {
+            commands.push(format!("netarium capture {on}{} -w - | tshark -r -", iface.link));
+        }
+    }
+    commands
+}
+
+/// Who may visit what: a host beside the gateway the published port, else any the server.
+fn visit(lab: &LabView, server: Option<&HostView>) -> Option<(String, String)> {
+    let ordinary = |h: &&HostView| !h.router && server.is_none_or(|s| s.name != h.name);
+    let near_gateway = |h: &&HostView| {
+        let Some(gateway) = &lab.gateway else { return false };
+        h.interfaces.iter().any(|i| gateway.interfaces.iter().any(|g| g.network == i.network))
+    };
+    if let Some(port) = lab.published.first()
+        && let Some(client) = lab.hosts.iter().filter(ordinary).find(near_gateway)
+    {
+        return Some((client.name.clone(), format!("http://{}/", port.to)));
+    }
+    let client = lab.hosts.iter().find(ordinary)?;
+    Some((client.name.clone(), format!("http://{}/", server?.name)))
+}
+
+/// The time of day on the user's clock.
+pub(crate) fn time_of_day() -> String {
+    jiff::Zoned::now().strftime("%H:%M:%S").to_string()
+}
+
+/// One line about what happened.
+pub(crate) fn line(notice: &Notice) -> String {
+    match notice {
+        Notice::Connected { client, to } => format!("{client} → {to}  connected"),
+        Notice::Closed { client, to, sent, received, lasted, end } => format!(
+            "{client} → {to}  {end}, {} in, {} out, {:.3} s",
+            bytes(*sent),
+            bytes(*received),
+            lasted.as_secs_f64()
+        ),
+        Notice::Refused { client, to, reason } => {
+            format!("{client} → {to}  refused: {reason}")
+        }
+        Notice::OverLimit { listen, limit, connections } => format!(
+            "{listen}  {connections} connections reset: {limit} are open, which is the limit \
+             (--max-connections)"
+        ),
+        Notice::Starved { listen, error } => {
+            format!("{listen}  cannot accept connections for now: {error}")
+        }
+        Notice::Trouble(text) => text.clone(),
+        other => format!("{other:?}"),
+    }
+}
+
+/// The same as a JSON object.
+pub(crate) fn json(notice: &Notice) -> serde_json::Value {
+    use serde_json::json;
+    match notice {
+        Notice::Connected { client, to } => {
+            json!({"event": "connected", "client": client, "to": to})
+        }
+        Notice::Closed { client, to, sent, received, lasted, end } => json!({
+            "event": "closed", "client": client, "to": to, "in": sent, "out": received,
+            "seconds": lasted.as_secs_f64(), "end": end.to_string(),
+        }),
+        Notice::Refused { client, to, reason } => {
+            json!({"event": "refused", "client": client, "to": to, "reason": reason})
+        }
+        Notice::OverLimit { listen, limit, connections } => json!({
+            "event": "over-limit", "listen": listen, "limit": limit, "connections": connections,
+        }),
+        Notice::Starved { listen, error } => {
+            json!({"event": "starved", "listen": listen, "error": error})
+        }
+        other => json!({"event": "note", "text": line(other)}),
+    }
+}

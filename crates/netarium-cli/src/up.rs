@@ -1,0 +1,165 @@
+//! `netarium up`: a lab in real time, with its doors open, until Ctrl-C.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use netarium::{BuildOptions, Lab, program_names};
+use netarium_server::Pace;
+use netarium_server::publish::Limits;
+use netarium_server::report::{Notice, Reporter};
+use netarium_server::runtime_file::runtime_dir;
+use netarium_server::source::{LoadedLab, copies_dir, load_to_edit};
+use netarium_server::up::{Door, Options, RunningLab, UpError};
+
+use crate::args::Up;
+use crate::exit::{self, Error};
+use crate::files::OutputFile;
+use crate::screen;
+use crate::terminal::{Style, Terminal};
+
+impl From<UpError> for Error {
+    fn from(error: UpError) -> Error {
+        match error {
+            UpError::Publish(_) | UpError::Udp => Error::Usage(error.to_string(), None),
+            UpError::World(_) | UpError::Control(_) => Error::failed(error),
+        }
+    }
+}
+
+/// Runs the lab until Ctrl-C or SIGTERM.
+pub(crate) fn up(args: Up, json: bool, terminal: &Terminal) -> Result<i32, Error> {
+    if !(0.001..=1000.0).contains(&args.speed) {
+        let why = format!("--speed takes 0.001 to 1000, not {}", args.speed);
+        return Err(Error::Usage(why, None));
+    }
+    let loaded = load_to_edit(&args.lab, &copies_dir(), &program_names())?;
+    let capture = args.pcap.as_deref().map(OutputFile::create).transpose()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(Error::failed)?;
+    runtime.block_on(serve(args, loaded, capture, json, *terminal))
+}
+
+async fn serve(
+    args: Up,
+    loaded: LoadedLab,
+    capture: Option<OutputFile>,
+    json: bool,
+    terminal: Terminal,
+) -> Result<i32, Error> {
+    let build = BuildOptions { seed: args.seed, epoch: Some(unix_now()), ..Default::default() };
+    let edited = loaded.edited;
+    let (options, limits) = options(&args, loaded);
+    let broken = Arc::new(AtomicBool::new(false));
+    let reporter = reporter(json, terminal);
+    let (lab, doors) = RunningLab::start(options, reporter, move |lab| {
+        Lab::from(lab.clone()).build_with(build).map(netarium::World::into_inner)
+    })
+    .await?;
+    if let Some(file) = capture {
+        let ends = args.ends.into();
+        lab.capture_to(file, ends).await.map_err(Error::failed)?;
+    }
+    announce(&lab, &doors, edited, json, &limits, &terminal);
+    tokio::select! {
+        () = interrupted() => {}
+        () = lab.broken() => broken.store(true, Ordering::Relaxed),
+    }
+    let name = lab.info().name.clone();
+    lab.stop().await.map_err(Error::failed)?;
+    terminal.say(format_args!("\n{name} has ended"));
+    Ok(if broken.load(Ordering::Relaxed) { exit::FAILURE } else { exit::OK })
+}
+
+fn options(args: &Up, loaded: LoadedLab) -> (Options, Limits) {
+    let limits = Limits { connections: args.max_connections, allow_lan: args.allow_lan };
+    let options = Options {
+        lab: loaded.lab,
+        folder: loaded.folder,
+        what: loaded.what,
+        name: args.name.clone(),
+        pace: Pace::Times(args.speed),
+        limits: limits.clone(),
+        runtime_dir: runtime_dir(),
+    };
+    (options, limits)
+}
+
+/// Nanoseconds since 1970 on the real machine: what the lab's hosts take for the time.
+fn unix_now() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Prints a line per notice: text on the standard error, JSON on the standard output.
+fn reporter(json: bool, terminal: Terminal) -> Reporter {
+    Reporter::new(move |notice: Notice| {
+        if json {
+            print_json(&screen::json(&notice));
+        } else {
+            let time = terminal.paint(Style::Dim, screen::time_of_day());
+            terminal.say(format_args!("{time} {}", screen::line(&notice)));
+        }
+    })
+}
+
+fn print_json(value: &serde_json::Value) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{value}").and_then(|()| out.flush());
+}
+
+fn announce(
+    lab: &RunningLab,
+    doors: &[Door],
+    edited: bool,
+    json: bool,
+    limits: &Limits,
+    terminal: &Terminal,
+) {
+    for door in doors {
+        if let Some(moved) = &door.moved {
+            terminal.plain(moved_line(door, moved));
+        }
+        if limits.allow_lan && !door.view.listen.ip().is_loopback() {
+            terminal.plain(format_args!(
+                "note: {} can be reached from other machines",
+                door.view.listen
+            ));
+        }
+    }
+    if json {
+        let lab = serde_json::to_value(lab.view()).unwrap_or_default();
+        print_json(&serde_json::json!({"event": "up", "lab": lab}));
+    } else {
+        terminal.say(screen::welcome(lab.view(), edited, terminal));
+    }
+}
+
+fn moved_line(door: &Door, moved: &netarium_server::publish::Moved) -> String {
+    let why = match &moved.holder {
+        Some(holder) => format!("{} is used by {holder}", moved.wanted),
+        None if moved.reserved => format!("the system keeps {} for itself", moved.wanted),
+        None => format!("{} is used by another program", moved.wanted),
+    };
+    format!("note: {why}; the lab is at {} instead", door.view.listen)
+}
+
+/// Waits for Ctrl-C, or for the system's wish that the program ends.
+pub(crate) async fn interrupted() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}

@@ -1,0 +1,153 @@
+//! The command line from outside: help, output and exit code together.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+/// Runs the command without colours, in directories of its own.
+fn netarium(home: &Path, args: &[&str]) -> Output {
+    command(home, args).output().unwrap()
+}
+
+fn command(home: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_netarium"));
+    command
+        .args(args)
+        .current_dir(home)
+        .env("NO_COLOR", "1")
+        .env("HOME", home)
+        .env("XDG_DATA_HOME", home.join("data"))
+        .env("XDG_RUNTIME_DIR", home)
+        .env("TMPDIR", home)
+        .env("COLUMNS", "100")
+        .stdin(Stdio::null());
+    command
+}
+
+/// All that a run says, for snapshots.
+fn told(args: &[&str]) -> String {
+    let home = tempfile::tempdir().unwrap();
+    let out = netarium(home.path(), args);
+    format!(
+        "$ netarium {}\nexit code {}\n--- stdout\n{}--- stderr\n{}",
+        args.join(" "),
+        out.status.code().unwrap(),
+        String::from_utf8_lossy(&out.stdout),
+        String::from_utf8_lossy(&out.stderr),
+    )
+}
+
+#[test]
+fn help() {
+    for (name, args) in [
+        ("help", &["--help"][..]),
+        ("help_up", &["up", "--help"]),
+        ("help_run", &["run", "--help"]),
+        ("help_exec", &["exec", "--help"]),
+        ("help_capture", &["capture", "--help"]),
+    ] {
+        insta::assert_snapshot!(name, told(args));
+    }
+}
+
+#[test]
+fn labs_are_listed() {
+    insta::assert_snapshot!("labs", told(&["labs"]));
+    insta::assert_snapshot!("labs_json", told(&["labs", "--json"]));
+}
+
+#[test]
+fn errors_say_what_to_do() {
+    for (name, args) in [
+        ("no_command", &[][..]),
+        ("unknown_lab", &["run", "cuorse"]),
+        ("unknown_host", &["exec", "--lab", "course", "nobody", "true"]),
+        ("no_lab_runs", &["exec", "friend", "true"]),
+        ("no_lab_runs_capture", &["capture", "-w", "x.pcapng"]),
+        ("bad_time", &["run", "--for", "soon"]),
+        ("unwritable", &["run", "--pcap", "no/such/dir/x.pcapng"]),
+        ("bad_speed", &["up", "--speed", "0"]),
+    ] {
+        insta::assert_snapshot!(name, told(args));
+    }
+}
+
+#[test]
+fn a_mistake_in_a_lab_file_is_a_picture_and_exit_code_2() {
+    let home = tempfile::tempdir().unwrap();
+    let text = "version = 1\n[networks.lan]\nsubnet = \"10.0.0.0/24\"\n[hosts.a]\nnetwroks.lan = \"10.0.0.1\"\n";
+    std::fs::write(home.path().join("my.toml"), text).unwrap();
+    for command in ["up", "run"] {
+        let out = netarium(home.path(), &[command, "my.toml"]);
+        assert_eq!(out.status.code(), Some(2));
+        let stderr = String::from_utf8_lossy(&out.stderr);
+        assert!(stderr.contains("my.toml:5:1") && stderr.contains("networks"), "{stderr}");
+    }
+}
+
+#[test]
+fn exec_passes_streams_and_exit_codes_through() {
+    let home = tempfile::tempdir().unwrap();
+    let exec =
+        |args: &[&str]| netarium(home.path(), &[&["exec", "--lab", "course"], args].concat());
+    let page = exec(&["friend", "curl", "-s", "http://10.0.0.2:65535/"]);
+    assert_eq!(page.status.code(), Some(0));
+    assert!(page.stdout.starts_with(b"<!doctype html>"));
+    assert!(page.stderr.is_empty());
+    let refused = exec(&["friend", "curl", "http://10.0.0.2:65534/"]);
+    assert_eq!(refused.status.code(), Some(7));
+    let netstat = exec(&["web", "netstat", "-ano"]);
+    let rows = String::from_utf8_lossy(&netstat.stdout).into_owned();
+    assert!(rows.contains("0.0.0.0:80") && rows.contains("LISTENING"), "{rows}");
+
+    let mut cat = command(home.path(), &["exec", "--lab", "two-hosts", "client", "cat"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    cat.stdin.take().unwrap().write_all(b"through the lab").unwrap();
+    assert_eq!(cat.wait_with_output().unwrap().stdout, b"through the lab");
+}
+
+#[test]
+fn a_failure_with_drops_gets_one_hint() {
+    let home = tempfile::tempdir().unwrap();
+    let args = ["exec", "--lab", "course", "pc", "ping", "-c", "1", "web"];
+    let out = netarium(home.path(), &args);
+    assert_eq!(out.status.code(), Some(1));
+    let stderr = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(stderr.contains("netarium: hint: web dropped 1 packet: A firewall rule"), "{stderr}");
+    let quiet = netarium(home.path(), &[&["-q"], &args[..]].concat());
+    assert!(!String::from_utf8_lossy(&quiet.stderr).contains("hint"));
+}
+
+#[test]
+fn run_writes_whole_files_that_are_the_same_in_two_processes() {
+    let home = tempfile::tempdir().unwrap();
+    let run = |n: u32| {
+        let (pcap, trace) = (format!("{n}.pcapng"), format!("{n}.jsonl"));
+        let args = ["run", "course", "--json", "--seed", "3", "--pcap", &pcap, "--trace", &trace];
+        let out = netarium(home.path(), &args);
+        assert_eq!(out.status.code(), Some(0), "{}", String::from_utf8_lossy(&out.stderr));
+        let read = |name: &str| std::fs::read(home.path().join(name)).unwrap();
+        (out.stdout, read(&pcap), read(&trace))
+    };
+    let (a, b) = (run(1), run(2));
+    assert!(a == b);
+    let summary: serde_json::Value = serde_json::from_slice(&a.0).unwrap();
+    assert_eq!(summary["end"], "idle");
+    assert_eq!(summary["programs"].as_array().unwrap().len(), 4);
+    assert!(a.2.split(|&b| b == b'\n').all(|line| {
+        line.is_empty() || serde_json::from_slice::<serde_json::Value>(line).is_ok()
+    }));
+}
+
+#[test]
+fn completions_exist_for_each_shell() {
+    let home = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let out = netarium(home.path(), &["completions", shell]);
+        assert_eq!(out.status.code(), Some(0));
+        assert!(String::from_utf8_lossy(&out.stdout).contains("capture"), "{shell}");
+    }
+}

@@ -1,0 +1,134 @@
+//! `netstat`: who listens, who is connected to whom, and which process it is.
+//!
+//! `-ano` and its parts answer in the layout of Windows, where these letters are typed; with any of
+//! `-t -u -l -p` they answer in the layout of Linux, as everything else does.
+
+mod linux;
+mod windows;
+
+use netarium_stack::{SocketInfo, SocketKind};
+use netarium_world::process::{LocalBoxFuture, Process};
+
+use crate::getopt::{Item, Long, Spec, Takes};
+use crate::table::Owners;
+
+const USAGE: &str = "\
+usage: netstat [-antulpo]     sockets (-t TCP, -u UDP, -l listening, -a all, -p programs, -o timers)
+       netstat -ano           sockets with process ids, in the layout of Windows
+       netstat {-r|-i|-s}     routing table, interfaces, statistics
+        -n, --numeric         don't name ports
+";
+
+const LONG: &[Long] = &[
+    ("all", Takes::Nothing, 'a'),
+    ("numeric", Takes::Nothing, 'n'),
+    ("tcp", Takes::Nothing, 't'),
+    ("udp", Takes::Nothing, 'u'),
+    ("listening", Takes::Nothing, 'l'),
+    ("programs", Takes::Nothing, 'p'),
+    ("timers", Takes::Nothing, 'o'),
+    ("route", Takes::Nothing, 'r'),
+    ("interfaces", Takes::Nothing, 'i'),
+    ("statistics", Takes::Nothing, 's'),
+    ("wide", Takes::Nothing, 'W'),
+    ("help", Takes::Nothing, 'h'),
+];
+
+const SPEC: Spec = Spec { short: "antulporisW46h", long: LONG };
+
+/// What is to be shown.
+#[derive(Clone, Debug, Default)]
+struct Flags {
+    all: bool,
+    listening: bool,
+    numeric: bool,
+    programs: bool,
+    timers: bool,
+    tcp: bool,
+    udp: bool,
+    table: Option<char>,
+}
+
+impl Flags {
+    fn parse(args: &[String]) -> Result<Flags, String> {
+        let mut f = Flags::default();
+        for item in SPEC.parse(args).map_err(|e| e.gnu())? {
+            match item {
+                Item::Option('a', _) => f.all = true,
+                Item::Option('n', _) => f.numeric = true,
+                Item::Option('t', _) => f.tcp = true,
+                Item::Option('u', _) => f.udp = true,
+                Item::Option('l', _) => f.listening = true,
+                Item::Option('p', _) => f.programs = true,
+                Item::Option('o', _) => f.timers = true,
+                Item::Option(c @ ('r' | 'i' | 's' | 'h'), _) => f.table = Some(c),
+                Item::Option(..) | Item::Operand(_) => {}
+            }
+        }
+        Ok(f)
+    }
+
+    /// Whether the letters are the ones that are typed on Windows.
+    fn is_windows(&self) -> bool {
+        self.timers && !(self.tcp || self.udp || self.listening || self.programs)
+    }
+
+    /// The rows to show: listeners first, then connections, then datagrams.
+    fn wanted<'a>(&self, sockets: &'a [SocketInfo]) -> impl Iterator<Item = &'a SocketInfo> {
+        let each = !self.tcp && !self.udp;
+        let mut rows: Vec<&SocketInfo> = sockets
+            .iter()
+            .filter(|s| match s.kind {
+                SocketKind::Tcp => self.tcp || each,
+                SocketKind::Udp => self.udp || each,
+                SocketKind::Ping => false,
+            })
+            .filter(|s| {
+                let server = is_server(s);
+                if self.listening { server } else { self.all || !server }
+            })
+            .collect();
+        rows.sort_by_key(|s| (s.kind != SocketKind::Tcp, !is_server(s)));
+        rows.into_iter()
+    }
+}
+
+/// Listeners, and datagram sockets without a peer.
+fn is_server(s: &SocketInfo) -> bool {
+    s.state == "LISTEN" || (s.kind == SocketKind::Udp && s.remote.is_none())
+}
+
+/// The program.
+pub(crate) fn main(process: Process) -> LocalBoxFuture<i32> {
+    Box::pin(run(process))
+}
+
+async fn run(process: Process) -> i32 {
+    let args = process.args();
+    let flags = match Flags::parse(args.get(1..).unwrap_or_default()) {
+        Ok(flags) => flags,
+        Err(why) => {
+            process.eprint(&format!("netstat: {why}\n{USAGE}")).await;
+            return 3;
+        }
+    };
+    let owners = Owners::of(&process);
+    let now = process.now();
+    let text = process.with_stack(|stack, _| match flags.table {
+        Some('r') => linux::routes(stack.routes(), stack.interfaces(), flags.numeric),
+        Some('i') => linux::interfaces(stack.interfaces()),
+        Some('s') => {
+            let established = stack.sockets().iter().filter(|s| s.state == "ESTABLISHED").count();
+            linux::statistics(stack.stats(), established)
+        }
+        Some(_) => USAGE.to_owned(),
+        None if flags.is_windows() => windows::sockets(&flags, &stack.sockets()),
+        None => linux::sockets(&flags, &stack.sockets(), &owners, now),
+    });
+    process.print(&text).await;
+    0
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

@@ -1,0 +1,157 @@
+//! A small lab: `web` (httpd on 0.0.0.0:80) and `pc` on one switch; and commands to run there.
+
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
+
+use std::rc::Rc;
+
+use netarium_base::{Instant, Seed};
+use netarium_programs::Builtin;
+use netarium_wire::frame::mac_for_name;
+use netarium_world::{
+    FileTree, HostSpec, IfaceSpec, Input, LinkSpec, Output, PortId, RouteSpec, Stream, SwitchSpec,
+    World, WorldBuilder,
+};
+
+/// The page at `/`.
+pub const PAGE: &str = "<!DOCTYPE html><title>web</title><p>It works!\n";
+/// A file that takes many segments.
+pub const BIG: usize = 300_000;
+/// 2026-11-22 14:14:17 UTC.
+pub const EPOCH: u64 = 1_795_356_857_000_000_000;
+
+fn files() -> FileTree {
+    let mut tree = FileTree::new();
+    let big: Vec<u8> = (0..BIG).map(|n| (n / 7) as u8).collect();
+    let files: [(&str, Vec<u8>); 7] = [
+        ("htdocs/index.html", PAGE.into()),
+        ("htdocs/a.txt", b"hello\n".to_vec()),
+        ("htdocs/docs/index.html", b"docs".to_vec()),
+        ("htdocs/empty/x.txt", b"x".to_vec()),
+        ("htdocs/.htpasswd", b"secret".to_vec()),
+        ("htdocs/big", big),
+        ("secret.txt", b"outside the root".to_vec()),
+    ];
+    for (path, contents) in files {
+        tree.insert(path, contents).expect("a path");
+    }
+    tree
+}
+
+fn host(name: &str, address: &str) -> HostSpec {
+    HostSpec {
+        name: name.to_owned(),
+        interfaces: vec![IfaceSpec {
+            name: "eth0".to_owned(),
+            mac: mac_for_name(name),
+            mtu: 1_500,
+            addresses: vec![address.parse().expect("an address")],
+        }],
+        files: Rc::new(files()),
+        ..HostSpec::default()
+    }
+}
+
+/// The lab, with what `web` runs.
+pub fn lab(daemons: &[&str]) -> World {
+    let mut pc = host("pc", "192.168.17.20/24");
+    // A default route to nobody: what lies beyond is unreachable, but not at once.
+    let to = "172.16.0.0/16".parse().expect("a network");
+    pc.routes = vec![RouteSpec { to, via: "192.168.17.99".parse().ok(), iface: 0 }];
+    let mut builder = WorldBuilder::new(Seed(1))
+        .epoch(EPOCH)
+        .trace_limit(20_000)
+        .programs(Rc::new(Builtin))
+        .switch(SwitchSpec::new("home"))
+        .names([("web".to_owned(), vec!["192.168.17.17".parse().expect("an address")])])
+        .host(host("web", "192.168.17.17/24"))
+        .host(pc)
+        .gateway("pc");
+    for name in ["web", "pc"] {
+        builder = builder.link(LinkSpec::new(format!("{name}.home"), (name, 0), "home"));
+    }
+    for line in daemons {
+        builder = builder.daemon("web", argv(line));
+    }
+    builder.build().expect("a lab")
+}
+
+/// A lab with the usual server.
+pub fn web() -> World {
+    lab(&["httpd --root htdocs"])
+}
+
+pub fn argv(line: &str) -> Vec<String> {
+    line.split_whitespace().map(|w| w.replace('␣', " ")).collect()
+}
+
+/// What a command said and how it ended.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Said {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+/// Runs commands in sessions; each gets a port of its own.
+pub struct Shell {
+    pub world: World,
+    next: PortId,
+}
+
+impl Shell {
+    pub fn new(world: World) -> Shell {
+        let mut shell = Shell { world, next: 1 };
+        // The servers have started before anybody asks them.
+        shell.wait(1);
+        shell
+    }
+
+    /// Starts a command.
+    pub fn start(&mut self, host: &str, line: &str) -> PortId {
+        let port = self.next;
+        self.next += 1;
+        self.world.apply(Input::Exec {
+            port,
+            host: host.to_owned(),
+            argv: argv(line),
+            stdin: false,
+            credit: 1 << 25,
+        });
+        port
+    }
+
+    /// Runs a command to its end. `␣` in the line is a blank inside a word.
+    pub fn run(&mut self, host: &str, line: &str) -> Said {
+        let port = self.start(host, line);
+        self.finish(port, line)
+    }
+
+    /// Waits for the end of a command.
+    pub fn finish(&mut self, wanted: PortId, line: &str) -> Said {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        loop {
+            while let Some(output) = self.world.poll_output() {
+                match output {
+                    Output::Data { port, stream, bytes } if port == wanted => match stream {
+                        Stream::Stderr => err.extend(bytes),
+                        _ => out.extend(bytes),
+                    },
+                    Output::Exit { port, code, message } if port == wanted => {
+                        assert_eq!(message, None, "{line}");
+                        let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
+                        return Said { code, out: text(&out), err: text(&err) };
+                    }
+                    _ => {}
+                }
+            }
+            let text = String::from_utf8_lossy(&err);
+            assert!(self.world.step(), "`{line}` does not end; so far: {text}");
+        }
+    }
+
+    /// Lets virtual time pass.
+    pub fn wait(&mut self, ms: u64) {
+        let until = self.world.now().as_nanos() + ms * 1_000_000;
+        self.world.run_until(Instant::from_nanos(until));
+    }
+}

@@ -1,0 +1,224 @@
+//! What can be asked, and what it answers.
+
+use std::sync::Arc;
+
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use netarium_base::{NodeId, Place};
+use netarium_world::World;
+use serde::{Deserialize, Serialize};
+
+use super::view::LabView;
+use super::{Failure, session, streams};
+use crate::clock::Pace;
+use crate::runner::{WorldEnded, WorldHandle};
+
+/// The largest WebSocket message of a session.
+const MESSAGE_MAX: usize = 1024 * 1024;
+
+/// What every route has at hand.
+#[derive(Clone, Debug)]
+pub(super) struct Shared {
+    pub(super) world: WorldHandle,
+    pub(super) lab: Arc<LabView>,
+}
+
+/// All routes of version 1.
+pub(super) fn router(shared: Shared) -> Router {
+    let v1 = Router::new()
+        .route("/lab", get(lab))
+        .route("/hosts/{host}/processes", get(processes))
+        .route("/hosts/{host}/sockets", get(sockets))
+        .route("/stats", get(stats))
+        .route("/pace", post(pace))
+        .route("/exec", get(exec))
+        .route("/capture", get(streams::capture))
+        .route("/events", get(streams::events));
+    Router::new()
+        .nest("/api/v1", v1)
+        .fallback(async || Failure::new(StatusCode::NOT_FOUND, "there is no such path"))
+        .method_not_allowed_fallback(async || {
+            Failure::new(StatusCode::METHOD_NOT_ALLOWED, "this path takes another method")
+        })
+        .with_state(shared)
+}
+
+impl From<WorldEnded> for Failure {
+    fn from(ended: WorldEnded) -> Failure {
+        Failure::new(StatusCode::SERVICE_UNAVAILABLE, ended.to_string())
+    }
+}
+
+async fn lab(State(shared): State<Shared>) -> Json<LabView> {
+    Json(LabView::clone(&shared.lab))
+}
+
+#[derive(Debug, Serialize)]
+struct ProcessView {
+    pid: u32,
+    ppid: u32,
+    name: String,
+    command: String,
+    /// Nanoseconds of virtual time.
+    started: u64,
+    daemon: bool,
+}
+
+async fn processes(
+    State(shared): State<Shared>,
+    Path(host): Path<String>,
+) -> Result<Json<Vec<ProcessView>>, Failure> {
+    let rows = shared.world.query(move |world| {
+        let node = host_id(world, &host)?;
+        let rows = world.processes(node).into_iter().map(|p| ProcessView {
+            pid: p.pid.0,
+            ppid: p.ppid.0,
+            name: p.name,
+            command: p.command,
+            started: p.started.as_nanos(),
+            daemon: p.daemon,
+        });
+        Ok(rows.collect())
+    });
+    rows.await?.map(Json)
+}
+
+#[derive(Debug, Serialize)]
+struct SocketView {
+    kind: String,
+    pid: u32,
+    local: String,
+    remote: Option<String>,
+    state: &'static str,
+    recv_queue: u32,
+    send_queue: u32,
+}
+
+async fn sockets(
+    State(shared): State<Shared>,
+    Path(host): Path<String>,
+) -> Result<Json<Vec<SocketView>>, Failure> {
+    let rows = shared.world.query(move |world| {
+        let node = host_id(world, &host)?;
+        let rows =
+            world.stack(node).map(|s| s.sockets()).unwrap_or_default().into_iter().map(|s| {
+                SocketView {
+                    kind: format!("{:?}", s.kind).to_lowercase(),
+                    pid: s.pid.0,
+                    local: s.local.to_string(),
+                    remote: s.remote.map(|r| r.to_string()),
+                    state: s.state,
+                    recv_queue: s.recv_queue,
+                    send_queue: s.send_queue,
+                }
+            });
+        Ok(rows.collect())
+    });
+    rows.await?.map(Json)
+}
+
+/// The host of this name, the gateway included.
+fn host_id(world: &World, name: &str) -> Result<NodeId, Failure> {
+    world
+        .host_id(name)
+        .ok_or_else(|| Failure::new(StatusCode::NOT_FOUND, format!("the lab has no host `{name}`")))
+}
+
+/// How often something was dropped at one place for one reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DropView {
+    /// A host's or link's name.
+    pub place: String,
+    /// The reason's name.
+    pub reason: String,
+    /// The reason in a sentence.
+    pub sentence: String,
+    /// How often.
+    pub count: u64,
+}
+
+/// What a world has dropped so far, most first.
+pub fn drops(world: &World) -> Vec<DropView> {
+    let names = world.names();
+    let mut drops: Vec<_> = world
+        .tracer()
+        .drops()
+        .map(|(place, reason, count)| DropView {
+            place: match place {
+                Place::World => "world".to_owned(),
+                Place::Node(n) | Place::Iface(n, _) | Place::Process(n, _) => {
+                    names.node(n).to_owned()
+                }
+                Place::Link(l, _) => names.link(l).to_owned(),
+            },
+            reason: reason.name().to_owned(),
+            sentence: reason.sentence().to_owned(),
+            count,
+        })
+        .collect();
+    drops.sort_by_key(|d| std::cmp::Reverse(d.count));
+    drops
+}
+
+#[derive(Debug, Serialize)]
+struct Stats {
+    /// Nanoseconds of virtual time since the lab's start.
+    now: u64,
+    /// Events numbered so far.
+    events: u64,
+    /// Times that the world fell more than 50 ms behind real time.
+    lags: u64,
+    /// Milliseconds of real time given up that way.
+    lag_ms: u64,
+    /// Outside connections and sessions that are open.
+    ports: usize,
+    drops: Vec<DropView>,
+}
+
+async fn stats(State(shared): State<Shared>) -> Result<Json<Stats>, Failure> {
+    let stats = shared.world.desk(|desk| {
+        let pacing = desk.pacing();
+        Stats {
+            now: desk.world.now().as_nanos(),
+            events: desk.world.tracer().emitted(),
+            lags: pacing.lags,
+            lag_ms: u64::try_from(pacing.lag_total.as_millis()).unwrap_or(u64::MAX),
+            ports: desk.open_ports(),
+            drops: drops(&desk.world),
+        }
+    });
+    Ok(Json(stats.await?))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PaceChange {
+    /// Virtual seconds per second; 0 pauses.
+    speed: f64,
+}
+
+async fn pace(
+    State(shared): State<Shared>,
+    Json(change): Json<PaceChange>,
+) -> Result<StatusCode, Failure> {
+    let pace = match change.speed {
+        0.0 => Pace::Paused,
+        x if (0.001..=1000.0).contains(&x) => Pace::Times(x),
+        x => {
+            let why = format!("a speed is 0 (paused) or 0.001 to 1000, not {x}");
+            return Err(Failure::new(StatusCode::BAD_REQUEST, why));
+        }
+    };
+    shared.world.set_pace(pace).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn exec(State(shared): State<Shared>, upgrade: WebSocketUpgrade) -> Response {
+    upgrade
+        .max_message_size(MESSAGE_MAX)
+        .on_upgrade(move |socket| session::run(socket, shared.world))
+}

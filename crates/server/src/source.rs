@@ -1,0 +1,152 @@
+//! Which lab is meant: `LAB` on the command line is a built-in lab's name, a folder or a file.
+//!
+//! A built-in name wins over a folder of the same name in the current directory; `./course` means
+//! the folder.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use netarium_lab::{BuiltIn, Lab, LabErrors, builtin, builtins};
+
+use crate::folder::{FolderError, LAB_FILE, LabFolder};
+
+/// A lab, read and validated, and where it came from.
+#[derive(Clone, Debug)]
+pub struct LoadedLab {
+    /// The lab.
+    pub lab: Lab,
+    /// Its folder on disk, when it has one.
+    pub folder: Option<LabFolder>,
+    /// What was asked for, as one would ask again.
+    pub what: String,
+    /// For a built-in lab's working copy: whether its lab file differs from the built-in one.
+    pub edited: bool,
+}
+
+/// Why there is no lab.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// No such built-in lab, file or folder.
+    #[error("there is no lab `{0}`: no file, no folder, and the built-in labs are {known}", known = names())]
+    Unknown(String),
+    /// Its folder cannot be read.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// Its lab file has mistakes.
+    #[error(transparent)]
+    Lab(#[from] LabErrors),
+}
+
+fn names() -> String {
+    builtins().iter().map(|b| b.name).collect::<Vec<_>>().join(", ")
+}
+
+/// Loads the lab that `what` names. A built-in lab is taken as it comes with the program.
+///
+/// # Errors
+/// See [`LoadError`].
+pub fn load(what: &str, known_programs: &[&str]) -> Result<LoadedLab, LoadError> {
+    if let Some(built_in) = builtin(what) {
+        let lab = built_in.load(known_programs)?;
+        return Ok(LoadedLab { lab, folder: None, what: what.to_owned(), edited: false });
+    }
+    let path = Path::new(what);
+    if !path.exists() {
+        return Err(LoadError::Unknown(what.to_owned()));
+    }
+    load_folder(path, what, known_programs)
+}
+
+/// Like [`load`], but a built-in lab is taken from the user's working copy below `copies`, which is
+/// made when it is not there. When it cannot be made, the lab is taken as it comes.
+///
+/// # Errors
+/// See [`LoadError`].
+pub fn load_to_edit(
+    what: &str,
+    copies: &Path,
+    known_programs: &[&str],
+) -> Result<LoadedLab, LoadError> {
+    let Some(built_in) = builtin(what) else { return load(what, known_programs) };
+    let Ok(root) = working_copy(built_in, copies) else { return load(what, known_programs) };
+    let mut loaded = load_folder(&root, what, known_programs)?;
+    loaded.edited = loaded.folder.as_ref().is_some_and(|f| f.text != built_in.toml);
+    Ok(loaded)
+}
+
+fn load_folder(path: &Path, what: &str, known: &[&str]) -> Result<LoadedLab, LoadError> {
+    let folder = LabFolder::read(path)?;
+    let name = folder.file.display().to_string();
+    let lab = Lab::from_parts(&name, &folder.text, &folder.files, known)?;
+    Ok(LoadedLab { lab, folder: Some(folder), what: what.to_owned(), edited: false })
+}
+
+/// Where working copies of built-in labs go: below the user's data directory.
+pub fn copies_dir() -> PathBuf {
+    data_dir().join("netarium").join("labs")
+}
+
+fn data_dir() -> PathBuf {
+    let var = |name| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
+    let home = || var("HOME").unwrap_or_else(std::env::temp_dir);
+    if cfg!(windows) {
+        var("LOCALAPPDATA").unwrap_or_else(std::env::temp_dir)
+    } else if cfg!(target_os = "macos") {
+        home().join("Library").join("Application Support")
+    } else {
+        var("XDG_DATA_HOME").unwrap_or_else(|| home().join(".local").join("share"))
+    }
+}
+
+/// Makes the working copy of a built-in lab. One with a lab file is whole and stays as it is; that
+/// file is written last, so that a copy that was interrupted is completed the next time.
+fn working_copy(built_in: &BuiltIn, copies: &Path) -> io::Result<PathBuf> {
+    let root = copies.join(built_in.name);
+    if root.join(LAB_FILE).is_file() {
+        return Ok(root);
+    }
+    for (path, contents) in built_in.files().iter() {
+        write_new(&root.join(path), contents)?;
+    }
+    write_new(&root.join(LAB_FILE), built_in.toml.as_bytes())?;
+    Ok(root)
+}
+
+fn write_new(path: &Path, contents: &[u8]) -> io::Result<()> {
+    if path.exists() {
+        return Ok(());
+    }
+    fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
+    fs::write(path, contents)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROGRAMS: &[&str] = &["httpd", "curl", "ping"];
+
+    #[test]
+    fn a_built_in_lab_gets_a_working_copy_that_keeps_edits() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = load_to_edit("course", dir.path(), PROGRAMS).unwrap();
+        assert!(!first.edited);
+        let root = first.folder.unwrap().root;
+        assert_eq!(root, dir.path().join("course"));
+        assert_eq!(first.lab.files(), load("course", PROGRAMS).unwrap().lab.files());
+
+        let file = root.join(LAB_FILE);
+        fs::write(&file, fs::read_to_string(&file).unwrap() + "# mine\n").unwrap();
+        fs::write(root.join("htdocs/new.html"), "new").unwrap();
+        let again = load_to_edit("course", dir.path(), PROGRAMS).unwrap();
+        assert!(again.edited);
+        assert!(again.lab.files().get("htdocs/new.html").is_some());
+    }
+
+    #[test]
+    fn an_unknown_lab_is_told_what_there_is() {
+        let error = load("cuorse", PROGRAMS).unwrap_err().to_string();
+        assert!(error.contains("`cuorse`") && error.contains("course"), "{error}");
+    }
+}

@@ -1,0 +1,212 @@
+//! A lab that runs in real time, with its doors open: world thread, published ports, control API,
+//! runtime file, and the watch on its folder, started in an order in which each can fail without
+//! leaving anything behind, and ended together.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use netarium_lab::Lab;
+use netarium_lab::value::Protocol;
+use netarium_world::{ByteSink, CaptureSpec, Ends, PcapSink, World};
+use tokio::task::JoinSet;
+
+use crate::api::view::{LabView, PublishedView};
+use crate::api::{Api, links, new_token};
+use crate::clock::Pace;
+use crate::folder::LabFolder;
+use crate::publish::{Limits, Publish, PublishError, Published, Slots};
+use crate::report::{Notice, Reporter};
+use crate::runner::{Pacing, StartError, WorldEnded, WorldHandle, WorldPanicked, WorldThread};
+use crate::runtime_file::{RuntimeFile, RuntimeInfo};
+use crate::watch;
+
+/// What to run, and how.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The lab.
+    pub lab: Lab,
+    /// Its folder on disk, whose edits enter the lab.
+    pub folder: Option<LabFolder>,
+    /// What was asked for, for the runtime file.
+    pub what: String,
+    /// The name by which commands find it; the lab's own when not given.
+    pub name: Option<String>,
+    /// How virtual time follows real time.
+    pub pace: Pace,
+    /// What published ports may take.
+    pub limits: Limits,
+    /// Where runtime files go.
+    pub runtime_dir: PathBuf,
+}
+
+/// Why a lab did not come up. Nothing is left running.
+#[derive(Debug, thiserror::Error)]
+pub enum UpError {
+    /// A port cannot be published.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// A published port of a kind that this version does not have.
+    #[error("published UDP ports are not supported yet")]
+    Udp,
+    /// The world did not start.
+    #[error("{0}")]
+    World(String),
+    /// The control API or its runtime file.
+    #[error("cannot open the control API: {0}")]
+    Control(io::Error),
+}
+
+/// A lab that runs.
+pub struct RunningLab {
+    world: WorldThread,
+    view: Arc<LabView>,
+    tasks: JoinSet<()>,
+    file: RuntimeFile,
+}
+
+impl RunningLab {
+    /// Starts a lab; `build` makes its world, on the world's thread.
+    ///
+    /// # Errors
+    /// See [`UpError`].
+    pub async fn start<E: std::fmt::Display + Send + 'static>(
+        options: Options,
+        reporter: Reporter,
+        build: impl FnOnce(&Lab) -> Result<World, E> + Send + 'static,
+    ) -> Result<(RunningLab, Vec<Door>), UpError> {
+        let published = publish_all(&options.lab, &options.limits).await?;
+        let api = Api::bind().await.map_err(UpError::Control)?;
+        let token = new_token().map_err(UpError::Control)?;
+        let lab = options.lab.clone();
+        let world = WorldThread::start(options.pace, move || build(&lab))
+            .map_err(|e: StartError<E>| UpError::World(e.to_string()))?;
+        let file = RuntimeFile::create(&options.runtime_dir, info(&options, &api, &token))
+            .map_err(UpError::Control)?;
+
+        let doors: Vec<Door> = published.iter().map(Door::new).collect();
+        let view = Arc::new(view(&options, &file, &doors));
+        let mut tasks = JoinSet::new();
+        let slots = Slots::new(&options.limits);
+        for port in published {
+            tasks.spawn(port.serve(world.handle(), Arc::clone(&slots), reporter.clone()));
+        }
+        tasks.spawn(api.serve(token, world.handle(), Arc::clone(&view)));
+        if let Some(folder) = options.folder {
+            tasks.spawn(watch(folder, world.handle(), reporter));
+        }
+        Ok((RunningLab { world, view, tasks, file }, doors))
+    }
+
+    /// What it is and where it can be reached.
+    pub fn view(&self) -> &LabView {
+        &self.view
+    }
+
+    /// Where commands find it.
+    pub fn info(&self) -> &RuntimeInfo {
+        self.file.info()
+    }
+
+    /// The way to talk to its world.
+    pub fn world(&self) -> WorldHandle {
+        self.world.handle()
+    }
+
+    /// Captures all wires as pcapng, losing nothing; the lab's end completes it.
+    ///
+    /// # Errors
+    /// When the lab has ended.
+    pub async fn capture_to(
+        &self,
+        sink: impl ByteSink + Send + 'static,
+        ends: Ends,
+    ) -> Result<(), WorldEnded> {
+        let begin = move |world: &mut World| {
+            let links = links(world, &[]).unwrap_or_default();
+            let sink = PcapSink::new(sink);
+            world.capture(&CaptureSpec { links, ends, snaplen: 0 }, Box::new(sink));
+        };
+        self.world.handle().query(begin).await
+    }
+
+    /// Waits until the world's thread ends by itself, which it does only by a panic.
+    pub async fn broken(&self) {
+        self.world.handle().ended().await;
+    }
+
+    /// Ends it: doors first (real connections that still run are reset), then the world, whose
+    /// captures are completed; the runtime file goes last.
+    ///
+    /// # Errors
+    /// When the world's thread had panicked.
+    pub async fn stop(mut self) -> Result<Option<Pacing>, WorldPanicked> {
+        self.tasks.shutdown().await;
+        let pacing = self.world.handle().pacing().await.ok();
+        tokio::task::spawn_blocking(move || self.world.stop())
+            .await
+            .map_err(|_| WorldPanicked)??;
+        Ok(pacing)
+    }
+}
+
+/// A published port, as it came out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Door {
+    /// What the API shows of it.
+    pub view: PublishedView,
+    /// Why it is not where the lab file wants it.
+    pub moved: Option<crate::publish::Moved>,
+}
+
+impl Door {
+    fn new(port: &Published) -> Door {
+        let moved = port.moved().cloned();
+        let view = PublishedView {
+            listen: port.local_addr(),
+            wanted: moved.as_ref().map(|m| m.wanted),
+            to: port.spec().to,
+        };
+        Door { view, moved }
+    }
+}
+
+async fn publish_all(lab: &Lab, limits: &Limits) -> Result<Vec<Published>, UpError> {
+    let mut published = Vec::new();
+    for port in lab.publish() {
+        if port.protocol != Protocol::Tcp {
+            return Err(UpError::Udp);
+        }
+        let spec = Publish { listen: port.listen, to: port.to.into(), from: port.from.clone() };
+        published.push(Published::bind(spec, limits).await?);
+    }
+    Ok(published)
+}
+
+fn info(options: &Options, api: &Api, token: &str) -> RuntimeInfo {
+    RuntimeInfo {
+        version: 1,
+        name: options.name.clone().unwrap_or_else(|| options.lab.name().to_owned()),
+        pid: std::process::id(),
+        port: api.port(),
+        token: token.to_owned(),
+        lab: options.what.clone(),
+    }
+}
+
+fn view(options: &Options, file: &RuntimeFile, doors: &[Door]) -> LabView {
+    LabView {
+        running_as: file.info().name.clone(),
+        folder: options.folder.as_ref().map(|f| f.root.display().to_string()),
+        published: doors.iter().map(|d| d.view.clone()).collect(),
+        ..LabView::new(&options.lab)
+    }
+}
+
+async fn watch(folder: LabFolder, world: WorldHandle, reporter: Reporter) {
+    let trouble = |why| reporter.tell(Notice::Trouble(why));
+    if let Err(e) = watch::run(folder, world, trouble).await {
+        let why = format!("edits of the lab's files do not enter the running lab: {e}");
+        reporter.tell(Notice::Trouble(why));
+    }
+}

@@ -1,0 +1,8 @@
+//! Published ports with real loopback sockets, against a real world. Nothing here sleeps: each wait
+//! is for something that happens.
+
+mod bytes;
+mod control;
+mod ends;
+mod limits;
+mod support;

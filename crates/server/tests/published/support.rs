@@ -1,0 +1,250 @@
+//! A lab with small servers of its own, published on real ports.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use netarium_lab::build::{BuildOptions, world};
+use netarium_lab::{Files, Lab};
+use netarium_server::api::new_token;
+use netarium_server::client::Client;
+use netarium_server::publish::Limits;
+use netarium_server::report::{Notice, Reporter};
+use netarium_server::up::{Door, Options, RunningLab};
+use netarium_server::{Pace, WorldHandle};
+use netarium_world::process::{LocalBoxFuture, Process, Program, Programs, TcpListener};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+
+/// Nothing takes this long; a wait that does is a failure with a name instead of a hang.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits, but not for ever.
+pub(crate) async fn soon<T>(what: &str, wait: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("{what}: no end in sight"))
+}
+
+/// What the test server's host can run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Servers;
+
+const SERVERS: &[(&str, Program)] = &[
+    ("echo", |p| serve(p, echo)),
+    ("half", |p| serve(p, half)),
+    ("silent", |p| serve(p, silent)),
+    ("slam", |p| serve(p, slam)),
+    ("cat", cat),
+];
+
+impl Programs for Servers {
+    fn names(&self) -> Vec<&'static str> {
+        SERVERS.iter().map(|s| s.0).collect()
+    }
+
+    fn start(&self, name: &str) -> Option<Program> {
+        SERVERS.iter().find(|s| s.0 == name).map(|s| s.1)
+    }
+}
+
+type Stream = netarium_world::process::TcpStream;
+
+fn serve(p: Process, each: fn(Process, Stream) -> LocalBoxFuture<()>) -> LocalBoxFuture<i32> {
+    Box::pin(async move {
+        let port: u16 = p.args()[1].parse().unwrap();
+        let at = std::net::SocketAddr::from(([0, 0, 0, 0], port));
+        let listener = TcpListener::bind(&p, at, 1024).unwrap();
+        loop {
+            let Ok((stream, _)) = listener.accept().await else { return 1 };
+            p.spawn(each(p, stream));
+        }
+    })
+}
+
+/// Sends back what comes, until the end.
+fn echo(_: Process, mut stream: Stream) -> LocalBoxFuture<()> {
+    Box::pin(async move {
+        let mut buffer = vec![0; 64 * 1024];
+        while let Ok(n @ 1..) = stream.read(&mut buffer).await {
+            if stream.write_all(&buffer[..n]).await.is_err() {
+                return;
+            }
+        }
+        let _ = stream.shutdown().await;
+    })
+}
+
+/// Says goodbye at once, then reads to the end and drops.
+fn half(_: Process, mut stream: Stream) -> LocalBoxFuture<()> {
+    Box::pin(async move {
+        let _ = stream.write_all(b"bye").await;
+        let _ = stream.shutdown().await;
+        let mut all = Vec::new();
+        let _ = stream.read_to_end(&mut all).await;
+    })
+}
+
+/// Accepts and never reads; ends with its peer.
+fn silent(p: Process, stream: Stream) -> LocalBoxFuture<()> {
+    Box::pin(async move {
+        p.sleep(netarium_base::Duration::from_secs(1_000_000)).await;
+        drop(stream);
+    })
+}
+
+/// Breaks the connection off after the first byte.
+fn slam(_: Process, mut stream: Stream) -> LocalBoxFuture<()> {
+    Box::pin(async move {
+        let mut one = [0];
+        let _ = stream.read(&mut one).await;
+        stream.abort();
+    })
+}
+
+/// Standard input to standard output.
+fn cat(p: Process) -> LocalBoxFuture<i32> {
+    Box::pin(async move {
+        let (mut stdin, mut stdout) = (p.stdin(), p.stdout());
+        let mut buffer = vec![0; 4096];
+        while let Ok(n @ 1..) = stdin.read(&mut buffer).await {
+            if stdout.write_all(&buffer[..n]).await.is_err() {
+                return 1;
+            }
+        }
+        7
+    })
+}
+
+const LAB: &str = r#"
+version = 1
+lab.name = "doors"
+[networks.lan]
+subnet = "10.0.0.0/24"
+[hosts.server]
+networks.lan = "10.0.0.1"
+programs = ["echo 7", "half 8", "silent 9", "slam 10"]
+[hosts.wall]
+networks.lan = "10.0.0.2"
+firewall.inbound = []
+[gateway]
+network = "lan"
+address = "10.0.0.254"
+[publish]
+"127.0.0.1:0" = "10.0.0.1:TO"
+"#;
+
+/// A lab that runs, its one door, and what it reports.
+pub(crate) struct Up {
+    pub(crate) lab: RunningLab,
+    world: WorldHandle,
+    pub(crate) doors: Vec<Door>,
+    pub(crate) notices: mpsc::UnboundedReceiver<Notice>,
+    pub(crate) runtime_dir: tempfile::TempDir,
+}
+
+impl Up {
+    /// Starts the lab with a door to this port of the server.
+    pub(crate) async fn to(port: u16) -> Up {
+        Up::start(&LAB.replace("10.0.0.1:TO", &format!("10.0.0.1:{port}")), Limits::default()).await
+    }
+
+    /// Starts the lab with a door to an address.
+    pub(crate) async fn to_address(address: &str, limits: Limits) -> Up {
+        Up::start(&LAB.replace("10.0.0.1:TO", address), limits).await
+    }
+
+    pub(crate) async fn start(text: &str, limits: Limits) -> Up {
+        let lab = Lab::from_parts("lab.toml", text, &Files::new(), &Servers.names())
+            .unwrap_or_else(|e| panic!("{e}"));
+        let runtime_dir = tempfile::tempdir().unwrap();
+        let options = Options {
+            lab,
+            folder: None,
+            what: "test".to_owned(),
+            name: None,
+            pace: Pace::Times(1.0),
+            limits,
+            runtime_dir: runtime_dir.path().join("run"),
+        };
+        let (tx, notices) = mpsc::unbounded_channel();
+        let reporter = Reporter::new(move |notice| drop(tx.send(notice)));
+        let build = |lab: &Lab| {
+            let programs = Rc::new(Servers);
+            let runs = false;
+            world(lab, BuildOptions { seed: 1, epoch: None, trace_limit: 0, runs, programs })
+        };
+        let (lab, doors) = RunningLab::start(options, reporter, build).await.unwrap();
+        let world = lab.world();
+        Up { lab, world, doors, notices, runtime_dir }
+    }
+
+    /// A real connection through the door.
+    pub(crate) async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.doors[0].view.listen).await.unwrap()
+    }
+
+    /// Connects where the connection will be reset, which may happen before or after it seems
+    /// established, and gives the error.
+    pub(crate) async fn connect_in_vain(&self) -> std::io::Error {
+        match TcpStream::connect(self.doors[0].view.listen).await {
+            Ok(mut stream) => soon("the reset", stream.read_u8()).await.unwrap_err(),
+            Err(e) => e,
+        }
+    }
+
+    /// The next notice that `pick` wants.
+    pub(crate) async fn notice<T>(&mut self, pick: impl Fn(Notice) -> Option<T>) -> T {
+        soon("a notice", async {
+            loop {
+                if let Some(found) = pick(self.notices.recv().await.expect("the lab runs")) {
+                    return found;
+                }
+            }
+        })
+        .await
+    }
+
+    pub(crate) fn world(&self) -> &WorldHandle {
+        &self.world
+    }
+
+    pub(crate) fn client(&self) -> Arc<Client> {
+        Arc::new(Client::new(self.lab.info().clone()))
+    }
+
+    /// The TCP sockets of a host that are neither listening nor waiting out their time.
+    pub(crate) async fn live_sockets(&self, host: &'static str) -> usize {
+        let count = self.world().query(move |world| {
+            let id = world.host_id(host).unwrap();
+            let sockets = world.stack(id).unwrap().sockets();
+            sockets.iter().filter(|s| !["LISTEN", "TIME_WAIT", ""].contains(&s.state)).count()
+        });
+        count.await.unwrap()
+    }
+
+    /// Asks until the host has no live socket; each question is answered after what came before.
+    pub(crate) async fn no_sockets_remain(&self, host: &'static str) {
+        soon("the sockets' end", async {
+            while self.live_sockets(host).await > 0 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
+}
+
+/// Bytes that no shift or repetition hides.
+pub(crate) fn noise(len: usize) -> Vec<u8> {
+    let mut state = 0x1234_5678_9abc_def0_u64;
+    (0..len)
+        .map(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 56) as u8
+        })
+        .collect()
+}
+
+/// A token that is certainly not the lab's.
+pub(crate) fn other_token() -> String {
+    new_token().unwrap()
+}

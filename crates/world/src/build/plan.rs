@@ -1,0 +1,365 @@
+//! From specifications to a world: checks, and ids from names.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use netarium_base::map::Map;
+use netarium_base::trace::{Event, Tracer};
+use netarium_base::{Cause, FlowId, IfIndex, Instant, LinkEnd, LinkId, NodeId, Place, Seed};
+use netarium_stack::{Route, Stack, StackConfig};
+
+use super::spec::{EndSpec, HostSpec, LinkSpec, ProgramSpec};
+use super::{BuildError, WorldBuilder};
+use crate::World;
+use crate::capture::Captures;
+use crate::core::{Core, Due, Net};
+use crate::files::view::HostFiles;
+use crate::gateway::Gateway;
+use crate::journal::{Header, Journal};
+use crate::link::{DirId, DirectionSpec, LOOPBACK_DELAY, Link};
+use crate::names::NameTable;
+use crate::node::{Host, Kind, Node, Switch};
+use crate::outbox::Outbox;
+use crate::process::task::ReadyQueue;
+use crate::process::{Start, Stdio};
+use crate::queue::{ORIGINS_MAX, Queue};
+use crate::switch::{HubSpec, SwitchSpec, Table};
+
+const PORTS_MAX: usize = 65_534;
+
+enum AnyNode {
+    Host(HostSpec),
+    Switch(SwitchSpec),
+    Hub(HubSpec),
+}
+
+impl AnyNode {
+    fn name(&self) -> &str {
+        match self {
+            AnyNode::Host(h) => &h.name,
+            AnyNode::Switch(s) => &s.name,
+            AnyNode::Hub(h) => &h.name,
+        }
+    }
+}
+
+pub(super) fn build(b: WorldBuilder) -> Result<World, BuildError> {
+    let seed = b.seed;
+    let mut nodes: Vec<AnyNode> = b.hosts.into_iter().map(AnyNode::Host).collect();
+    nodes.extend(b.switches.into_iter().map(AnyNode::Switch));
+    nodes.extend(b.hubs.into_iter().map(AnyNode::Hub));
+    nodes.sort_by(|x, y| x.name().cmp(y.name()));
+    let links = sorted_links(&nodes, b.links);
+    let count = nodes.len() + links.len();
+    if count >= ORIGINS_MAX {
+        return Err(BuildError::TooMany { count, max: ORIGINS_MAX - 1 });
+    }
+    let mut names = NameTable {
+        nodes: unique(nodes.iter().map(AnyNode::name))?,
+        links: unique(links.iter().map(|l| l.name.as_str()))?,
+        ifaces: Vec::new(),
+    };
+    let origins = origins(&names);
+    let mut made = make_nodes(seed, nodes, &mut names, &origins.nodes)?;
+    let links = make_links(seed, &links, &names, &origins.links, &mut made)?;
+    name_ports(&mut names, &made);
+
+    let mut tracer = Tracer::new(b.trace_limit);
+    let started = || Event::WorldStarted { seed: seed.0 };
+    let root = tracer.emit(Instant::ZERO, Cause::NONE, Place::World, FlowId::NONE, started);
+    let gateway = b.gateway.map(|name| host_id(&names, &made, "the gateway", &name)).transpose()?;
+    let mut queue = Queue::default();
+    let planned = plan_programs(b.starts, &names, &mut made, &mut queue, root)?;
+    let net = Net {
+        now: Instant::ZERO,
+        queue,
+        links,
+        tracer,
+        captures: Captures::default(),
+        in_flight: 0,
+    };
+    let mut hosts_table = Map::default();
+    hosts_table.extend(b.names.into_iter().map(|(name, to)| (name.to_ascii_lowercase(), to)));
+    let core = Core {
+        net,
+        nodes: made,
+        seed,
+        epoch: b.epoch,
+        names: Rc::new(names),
+        hosts_table,
+        programs: b.programs,
+        planned,
+        edits: BTreeMap::new(),
+        edits_bytes: 0,
+        ready: Arc::new(ReadyQueue::default()),
+        current: root,
+        started: Vec::new(),
+        spawned: Vec::new(),
+        ending: Vec::new(),
+        gateway: Gateway::new(gateway),
+        outbox: Outbox::default(),
+        foreground_timers: 0,
+        maybe_busy: Vec::new(),
+        events: 0,
+        events_now: 0,
+        stuck: None,
+    };
+    let header = Header { build: b.build, lab: b.lab, seed: seed.0, epoch: b.epoch };
+    Ok(World::new(core, Journal::new(&header)))
+}
+
+/// The given links and the loopback link of every host, by name.
+fn sorted_links(nodes: &[AnyNode], mut links: Vec<LinkSpec>) -> Vec<LinkSpec> {
+    let wire = DirectionSpec { delay: LOOPBACK_DELAY, ..DirectionSpec::default() };
+    for node in nodes {
+        if let AnyNode::Host(host) = node {
+            let end = EndSpec { node: host.name.clone(), iface: LOOPBACK_END };
+            let name = format!("{}.lo", host.name);
+            links.push(LinkSpec { name, a: end.clone(), b: end, up: wire, down: wire });
+        }
+    }
+    links.sort_by(|x, y| x.name.cmp(&y.name));
+    links
+}
+
+/// Stands for `lo` where interfaces are counted without it.
+const LOOPBACK_END: usize = usize::MAX;
+
+fn unique<'a>(sorted: impl Iterator<Item = &'a str>) -> Result<Vec<Rc<str>>, BuildError> {
+    let mut names: Vec<Rc<str>> = Vec::new();
+    for name in sorted {
+        if names.last().is_some_and(|last| **last == *name) {
+            return Err(BuildError::DuplicateName(name.to_owned()));
+        }
+        names.push(Rc::from(name));
+    }
+    Ok(names)
+}
+
+/// The ranks of all components' names among each other. A node and a link of the same name stand
+/// in this order.
+struct Origins {
+    nodes: Vec<u32>,
+    links: Vec<u32>,
+}
+
+fn origins(names: &NameTable) -> Origins {
+    let (mut nodes, mut links) = (Vec::new(), Vec::new());
+    let mut rank = 0;
+    while nodes.len() < names.nodes.len() || links.len() < names.links.len() {
+        let node_first = match (names.nodes.get(nodes.len()), names.links.get(links.len())) {
+            (Some(node), Some(link)) => node <= link,
+            (node, _) => node.is_some(),
+        };
+        if node_first {
+            nodes.push(rank)
+        } else {
+            links.push(rank)
+        }
+        rank += 1;
+    }
+    Origins { nodes, links }
+}
+
+fn make_nodes(
+    seed: Seed,
+    specs: Vec<AnyNode>,
+    names: &mut NameTable,
+    origins: &[u32],
+) -> Result<Vec<Node>, BuildError> {
+    let mut nodes = Vec::with_capacity(specs.len());
+    let mut words: BTreeMap<String, Rc<str>> = BTreeMap::new();
+    for (i, spec) in specs.into_iter().enumerate() {
+        let origin = origins[i];
+        let node = match spec {
+            AnyNode::Host(mut host) => {
+                let title = host.title.take();
+                let mut iface_names = vec!["lo".to_owned()];
+                iface_names.extend(host.interfaces.iter().map(|x| x.name.clone()));
+                let shared = iface_names.into_iter().map(|n| {
+                    Rc::clone(words.entry(n).or_insert_with_key(|n| Rc::from(n.as_str())))
+                });
+                names.ifaces.push(shared.collect());
+                let host = make_host(seed, NodeId(i as u32), Rc::clone(&names.nodes[i]), host)?;
+                let mut node = Node::new(origin, title, Kind::Host(Box::new(host.0)));
+                node.ports.resize(host.1, None);
+                node
+            }
+            AnyNode::Switch(s) => {
+                names.ifaces.push(Box::default());
+                let table = Table::new(s.table, s.ageing);
+                let switch = Switch { table, counters: Vec::new() };
+                Node::new(origin, s.title, Kind::Switch(Box::new(switch)))
+            }
+            AnyNode::Hub(h) => {
+                names.ifaces.push(Box::default());
+                Node::new(origin, h.title, Kind::Hub(Vec::new()))
+            }
+        };
+        nodes.push(node);
+    }
+    Ok(nodes)
+}
+
+/// A host and the number of its interfaces, `lo` included.
+fn make_host(
+    seed: Seed,
+    node: NodeId,
+    name: Rc<str>,
+    spec: HostSpec,
+) -> Result<(Host, usize), BuildError> {
+    if spec.interfaces.len() >= PORTS_MAX {
+        return Err(BuildError::TooManyPorts(spec.name));
+    }
+    let config = StackConfig { node, name: spec.name, seed, forwarding: spec.forwarding };
+    let mut stack = Stack::new(config);
+    let mut indices = Vec::with_capacity(spec.interfaces.len());
+    for iface in &spec.interfaces {
+        let index = stack.add_interface(&iface.name, iface.mac, iface.mtu);
+        iface.addresses.iter().for_each(|&a| stack.add_address(index, a));
+        indices.push(index);
+    }
+    for route in &spec.routes {
+        let iface = *indices.get(route.iface).ok_or_else(|| BuildError::NoSuchInterface {
+            user: format!("a route of {name}"),
+            host: name.as_ref().to_owned(),
+            iface: route.iface,
+        })?;
+        let taken =
+            stack.add_route(Route { to: route.to, via: route.via, iface, metric: 0, source: None });
+        if !taken {
+            let host = name.as_ref().to_owned();
+            return Err(BuildError::BadRoute { host, to: route.to.to_string() });
+        }
+    }
+    if let Some(make) = spec.filter {
+        stack.set_filter(Some(make(node)));
+    }
+    let host = Host {
+        name,
+        stack,
+        procs: BTreeMap::new(),
+        started: 0,
+        exited: Default::default(),
+        waits: Vec::new(),
+        timers: Default::default(),
+        wakes: Default::default(),
+        files: HostFiles::new(spec.files),
+        maybe_busy: false,
+    };
+    Ok((host, indices.len() + 1))
+}
+
+fn make_links(
+    seed: Seed,
+    specs: &[LinkSpec],
+    names: &NameTable,
+    origins: &[u32],
+    nodes: &mut [Node],
+) -> Result<Vec<Link>, BuildError> {
+    let mut links = Vec::with_capacity(specs.len());
+    for (i, spec) in specs.iter().enumerate() {
+        let id = LinkId(i as u32);
+        let a = plug(spec, &spec.a, names, nodes, DirId::from(id, LinkEnd::A))?;
+        let b = match spec.b.iface {
+            // Both ends of a loopback link are the one interface; it sends at the end A.
+            LOOPBACK_END => a,
+            _ => plug(spec, &spec.b, names, nodes, DirId::from(id, LinkEnd::B))?,
+        };
+        links.push(Link::new(seed, &spec.name, origins[i], [a, b], [spec.up, spec.down]));
+    }
+    Ok(links)
+}
+
+/// Plugs an end of a link in, so that what leaves there goes in direction `out`.
+fn plug(
+    link: &LinkSpec,
+    end: &EndSpec,
+    names: &NameTable,
+    nodes: &mut [Node],
+    out: DirId,
+) -> Result<(NodeId, IfIndex), BuildError> {
+    let user = || format!("link {}", link.name);
+    let id = names.node_id(&end.node).ok_or_else(|| BuildError::NoSuchNode {
+        user: user(),
+        wanted: "node",
+        name: end.node.clone(),
+    })?;
+    let node = &mut nodes[id.0 as usize];
+    let index = match &mut node.kind {
+        Kind::Host(_) => {
+            let index = end.iface.wrapping_add(1);
+            let (host, iface) = (end.node.clone(), end.iface);
+            match node.ports.get_mut(index) {
+                None => return Err(BuildError::NoSuchInterface { user: user(), host, iface }),
+                Some(Some(_)) => {
+                    return Err(BuildError::InterfaceTaken { user: user(), host, iface });
+                }
+                Some(port) => *port = Some(out),
+            }
+            index
+        }
+        Kind::Switch(s) => {
+            s.counters.push(Default::default());
+            node.ports.push(Some(out));
+            node.ports.len() - 1
+        }
+        Kind::Hub(counters) => {
+            counters.push(Default::default());
+            node.ports.push(Some(out));
+            node.ports.len() - 1
+        }
+    };
+    if index >= PORTS_MAX {
+        return Err(BuildError::TooManyPorts(end.node.clone()));
+    }
+    Ok((id, IfIndex(index as u16 + 1)))
+}
+
+/// Gives the ports of switches and hubs their numbers as names.
+fn name_ports(names: &mut NameTable, nodes: &[Node]) {
+    let mut words: Vec<Rc<str>> = Vec::new();
+    for (node, ifaces) in nodes.iter().zip(&mut names.ifaces) {
+        if !matches!(node.kind, Kind::Host(_)) {
+            while words.len() < node.ports.len() {
+                words.push(Rc::from(format!("port{}", words.len() + 1)));
+            }
+            *ifaces = words[..node.ports.len()].into();
+        }
+    }
+}
+
+fn host_id(
+    names: &NameTable,
+    nodes: &[Node],
+    user: &str,
+    name: &str,
+) -> Result<NodeId, BuildError> {
+    let id = names.node_id(name);
+    let host = id.filter(|id| matches!(nodes[id.0 as usize].kind, Kind::Host(_)));
+    host.ok_or_else(|| BuildError::NoSuchNode {
+        user: user.to_owned(),
+        wanted: "host",
+        name: name.to_owned(),
+    })
+}
+
+fn plan_programs(
+    specs: Vec<ProgramSpec>,
+    names: &NameTable,
+    nodes: &mut [Node],
+    queue: &mut Queue<Due>,
+    cause: Cause,
+) -> Result<BTreeMap<u32, Start>, BuildError> {
+    let mut planned = BTreeMap::new();
+    for (number, spec) in (0..).zip(specs) {
+        let user = spec.argv.first().map_or("a program", String::as_str);
+        let node = host_id(names, nodes, user, &spec.host)?;
+        let key = nodes[node.0 as usize].key(spec.at);
+        queue.push(key, Due::Start(number));
+        let (argv, daemon) = (spec.argv.into(), spec.daemon);
+        planned.insert(number, Start { node, argv, daemon, stdio: Stdio::log(), cause });
+    }
+    Ok(planned)
+}

@@ -1,0 +1,220 @@
+//! What happens when an event is due.
+
+use netarium_base::trace::Event;
+use netarium_base::{Cause, Ctx, DropReason, IfIndex, Instant, NodeId, Place};
+use netarium_wire::Frame;
+
+use super::{Core, Due, EVENTS_PER_INSTANT, Net};
+use crate::link::DirId;
+use crate::node::{Kind, Switch};
+use crate::process::socket;
+use crate::switch::{Egress, PortCounters, Step};
+
+impl Core {
+    /// Lets the next event happen when it is due at `limit` or before. False: there is none, or the
+    /// world is stuck.
+    pub(crate) fn dispatch_next(&mut self, limit: Instant) -> bool {
+        if self.stuck.is_some() {
+            return false;
+        }
+        let Some((key, due)) = self.net.queue.pop_until(limit) else { return false };
+        self.advance(key.at());
+        self.events += 1;
+        self.events_now += 1;
+        if self.events_now > EVENTS_PER_INSTANT {
+            self.get_stuck(&due);
+        }
+        match due {
+            Due::Arrival(direction) => {
+                if let Some((node, iface, frame)) = self.net.arrive(direction) {
+                    self.receive(node, iface, frame);
+                }
+            }
+            Due::Wake(node) => self.wake(node),
+            Due::Start(number) => self.start_planned(number),
+        }
+        true
+    }
+
+    /// Moves time forward.
+    pub(crate) fn advance(&mut self, to: Instant) {
+        if to > self.net.now {
+            self.net.now = to;
+            self.events_now = 0;
+        }
+    }
+
+    #[cold]
+    fn get_stuck(&mut self, due: &Due) {
+        use netarium_base::trace::Names;
+        let whom = match *due {
+            Due::Arrival(direction) => {
+                format!("a frame on link {}", self.names.link(direction.link()))
+            }
+            Due::Wake(node) => format!("a timer of host {}", self.names.node(node)),
+            Due::Start(_) => "the start of a program".to_owned(),
+        };
+        let text = format!(
+            "more than {EVENTS_PER_INSTANT} events happened while no time passed; the last was {whom}"
+        );
+        self.note(Place::World, &text, Cause::NONE);
+        self.stuck = Some(text);
+    }
+
+    /// A frame comes in at a node.
+    fn receive(&mut self, id: NodeId, iface: IfIndex, frame: Box<Frame>) {
+        let Core { nodes, net, .. } = self;
+        let node = &mut nodes[id.0 as usize];
+        match &mut node.kind {
+            Kind::Host(host) => {
+                let mut cx = Ctx::new(net.now, frame.meta.cause, &mut net.tracer);
+                host.stack.handle_frame(&mut cx, iface, frame);
+                self.settle(id);
+            }
+            Kind::Switch(switch) => switch_frame(net, id, switch, &node.ports, iface, frame),
+            Kind::Hub(counters) => {
+                count_in(counters, iface, &frame);
+                flood(net, counters, &node.ports, iface, frame);
+            }
+        }
+    }
+
+    /// A host's deadline has come, or had.
+    fn wake(&mut self, id: NodeId) {
+        let now = self.net.now;
+        let Core { nodes, net, .. } = self;
+        let Kind::Host(host) = &mut nodes[id.0 as usize].kind else { return };
+        host.wakes.pop();
+        if host.stack.next_deadline().is_some_and(|at| at <= now) {
+            let mut cx = Ctx::new(now, Cause::NONE, &mut net.tracer);
+            host.stack.handle_deadlines(&mut cx);
+        }
+        self.fire_timers(id);
+        self.settle(id);
+    }
+
+    /// Does what follows from a call into a host's stack: frames leave, waiters wake, the next
+    /// deadline is noted.
+    pub(crate) fn settle(&mut self, id: NodeId) {
+        let Core { nodes, net, ready, gateway, maybe_busy, .. } = self;
+        let node = &mut nodes[id.0 as usize];
+        let Kind::Host(host) = &mut node.kind else { return };
+        while let Some((iface, frame)) = host.stack.poll_transmit() {
+            let port = usize::from(iface.0).checked_sub(1).and_then(|i| *node.ports.get(i)?);
+            match port {
+                Some(direction) => net.send(direction, frame),
+                None => net.drop_frame(Place::Iface(id, iface), &frame, DropReason::LinkDown),
+            }
+        }
+        while let Some(event) = host.stack.poll_event() {
+            if let Some((port, cause)) = socket::wake(&mut host.waits, &event, ready) {
+                gateway.touch(port, cause);
+            }
+        }
+        if !host.maybe_busy {
+            host.maybe_busy = true;
+            maybe_busy.push(id);
+        }
+        self.rearm(id);
+    }
+
+    /// Makes sure that the event queue comes back to a host when it next has something to do.
+    pub(crate) fn rearm(&mut self, id: NodeId) {
+        let node = &mut self.nodes[id.0 as usize];
+        let Kind::Host(host) = &mut node.kind else { return };
+        let deadlines = [host.stack.next_deadline(), host.timers.next()];
+        let Some(next) = deadlines.into_iter().flatten().min() else { return };
+        let next = next.max(self.net.now);
+        if host.wakes.last().is_none_or(|&scheduled| next < scheduled) {
+            host.wakes.push(next);
+            let key = node.key(next);
+            self.net.queue.push(key, Due::Wake(id));
+        }
+    }
+
+    fn start_planned(&mut self, number: u32) {
+        let Some(start) = self.planned.remove(&number) else { return };
+        let (node, argv) = (start.node, std::rc::Rc::clone(&start.argv));
+        if let Err(e) = self.start(start) {
+            let text = format!("{} was not started: {}", argv.join(" "), e.text());
+            self.note(Place::Node(node), &text, Cause::NONE);
+        }
+    }
+}
+
+fn port_counters(counters: &mut [PortCounters], iface: IfIndex) -> Option<&mut PortCounters> {
+    counters.get_mut(usize::from(iface.0).checked_sub(1)?)
+}
+
+fn count_in(counters: &mut [PortCounters], iface: IfIndex, frame: &Frame) {
+    if let Some(c) = port_counters(counters, iface) {
+        c.rx_frames += 1;
+        c.rx_bytes += frame.len() as u64;
+    }
+}
+
+fn count_out(counters: &mut [PortCounters], iface: IfIndex, frame: &Frame) {
+    if let Some(c) = port_counters(counters, iface) {
+        c.tx_frames += 1;
+        c.tx_bytes += frame.len() as u64;
+    }
+}
+
+/// A switch learns from a frame and passes it on.
+fn switch_frame(
+    net: &mut Net,
+    id: NodeId,
+    switch: &mut Switch,
+    ports: &[Option<DirId>],
+    iface: IfIndex,
+    frame: Box<Frame>,
+) {
+    let Switch { table, counters } = switch;
+    count_in(counters, iface, &frame);
+    let step = match table.learn(net.now, frame.src_mac(), iface) {
+        Step::Known => None,
+        Step::Learned => Some("learned"),
+        Step::Moved => Some("moved"),
+        Step::Full => Some("full"),
+    };
+    let place = Place::Iface(id, iface);
+    if let Some(step) = step {
+        net.tell(&frame, place, || Event::SwitchTable { step, port: iface });
+    }
+    let (egress, aged) = table.egress(net.now, frame.dst_mac(), iface);
+    if aged {
+        net.tell(&frame, place, || Event::SwitchTable { step: "aged", port: iface });
+    }
+    match egress {
+        Egress::Flood => flood(net, counters, ports, iface, frame),
+        Egress::Same => net.drop_frame(place, &frame, DropReason::SwitchSamePort),
+        Egress::Port(to) => {
+            let port = usize::from(to.0).checked_sub(1).and_then(|i| *ports.get(i)?);
+            count_out(counters, to, &frame);
+            match port {
+                Some(direction) => net.send(direction, frame),
+                None => net.drop_frame(Place::Iface(id, to), &frame, DropReason::LinkDown),
+            }
+        }
+    }
+}
+
+/// Repeats a frame to all ports but the one it came from. Its payload is shared, not copied.
+fn flood(
+    net: &mut Net,
+    counters: &mut [PortCounters],
+    ports: &[Option<DirId>],
+    from: IfIndex,
+    frame: Box<Frame>,
+) {
+    let others = ports.iter().enumerate().map(|(i, port)| (IfIndex(i as u16 + 1), port));
+    let mut others = others.filter_map(|(i, port)| Some((i, (*port)?))).filter(|(i, _)| *i != from);
+    let Some(mut last) = others.next() else { return };
+    for next in others {
+        count_out(counters, last.0, &frame);
+        net.send(last.1, frame.clone());
+        last = next;
+    }
+    count_out(counters, last.0, &frame);
+    net.send(last.1, frame);
+}

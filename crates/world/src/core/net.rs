@@ -1,0 +1,104 @@
+//! What a frame on its way needs: time, the event queue, links, the trace, captures.
+
+use netarium_base::trace::{Event, Tracer};
+use netarium_base::{Ctx, DropReason, FlowId, IfIndex, Instant, NodeId, Place};
+use netarium_wire::Frame;
+
+use crate::capture::{Captures, Seen};
+use crate::link::{DirId, Handed, Link};
+use crate::queue::Queue;
+
+/// What is due when an event's time has come.
+#[derive(Debug)]
+pub(crate) enum Due {
+    /// The first frame of a direction's line arrives.
+    Arrival(DirId),
+    /// A host has something to do: a deadline of its stack or a timer of a program.
+    Wake(NodeId),
+    /// A program of the lab file starts.
+    Start(u32),
+}
+
+/// Time, the event queue, the links, and who watches.
+#[derive(Debug)]
+pub(crate) struct Net {
+    pub(crate) now: Instant,
+    pub(crate) queue: Queue<Due>,
+    pub(crate) links: Vec<Link>,
+    pub(crate) tracer: Tracer,
+    pub(crate) captures: Captures,
+    /// Frames on all links.
+    pub(crate) in_flight: usize,
+}
+
+impl Net {
+    /// A frame is handed to a link.
+    pub(crate) fn send(&mut self, direction: DirId, mut frame: Box<Frame>) {
+        let (id, end) = (direction.link(), direction.source());
+        let link = &mut self.links[id.0 as usize];
+        let (len, flow) = (frame.len(), frame.meta.flow);
+        let place = Place::Link(id, end);
+        // What connection tracking knows is knowledge of the host that the frame leaves.
+        frame.meta.conntrack = None;
+        let handed = link.directions[end.index()].hand_over(self.now, flow, len);
+        let mut cx = Ctx::new(self.now, frame.meta.cause, &mut self.tracer);
+        let (depth, arrives) = match handed {
+            Handed::Dropped(reason) => {
+                cx.trace.drop_at(cx.now, cx.cause, place, flow, reason, len);
+                return;
+            }
+            Handed::Lost { depth } => (depth, None),
+            Handed::Travels { arrives, depth } => (depth, Some(arrives)),
+        };
+        if depth > 0 {
+            cx.cause = cx.emit(place, flow, || Event::FrameQueued { link: id, end, depth });
+        }
+        let sent = || Event::FrameSent { link: id, end, len: len as u32 };
+        frame.meta.cause = cx.emit(place, flow, sent);
+        if link.taps > 0 {
+            self.captures.see(direction, Seen::Sent, self.now, &frame);
+        }
+        let Some(arrives) = arrives else {
+            let reason = DropReason::LinkLoss;
+            self.tracer.drop_at(self.now, frame.meta.cause, place, flow, reason, len);
+            return;
+        };
+        let key = link.key(arrives);
+        if link.directions[end.index()].travel(key, frame) {
+            self.queue.push(key, Due::Arrival(direction));
+        }
+        self.in_flight += 1;
+    }
+
+    /// The first frame in a direction's line arrives: gives it, and where it arrives.
+    pub(crate) fn arrive(&mut self, direction: DirId) -> Option<(NodeId, IfIndex, Box<Frame>)> {
+        let (id, source) = (direction.link(), direction.source());
+        let end = source.other();
+        let link = &mut self.links[id.0 as usize];
+        let (mut frame, next) = link.directions[source.index()].arrive()?;
+        if let Some(key) = next {
+            self.queue.push(key, Due::Arrival(direction));
+        }
+        self.in_flight -= 1;
+        let (flow, len) = (frame.meta.flow, frame.len() as u32);
+        let mut cx = Ctx::new(self.now, frame.meta.cause, &mut self.tracer);
+        let delivered = || Event::FrameDelivered { link: id, end, len };
+        frame.meta.cause = cx.emit(Place::Link(id, end), flow, delivered);
+        if link.taps > 0 {
+            self.captures.see(direction, Seen::Received, self.now, &frame);
+        }
+        let (node, iface) = link.ends[end.index()];
+        Some((node, iface, frame))
+    }
+
+    /// Records a drop of a frame at a node.
+    pub(crate) fn drop_frame(&mut self, place: Place, frame: &Frame, reason: DropReason) {
+        let (cause, flow) = (frame.meta.cause, frame.meta.flow);
+        self.tracer.drop_at(self.now, cause, place, flow, reason, frame.len());
+    }
+
+    /// Records an event that belongs to no flow.
+    pub(crate) fn tell(&mut self, frame: &Frame, place: Place, event: impl FnOnce() -> Event) {
+        self.tracer.emit(self.now, frame.meta.cause, place, FlowId::NONE, event);
+    }
+}

@@ -1,0 +1,286 @@
+//! One outside connection.
+
+use core::net::SocketAddr;
+use std::collections::VecDeque;
+
+use netarium_base::{Cause, NodeId, SocketId};
+use netarium_stack::{Errno, Readiness, Shutdown, SocketKind, SocketOption};
+
+use super::{ConnectionInfo, Port};
+use crate::core::Core;
+use crate::message::{CONNECTION_CREDIT, CREDIT_MAX, DATA_MAX, Output, PortId, Stream};
+use crate::process::socket;
+use crate::process::table::WORLD_PID;
+
+/// An outside connection.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    node: NodeId,
+    socket: SocketId,
+    /// The real client, in words.
+    client: String,
+    accepted: bool,
+    /// From outside, not yet taken by the socket; the first chunk from `offset` on.
+    pending: VecDeque<(Vec<u8>, Cause)>,
+    offset: usize,
+    /// How many more bytes the outside may send.
+    credit_in: u32,
+    /// How many more bytes the outside can take.
+    credit_out: u32,
+    /// The outside sends no more.
+    eof_in: bool,
+    /// The FIN was sent.
+    shut: bool,
+    /// The lab sends no more.
+    eof_out: bool,
+}
+
+impl Connection {
+    pub(super) fn info(&self, port: PortId) -> ConnectionInfo {
+        ConnectionInfo {
+            port,
+            client: self.client.clone(),
+            host: self.node,
+            socket: self.socket,
+            accepted: self.accepted,
+        }
+    }
+}
+
+impl Core {
+    /// A real client wants a connection.
+    pub(crate) fn open(
+        &mut self,
+        port: PortId,
+        client: String,
+        from: Option<String>,
+        to: SocketAddr,
+        cause: Cause,
+    ) {
+        if let Some(reason) = self.gateway.refuses(port) {
+            return self.outbox.push(Output::Reset { port, reason });
+        }
+        let node = match &from {
+            Some(name) => self.host_id(name).ok_or_else(|| format!("no host is called `{name}`")),
+            None => self.gateway.node.ok_or_else(|| "the lab has no gateway".to_owned()),
+        };
+        let opened = node.and_then(|node| {
+            let socket = self.connect(node, to).map_err(|e| e.text().to_owned())?;
+            Ok((node, socket))
+        });
+        let (node, socket) = match opened {
+            Ok(opened) => opened,
+            Err(reason) => return self.outbox.push(Output::Reset { port, reason }),
+        };
+        socket::assign(&mut self.host_mut(node).waits, socket, port);
+        let connection = Connection {
+            node,
+            socket,
+            client,
+            accepted: false,
+            pending: VecDeque::new(),
+            offset: 0,
+            credit_in: 0,
+            credit_out: 0,
+            eof_in: false,
+            shut: false,
+            eof_out: false,
+        };
+        self.gateway.ports.insert(port, Port::Connection(Box::new(connection)));
+        self.gateway.touch(port, cause);
+    }
+
+    fn connect(&mut self, node: NodeId, to: SocketAddr) -> Result<SocketId, Errno> {
+        self.with_stack(node, |stack, cx| {
+            let socket = stack.socket(SocketKind::Tcp, WORLD_PID)?;
+            // A relay must not hold back what the real programs sent on their own terms.
+            let connected = stack
+                .set_option(cx, socket, SocketOption::NoDelay(true))
+                .and_then(|()| stack.connect(cx, socket, to));
+            match connected {
+                Ok(()) | Err(Errno::EINPROGRESS | Errno::EAGAIN) => Ok(socket),
+                Err(e) => {
+                    // The error that matters is that of the connect.
+                    let _ = stack.close(cx, socket);
+                    Err(e)
+                }
+            }
+        })
+    }
+
+    pub(crate) fn connection_data(&mut self, port: PortId, bytes: Vec<u8>, cause: Cause) {
+        let Some(c) = self.gateway.connection(port) else { return };
+        let len = bytes.len() as u64;
+        if c.eof_in || len > u64::from(c.credit_in) {
+            let what = if c.eof_in { "sent behind its end" } else { "more than it had credit for" };
+            return self.break_connection(port, format!("the outside sent data: {what}"));
+        }
+        if len > 0 {
+            c.credit_in -= len as u32;
+            c.pending.push_back((bytes, cause));
+            self.gateway.touch(port, cause);
+        }
+    }
+
+    pub(crate) fn connection_eof(&mut self, port: PortId, cause: Cause) {
+        let Some(c) = self.gateway.connection(port) else { return };
+        c.eof_in = true;
+        self.gateway.touch(port, cause);
+    }
+
+    pub(crate) fn connection_credit(&mut self, port: PortId, bytes: u32, cause: Cause) {
+        let Some(c) = self.gateway.connection(port) else { return };
+        c.credit_out = c.credit_out.saturating_add(bytes).min(CREDIT_MAX);
+        self.gateway.touch(port, cause);
+    }
+
+    /// The outside reset the connection: so does the lab.
+    pub(crate) fn connection_reset(&mut self, port: PortId) {
+        let Some(Port::Connection(c)) = self.gateway.ports.swap_remove(&port) else { return };
+        socket::forget(&mut self.host_mut(c.node).waits, c.socket);
+        self.with_stack(c.node, |stack, cx| {
+            // A connection that is gone already needs no reset, only to be let go.
+            let _ = stack.abort(cx, c.socket);
+            let _ = stack.close(cx, c.socket);
+        });
+    }
+
+    fn break_connection(&mut self, port: PortId, reason: String) {
+        self.connection_reset(port);
+        self.outbox.push(Output::Reset { port, reason });
+    }
+
+    /// Looks after all ports that were touched.
+    pub(crate) fn pump_ports(&mut self) {
+        while !self.gateway.touched.is_empty() {
+            let mut touched = std::mem::take(&mut self.gateway.touched);
+            for &(port, cause) in &touched {
+                self.set_current(cause);
+                self.pump(port, cause);
+            }
+            if self.gateway.touched.is_empty() {
+                touched.clear();
+                self.gateway.touched = touched;
+            }
+        }
+    }
+
+    fn pump(&mut self, port: PortId, cause: Cause) {
+        let Some(mut c) = self.gateway.take(port) else { return };
+        let step = self.pump_connection(port, &mut c, cause);
+        let over = c.eof_out && c.shut;
+        let (node, socket) = (c.node, c.socket);
+        self.gateway.put_back(port, c);
+        match step {
+            Err(e) => self.break_connection(port, e.text().to_owned()),
+            Ok(()) if over => {
+                self.gateway.forget(port);
+                socket::forget(&mut self.host_mut(node).waits, socket);
+                // What is still under way is the stack's business; a reset by now is none of ours.
+                let _ = self.with_stack(node, |stack, cx| stack.close(cx, socket));
+            }
+            Ok(()) => {}
+        }
+    }
+
+    fn pump_connection(
+        &mut self,
+        port: PortId,
+        c: &mut Connection,
+        cause: Cause,
+    ) -> Result<(), Errno> {
+        if !c.accepted && !self.pump_connect(port, c)? {
+            return Ok(());
+        }
+        // What has arrived is delivered before an error is told, as `recv` does it.
+        self.pump_out(port, c)?;
+        self.pump_in(port, c, cause)?;
+        let stack = &mut self.host_mut(c.node).stack;
+        let broken = stack.readiness(c.socket).contains(Readiness::ERROR);
+        match stack.take_error(c.socket).filter(|_| broken && c.credit_out == 0) {
+            Some(e) => Err(e),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the connection is established by now.
+    fn pump_connect(&mut self, port: PortId, c: &mut Connection) -> Result<bool, Errno> {
+        let stack = &mut self.host_mut(c.node).stack;
+        let ready = stack.readiness(c.socket);
+        if ready.contains(Readiness::ERROR)
+            && let Some(e) = stack.take_error(c.socket)
+        {
+            return Err(e);
+        }
+        if !ready.contains(Readiness::WRITABLE) {
+            let gone = ready.contains(Readiness::HANGUP);
+            return if gone { Err(Errno::ECONNRESET) } else { Ok(false) };
+        }
+        c.accepted = true;
+        c.credit_in = CONNECTION_CREDIT;
+        self.outbox.push(Output::Accepted { port, credit: CONNECTION_CREDIT });
+        Ok(true)
+    }
+
+    /// Hands bytes from outside to the socket, and then the end of them.
+    fn pump_in(&mut self, port: PortId, c: &mut Connection, cause: Cause) -> Result<(), Errno> {
+        let mut taken = 0;
+        while let Some((chunk, origin)) = c.pending.front() {
+            // What triggers the sending may be an acknowledgement; the bytes are the outside's.
+            self.set_current(cause.carrying(*origin));
+            let rest = &chunk[c.offset..];
+            match self.with_stack(c.node, |stack, cx| stack.send(cx, c.socket, rest)) {
+                Ok(n) => {
+                    c.offset += n;
+                    taken += n as u32;
+                }
+                Err(Errno::EAGAIN) => break,
+                Err(e) => return Err(e),
+            }
+            if c.offset >= chunk.len() {
+                c.pending.pop_front();
+                c.offset = 0;
+            }
+        }
+        self.set_current(cause);
+        if taken > 0 && !c.eof_in {
+            c.credit_in += taken;
+            self.outbox.push(Output::Credit { port, bytes: taken });
+        }
+        if c.pending.is_empty() && c.eof_in && !c.shut {
+            c.shut = true;
+            self.with_stack(c.node, |stack, cx| stack.shutdown(cx, c.socket, Shutdown::Write))?;
+        }
+        Ok(())
+    }
+
+    /// Takes bytes from the socket as far as the outside has room, and the end of them.
+    fn pump_out(&mut self, port: PortId, c: &mut Connection) -> Result<(), Errno> {
+        let mut scratch = std::mem::take(&mut self.gateway.scratch);
+        scratch.resize(DATA_MAX, 0);
+        let mut result = Ok(());
+        // The end of the stream needs no credit, but cannot be seen without asking for a byte.
+        while !c.eof_out && c.credit_out > 0 {
+            let room = DATA_MAX.min(c.credit_out as usize);
+            let buf = &mut scratch[..room];
+            match self.with_stack(c.node, |stack, cx| stack.recv(cx, c.socket, buf)) {
+                Ok(0) => {
+                    c.eof_out = true;
+                    self.outbox.push(Output::Eof { port });
+                }
+                Ok(n) => {
+                    c.credit_out -= n as u32;
+                    let bytes = scratch[..n].to_vec();
+                    self.outbox.push(Output::Data { port, stream: Stream::Net, bytes });
+                }
+                Err(Errno::EAGAIN) => break,
+                Err(e) => {
+                    result = Err(e);
+                    break;
+                }
+            }
+        }
+        self.gateway.scratch = scratch;
+        result
+    }
+}

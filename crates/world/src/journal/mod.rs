@@ -1,0 +1,114 @@
+//! The journal: every outside input with its virtual time, in the order applied.
+//!
+//! 1. [`codec`]: the binary form, documented there;
+//! 2. this file: the [`Journal`] that a world keeps, bounded in memory or spilling into a
+//!    [`JournalSink`];
+//! 3. [`fingerprint`]: a rolling hash of the world's outputs, noted in the journal every so often;
+//! 4. [`replay`]: feeding a journal to a fresh world and comparing.
+
+pub mod codec;
+mod fingerprint;
+mod replay;
+
+use netarium_base::Instant;
+
+use crate::message::Input;
+
+pub use codec::{DecodeError, Entry, Header, Reader};
+pub use fingerprint::Fingerprint;
+pub use replay::{Divergence, ReplayEnd, replay};
+
+/// How many bytes a journal without a sink holds; what comes later is not recorded.
+pub const MEMORY_MAX: usize = 64 * 1024 * 1024;
+/// How many bytes are collected before they go to the sink.
+const SPILL_AT: usize = 64 * 1024;
+
+/// Somewhere for a journal to go: a file.
+pub trait JournalSink {
+    /// Takes the next bytes of the journal. Always whole entries.
+    fn append(&mut self, bytes: &[u8]);
+}
+
+/// The journal of a world.
+pub struct Journal {
+    bytes: Vec<u8>,
+    writer: codec::Writer,
+    sink: Option<Box<dyn JournalSink>>,
+    entries: u64,
+    left_out: u64,
+    checked: u64,
+}
+
+impl std::fmt::Debug for Journal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Journal")
+            .field("entries", &self.entries)
+            .field("bytes", &self.bytes.len())
+            .field("left_out", &self.left_out)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Journal {
+    pub(crate) fn new(header: &Header) -> Journal {
+        let mut bytes = Vec::new();
+        codec::write_header(&mut bytes, header);
+        let writer = codec::Writer::default();
+        Journal { bytes, writer, sink: None, entries: 0, left_out: 0, checked: 0 }
+    }
+
+    /// Sends what was and will be recorded to `sink`, instead of holding it.
+    pub(crate) fn spill_to(&mut self, mut sink: Box<dyn JournalSink>) {
+        sink.append(&self.bytes);
+        self.bytes.clear();
+        self.sink = Some(sink);
+    }
+
+    /// Hands everything recorded so far to the sink, if there is one.
+    pub(crate) fn flush(&mut self) {
+        if let Some(sink) = &mut self.sink
+            && !self.bytes.is_empty()
+        {
+            sink.append(&self.bytes);
+            self.bytes.clear();
+        }
+    }
+
+    /// Records an input, and before it the fingerprint when there are new outputs.
+    pub(crate) fn record(&mut self, at: Instant, events: u64, outputs: Fingerprint, input: &Input) {
+        if self.sink.is_none() && self.bytes.len() >= MEMORY_MAX {
+            self.left_out += 1;
+            return;
+        }
+        if outputs.count() != self.checked {
+            self.check(at, events, outputs);
+        }
+        self.writer.entry(&mut self.bytes, at, events, &codec::Item::Input(input));
+        self.entries += 1;
+        if self.bytes.len() >= SPILL_AT {
+            self.flush();
+        }
+    }
+
+    /// Records how far the world has come and what it has said until then.
+    pub(crate) fn check(&mut self, at: Instant, events: u64, outputs: Fingerprint) {
+        self.checked = outputs.count();
+        self.writer.entry(&mut self.bytes, at, events, &codec::Item::Check(outputs));
+    }
+
+    /// What is held in memory: the whole journal, unless it spills to a sink. [`Reader`] reads it.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// How many inputs were recorded.
+    pub fn entries(&self) -> u64 {
+        self.entries
+    }
+
+    /// How many inputs were not recorded because [`MEMORY_MAX`] was reached and there is no sink.
+    /// The journal is good up to there.
+    pub fn left_out(&self) -> u64 {
+        self.left_out
+    }
+}

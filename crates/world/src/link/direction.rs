@@ -1,0 +1,224 @@
+//! One direction of a link: the arithmetic of its queue, rate and delay, and the frames under way.
+
+use std::collections::VecDeque;
+
+use netarium_base::map::Map;
+use netarium_base::{DropReason, Duration, FlowId, Instant, Luck, Seed};
+use netarium_wire::Frame;
+
+use super::{DirectionSpec, DirectionStats, TRAVELLING_MAX};
+use crate::queue::Key;
+
+/// How many flows a lossy direction counts apart. Beyond them the flow that was counted first is
+/// forgotten and starts again with its first ordinal.
+const FLOWS_MAX: usize = 65_536;
+
+/// One direction of a link.
+#[derive(Debug)]
+pub(crate) struct Direction {
+    pub(crate) spec: DirectionSpec,
+    /// When the last frame handed over will have been serialised.
+    busy_until: Instant,
+    /// When each waiting frame will begin to be serialised; only used with a rate.
+    waiting: VecDeque<Instant>,
+    /// Frames under way, in the order of their arrival.
+    line: VecDeque<(Key, Box<Frame>)>,
+    loss: Option<Box<Loss>>,
+    pub(crate) stats: DirectionStats,
+}
+
+#[derive(Debug)]
+struct Loss {
+    luck: Luck,
+    ordinals: Map<FlowId, u64>,
+}
+
+/// What became of a frame that was handed over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Handed {
+    /// It never got onto the wire.
+    Dropped(DropReason),
+    /// It is on the wire, or will be, and gets lost there.
+    Lost {
+        /// Frames waiting, this one included; 0 when it need not wait.
+        depth: u32,
+    },
+    /// It will arrive.
+    Travels {
+        /// When.
+        arrives: Instant,
+        /// Frames waiting, this one included; 0 when it need not wait.
+        depth: u32,
+    },
+}
+
+impl Direction {
+    pub(super) fn new(seed: Seed, link: &str, purpose: &str, spec: DirectionSpec) -> Direction {
+        let delay = Duration::from_nanos(spec.delay.as_nanos().max(1));
+        let loss = (spec.loss > 0)
+            .then(|| Box::new(Loss { luck: seed.luck(link, purpose), ordinals: Map::default() }));
+        Direction {
+            spec: DirectionSpec { delay, ..spec },
+            busy_until: Instant::ZERO,
+            waiting: VecDeque::new(),
+            line: VecDeque::new(),
+            loss,
+            stats: DirectionStats::default(),
+        }
+    }
+
+    /// Decides about a frame of `len` bytes that is handed over now.
+    pub(crate) fn hand_over(&mut self, now: Instant, flow: FlowId, len: usize) -> Handed {
+        while self.waiting.front().is_some_and(|&start| start <= now) {
+            self.waiting.pop_front();
+        }
+        let must_wait = self.busy_until > now;
+        let full = must_wait && self.waiting.len() >= self.spec.queue as usize;
+        if full || self.line.len() >= TRAVELLING_MAX {
+            self.stats.dropped_full += 1;
+            return Handed::Dropped(DropReason::LinkQueueFull);
+        }
+        let mut leaves = now;
+        let mut depth = 0;
+        if let Some(rate) = self.spec.rate {
+            let starts = self.busy_until.max(now);
+            leaves = starts + serialisation(len, rate);
+            self.busy_until = leaves;
+            if must_wait {
+                self.waiting.push_back(starts);
+                depth = self.waiting.len() as u32;
+                self.stats.queued_frames += 1;
+            }
+        }
+        self.stats.sent_frames += 1;
+        self.stats.sent_bytes += len as u64;
+        if self.loses(flow) {
+            self.stats.dropped_loss += 1;
+            return Handed::Lost { depth };
+        }
+        Handed::Travels { arrives: leaves + self.spec.delay, depth }
+    }
+
+    fn loses(&mut self, flow: FlowId) -> bool {
+        let Some(loss) = &mut self.loss else { return false };
+        if loss.ordinals.len() >= FLOWS_MAX && !loss.ordinals.contains_key(&flow) {
+            loss.ordinals.swap_remove_index(0);
+        }
+        let ordinal = loss.ordinals.entry(flow).or_insert(0);
+        *ordinal += 1;
+        loss.luck.happens(self.spec.loss, flow.0, *ordinal)
+    }
+
+    /// Puts a frame that travels at the end of the line; true when it is the first there and its
+    /// arrival must be put into the event queue.
+    pub(crate) fn travel(&mut self, key: Key, frame: Box<Frame>) -> bool {
+        debug_assert!(
+            self.line.back().is_none_or(|(last, _)| *last < key),
+            "a line keeps its order"
+        );
+        self.line.push_back((key, frame));
+        self.line.len() == 1
+    }
+
+    /// Takes the frame that arrives, and the key of the one behind it.
+    pub(crate) fn arrive(&mut self) -> Option<(Box<Frame>, Option<Key>)> {
+        let (_, frame) = self.line.pop_front()?;
+        self.stats.delivered_frames += 1;
+        self.stats.delivered_bytes += frame.len() as u64;
+        Some((frame, self.line.front().map(|(key, _)| *key)))
+    }
+}
+
+/// How long `len` bytes take at `rate` bits per second, rounded up to whole nanoseconds. A rate of
+/// 0 is taken as 1.
+fn serialisation(len: usize, rate: u64) -> Duration {
+    let bits_e9 = len as u128 * 8 * 1_000_000_000;
+    let ns = match u64::try_from(bits_e9) {
+        Ok(small) => small.div_ceil(rate.max(1)),
+        Err(_) => u64::try_from(bits_e9.div_ceil(u128::from(rate.max(1)))).unwrap_or(u64::MAX),
+    };
+    Duration::from_nanos(ns)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use netarium_base::chance::probability;
+
+    fn direction(spec: DirectionSpec) -> Direction {
+        Direction::new(Seed(1), "web.home", "loss up", spec)
+    }
+
+    fn at(ns: u64) -> Instant {
+        Instant::from_nanos(ns)
+    }
+
+    #[test]
+    fn serialisation_is_exact_and_rounds_up() {
+        for (len, rate, ns) in [
+            (1_500, 1_000_000_000, 12_000),
+            (1_500, 10_000_000_000, 1_200),
+            (1, 3, 2_666_666_667),
+            (1, 8_000_000_000, 1),
+            (1, 100_000_000_000, 1),
+            (60, 56_000, 8_571_429),
+            (65_549, 1, 524_392_000_000_000),
+            (0, 1_000, 0),
+            (1, 0, 8_000_000_000),
+        ] {
+            assert_eq!(serialisation(len, rate).as_nanos(), ns, "{len} bytes at {rate} bit/s");
+        }
+    }
+
+    #[test]
+    fn the_delay_is_exact_and_at_least_a_nanosecond() {
+        let delay = Duration::from_nanos(12_345);
+        let mut d = direction(DirectionSpec { delay, ..DirectionSpec::default() });
+        let handed = d.hand_over(at(7), FlowId::NONE, 1_000);
+        assert_eq!(handed, Handed::Travels { arrives: at(12_352), depth: 0 });
+        let mut d = direction(DirectionSpec { delay: Duration::ZERO, ..DirectionSpec::default() });
+        let handed = d.hand_over(at(7), FlowId::NONE, 1_000);
+        assert_eq!(handed, Handed::Travels { arrives: at(8), depth: 0 });
+    }
+
+    #[test]
+    fn frames_wait_for_each_other_and_overflow_at_the_tail() {
+        let delay = Duration::from_nanos(5);
+        let spec = DirectionSpec { delay, rate: Some(8_000_000_000), queue: 2, loss: 0 };
+        let mut d = direction(spec);
+        let mut hand = |now| d.hand_over(at(now), FlowId::NONE, 100);
+        assert_eq!(hand(0), Handed::Travels { arrives: at(105), depth: 0 });
+        assert_eq!(hand(0), Handed::Travels { arrives: at(205), depth: 1 });
+        assert_eq!(hand(10), Handed::Travels { arrives: at(305), depth: 2 });
+        assert_eq!(hand(99), Handed::Dropped(DropReason::LinkQueueFull));
+        // At 100 the second begins to be serialised and makes room.
+        assert_eq!(hand(100), Handed::Travels { arrives: at(405), depth: 2 });
+        // The wire is free from 400 on.
+        assert_eq!(hand(400), Handed::Travels { arrives: at(505), depth: 0 });
+        assert_eq!((d.stats.sent_frames, d.stats.queued_frames, d.stats.dropped_full), (5, 3, 1));
+    }
+
+    #[test]
+    fn the_luck_of_a_flow_is_its_own() {
+        let spec = DirectionSpec { loss: probability(0.3), ..DirectionSpec::default() };
+        let lost = |d: &mut Direction, flow| {
+            matches!(d.hand_over(Instant::ZERO, FlowId(flow), 60), Handed::Lost { .. })
+        };
+        let mut alone = direction(spec);
+        let mut crowd = direction(spec);
+        let mut losses = 0;
+        for n in 0..1_000 {
+            for other in 0..n % 4 {
+                lost(&mut crowd, 100 + other);
+            }
+            let a = lost(&mut alone, 7);
+            assert_eq!(a, lost(&mut crowd, 7), "frame {n}");
+            losses += u32::from(a);
+        }
+        assert!((230..370).contains(&losses), "{losses}");
+        assert_eq!(alone.stats.dropped_loss, u64::from(losses));
+        let mut down = Direction::new(Seed(1), "web.home", "loss down", spec);
+        let mut again = direction(spec);
+        assert!((0..100).any(|_| lost(&mut down, 7) != lost(&mut again, 7)));
+    }
+}

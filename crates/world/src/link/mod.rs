@@ -1,0 +1,123 @@
+//! Links: wires with a delay, a rate, a queue and faults, per direction.
+//!
+//! A frame handed to a link first finds room in the queue (or is dropped at its tail), then is
+//! serialised at the link's rate, then travels for the link's delay. Nothing of this needs an event
+//! of its own: when it arrives is known as soon as it is handed over. The frames of a direction
+//! wait in a line of their own, of which only the first stands in the world's event queue.
+//!
+//! What a frame occupies of the rate are its bytes from the destination MAC to the end of the
+//! payload: no preamble, padding, frame check sequence or gap between frames.
+//!
+//! The wire decides about loss by flow and ordinal: whether the third frame of a conversation is
+//! lost does not depend on what others send. Lost frames occupied the wire, and are seen by a
+//! capture at the sender's end.
+
+mod direction;
+
+pub(crate) use direction::{Direction, Handed};
+
+use netarium_base::{Duration, IfIndex, LinkEnd, LinkId, NodeId, Seed};
+
+use crate::queue::Key;
+
+/// The delay of a host's loopback link.
+pub const LOOPBACK_DELAY: Duration = Duration::from_micros(10);
+/// How many frames travel in one direction of a link at most; more are dropped as by a full queue.
+/// Keeps a loop of switches from filling the memory.
+pub const TRAVELLING_MAX: usize = 65_536;
+
+/// One direction of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DirectionSpec {
+    /// How long a bit travels; at least 1 ns (less is taken as 1 ns).
+    pub delay: Duration,
+    /// Bits per second; `None`: without limit.
+    pub rate: Option<u64>,
+    /// How many frames may wait while another is being serialised. Without a rate nothing waits.
+    pub queue: u32,
+    /// The probability of loss, in steps of 2⁻³² (see [`netarium_base::chance::probability`]).
+    pub loss: u32,
+}
+
+impl Default for DirectionSpec {
+    /// 10 µs, no limit of rate, a queue of 1000 frames, no loss.
+    fn default() -> Self {
+        DirectionSpec { delay: Duration::from_micros(10), rate: None, queue: 1_000, loss: 0 }
+    }
+}
+
+/// What passed through one direction of a link.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DirectionStats {
+    /// Frames handed over and not dropped by the queue.
+    pub sent_frames: u64,
+    /// Their bytes.
+    pub sent_bytes: u64,
+    /// Frames of those that had to wait.
+    pub queued_frames: u64,
+    /// Frames dropped because the queue was full.
+    pub dropped_full: u64,
+    /// Frames lost on the way.
+    pub dropped_loss: u64,
+    /// Frames that arrived.
+    pub delivered_frames: u64,
+    /// Their bytes.
+    pub delivered_bytes: u64,
+}
+
+/// One direction of one link.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct DirId(u32);
+
+impl DirId {
+    /// The direction that starts at `end`.
+    pub(crate) fn from(link: LinkId, end: LinkEnd) -> DirId {
+        DirId(link.0 << 1 | end.index() as u32)
+    }
+
+    pub(crate) fn link(self) -> LinkId {
+        LinkId(self.0 >> 1)
+    }
+
+    /// The end where frames enter.
+    pub(crate) fn source(self) -> LinkEnd {
+        if self.0 & 1 == 0 { LinkEnd::A } else { LinkEnd::B }
+    }
+}
+
+/// A link between two interfaces.
+#[derive(Debug)]
+pub(crate) struct Link {
+    /// Rank of its name among all components.
+    origin: u32,
+    sequence: u64,
+    /// What is plugged in at each end.
+    pub(crate) ends: [(NodeId, IfIndex); 2],
+    /// By the end where frames enter: `up` first.
+    pub(crate) directions: [Direction; 2],
+    /// How many captures listen here.
+    pub(crate) taps: u16,
+}
+
+impl Link {
+    pub(crate) fn new(
+        seed: Seed,
+        name: &str,
+        origin: u32,
+        ends: [(NodeId, IfIndex); 2],
+        specs: [DirectionSpec; 2],
+    ) -> Link {
+        let [up, down] = specs;
+        let directions = [
+            Direction::new(seed, name, "loss up", up),
+            Direction::new(seed, name, "loss down", down),
+        ];
+        Link { origin, sequence: 0, ends, directions, taps: 0 }
+    }
+
+    /// The key of this link's next event.
+    pub(crate) fn key(&mut self, at: netarium_base::Instant) -> Key {
+        self.sequence += 1;
+        Key::new(at, self.origin, self.sequence)
+    }
+}

@@ -1,0 +1,267 @@
+//! What a program holds of its process.
+
+use core::net::{IpAddr, Ipv4Addr};
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
+
+use bytes::Bytes;
+use netarium_base::{Cause, Ctx, Duration, Event, FlowId, Instant, NodeId, Pid, Place, Rng};
+use netarium_stack::Stack;
+use tokio::io::AsyncWrite;
+
+use super::table::ProcessInfo;
+use super::{Sleep, Spawned, StdStream, Stdin, slot};
+use crate::files::{DirEntry, FILE_MAX, FileError, Metadata};
+use crate::message::Stream;
+
+/// A program's access to its host: two ids. Cloning gives another name for the same process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Process {
+    node: NodeId,
+    pid: Pid,
+}
+
+/// Why a name did not become an address.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResolveError {
+    /// Nobody knows the name.
+    #[error("Name or service not known: {0}")]
+    NotFound(String),
+}
+
+impl Process {
+    pub(crate) fn new(node: NodeId, pid: Pid) -> Process {
+        Process { node, pid }
+    }
+
+    /// The host it runs on.
+    pub fn node(&self) -> NodeId {
+        self.node
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// The id of the process that started it; 1 for what the lab file or the outside started.
+    pub fn ppid(&self) -> Pid {
+        slot::with(|core| core.proc_mut(self.node, self.pid).map_or(Pid(1), |p| p.ppid))
+    }
+
+    /// The command line; the program's name comes first.
+    pub fn args(&self) -> Vec<String> {
+        slot::with(|c| c.proc_mut(self.node, self.pid).map_or_else(Vec::new, |p| p.argv.to_vec()))
+    }
+
+    /// The host's name.
+    pub fn host_name(&self) -> String {
+        slot::with(|core| core.host_mut(self.node).name.as_ref().to_owned())
+    }
+
+    /// Virtual time.
+    pub fn now(&self) -> Instant {
+        slot::with(|core| core.net.now)
+    }
+
+    /// The world's clock: nanoseconds since 1970-01-01 UTC.
+    pub fn unix_time(&self) -> u64 {
+        slot::with(|core| core.epoch.saturating_add(core.net.now.as_nanos()))
+    }
+
+    /// Waits for a span of virtual time.
+    pub fn sleep(&self, span: Duration) -> Sleep {
+        self.sleep_until(self.now() + span)
+    }
+
+    /// Waits for a point in virtual time.
+    pub fn sleep_until(&self, deadline: Instant) -> Sleep {
+        Sleep::new(*self, deadline)
+    }
+
+    /// Runs another task of the same process. All of them end when the program does.
+    pub fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+        slot::with(|core| {
+            core.spawned.push(Spawned { process: *self, task: Box::pin(task) });
+        });
+    }
+
+    /// Standard input.
+    pub fn stdin(&self) -> Stdin {
+        Stdin::new(*self)
+    }
+
+    /// Standard output.
+    pub fn stdout(&self) -> StdStream {
+        StdStream::new(*self, Stream::Stdout)
+    }
+
+    /// Standard error.
+    pub fn stderr(&self) -> StdStream {
+        StdStream::new(*self, Stream::Stderr)
+    }
+
+    /// Writes a text to standard output, whole; waits while the session takes no more.
+    pub async fn print(&self, text: &str) {
+        self.write(Stream::Stdout, text.as_bytes()).await;
+    }
+
+    /// Writes a text to standard error, whole; waits while the session takes no more.
+    pub async fn eprint(&self, text: &str) {
+        self.write(Stream::Stderr, text.as_bytes()).await;
+    }
+
+    async fn write(&self, stream: Stream, mut bytes: &[u8]) {
+        let mut out = StdStream::new(*self, stream);
+        while !bytes.is_empty() {
+            match poll_fn(|task| Pin::new(&mut out).poll_write(task, bytes)).await {
+                Ok(n) if n > 0 => bytes = &bytes[n..],
+                _ => return,
+            }
+        }
+    }
+
+    /// The addresses of a name: of a literal address itself, of `localhost`, of a name in the lab's
+    /// hosts table (in any case of letters).
+    ///
+    /// # Errors
+    /// When nobody knows the name.
+    pub async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, ResolveError> {
+        let bare = name.strip_prefix('[').and_then(|n| n.strip_suffix(']')).unwrap_or(name);
+        if let Ok(address) = bare.parse() {
+            return Ok(vec![address]);
+        }
+        let wanted = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+        if wanted == "localhost" {
+            return Ok(vec![IpAddr::V4(Ipv4Addr::LOCALHOST)]);
+        }
+        slot::with(|core| core.hosts_table.get(&wanted).cloned())
+            .ok_or_else(|| ResolveError::NotFound(name.to_owned()))
+    }
+
+    /// The contents of a file; copying them is cheap.
+    ///
+    /// # Errors
+    /// [`FileError`]
+    pub fn read_file(&self, path: &str) -> Result<Bytes, FileError> {
+        slot::with(|core| core.files(self.node).read(path).map(|(contents, _)| contents))
+    }
+
+    /// What is known about a file or folder.
+    ///
+    /// # Errors
+    /// [`FileError`]
+    pub fn metadata(&self, path: &str) -> Result<Metadata, FileError> {
+        slot::with(|core| core.files(self.node).metadata(path))
+    }
+
+    /// What a folder has in it, sorted by name.
+    ///
+    /// # Errors
+    /// [`FileError`]
+    pub fn list_dir(&self, path: &str) -> Result<Vec<DirEntry>, FileError> {
+        slot::with(|core| core.files(self.node).list(path))
+    }
+
+    /// Writes a file, on this host only. Folders need not exist.
+    ///
+    /// # Errors
+    /// [`FileError`]
+    pub fn write_file(&self, path: &str, contents: impl Into<Bytes>) -> Result<(), FileError> {
+        let contents = contents.into();
+        slot::with(|core| core.write_file(self.node, path, contents))
+    }
+
+    /// Appends to a file, on this host only; makes it when it is not there.
+    ///
+    /// # Errors
+    /// [`FileError`]
+    pub fn append_file(&self, path: &str, more: &[u8]) -> Result<(), FileError> {
+        slot::with(|core| {
+            let old = match core.files(self.node).read(path) {
+                Ok((contents, _)) => contents,
+                Err(FileError::NotFound) => Bytes::new(),
+                Err(e) => return Err(e),
+            };
+            if old.len() + more.len() > FILE_MAX {
+                return Err(FileError::TooLarge);
+            }
+            core.write_file(self.node, path, [&old, more].concat().into())
+        })
+    }
+
+    /// Removes a file, on this host only.
+    ///
+    /// # Errors
+    /// [`FileError`]
+    pub fn remove_file(&self, path: &str) -> Result<(), FileError> {
+        slot::with(|core| core.remove_file(self.node, path))
+    }
+
+    /// A call into the host's stack, with the time and the cause of this task. Not to be nested:
+    /// `f` must not use a process or socket.
+    pub fn with_stack<R>(&self, f: impl FnOnce(&mut Stack, &mut Ctx<'_>) -> R) -> R {
+        slot::with(|core| core.with_stack(self.node, f))
+    }
+
+    /// The host's processes by id.
+    pub fn processes(&self) -> Vec<ProcessInfo> {
+        slot::with(|core| core.processes(self.node))
+    }
+
+    /// Sends a signal to a process of this host: 1 HUP, 2 INT, 9 KILL, 15 TERM, or 0 to ask whether
+    /// it is there. It takes effect when this task waits. False: there is no such process.
+    pub fn kill(&self, pid: Pid, signal: u8) -> bool {
+        slot::with(|core| {
+            let there = core.proc_mut(self.node, pid).is_some();
+            if there && signal != 0 {
+                let cause = core.current;
+                core.signal(self.node, pid, signal, cause);
+            }
+            there
+        })
+    }
+
+    /// Waits for INT, TERM or HUP and gives its number. From the first call on, these signals do
+    /// not kill the process by themselves.
+    pub async fn terminated(&self) -> u8 {
+        poll_fn(|task| {
+            slot::with(|core| {
+                let Some(proc) = core.proc_mut(self.node, self.pid) else { return Poll::Pending };
+                proc.signals.handled = true;
+                match proc.signals.pending.take() {
+                    Some(signal) => Poll::Ready(signal),
+                    None => {
+                        proc.signals.waiters.add(task.waker());
+                        Poll::Pending
+                    }
+                }
+            })
+        })
+        .await
+    }
+
+    /// Records an event of this program (an HTTP request, a note). What the task does next in this
+    /// poll is caused by it.
+    pub fn emit(&self, flow: FlowId, event: Event) -> Cause {
+        slot::with(|core| {
+            let place = Place::Process(self.node, self.pid);
+            let cause = core.net.tracer.emit(core.net.now, core.current, place, flow, || event);
+            core.set_current(cause);
+            cause
+        })
+    }
+
+    /// A random stream of this process for one purpose; the same in every run.
+    pub fn rng(&self, purpose: &str) -> Rng {
+        slot::with(|core| {
+            let program = core
+                .proc_mut(self.node, self.pid)
+                .map_or_else(String::new, |p| p.name().to_owned());
+            let host = &core.host_mut(self.node).name.clone();
+            core.seed.stream(host, &format!("process {program} {} {purpose}", self.pid))
+        })
+    }
+}

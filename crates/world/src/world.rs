@@ -1,0 +1,435 @@
+//! The world: what the outside holds of it.
+
+use std::rc::Rc;
+
+use netarium_base::trace::{Names, Tracer};
+use netarium_base::{DropReason, Instant, LinkEnd, LinkId, NodeId, Pid, Place};
+use netarium_stack::Stack;
+
+use crate::capture::{CaptureId, CaptureInterface, CaptureSink, CaptureSpec};
+use crate::core::Core;
+use crate::gateway::ConnectionInfo;
+use crate::journal::{Fingerprint, Journal, JournalSink};
+use crate::link::{DirectionSpec, DirectionStats};
+use crate::message::{Input, Output};
+use crate::names::NameTable;
+use crate::node::Kind;
+use crate::process::executor::{Executor, Seat};
+use crate::process::{ExitedProcess, ProcessInfo};
+use crate::switch::{PortCounters, SwitchEntry};
+
+/// A whole network, with everything that runs in it.
+///
+/// It does nothing by itself: [`run_until`](World::run_until) and its relatives let virtual time
+/// pass, [`apply`](World::apply) is the only way in, [`poll_output`](World::poll_output) the only
+/// way out. Everything else only looks and changes nothing, not even an id.
+pub struct World {
+    seat: Seat,
+    executor: Executor,
+    journal: Journal,
+}
+
+/// Why a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunEnd {
+    /// Nothing happens any more by itself that anybody waits for.
+    Idle,
+    /// The time was over.
+    Limit,
+    /// The world cannot go on: something happens without end while no time passes.
+    Stuck(String),
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let core = self.seat.look();
+        let (now, nodes) = (core.net.now, core.nodes.len());
+        write!(f, "World(at {now}, {nodes} nodes, {} events so far)", core.events)
+    }
+}
+
+impl Drop for World {
+    /// Tasks may hold sockets, whose drops need the core.
+    fn drop(&mut self) {
+        self.executor.drop_all(&mut self.seat);
+    }
+}
+
+/// Time.
+impl World {
+    pub(crate) fn new(core: Core, journal: Journal) -> World {
+        World { seat: Seat::new(core), executor: Executor::default(), journal }
+    }
+
+    /// Virtual time.
+    pub fn now(&self) -> Instant {
+        self.seat.look().net.now
+    }
+
+    /// What virtual time zero is called: nanoseconds since 1970-01-01 UTC.
+    pub fn epoch(&self) -> u64 {
+        self.seat.look().epoch
+    }
+
+    /// When the next event is due.
+    pub fn next_event(&self) -> Option<Instant> {
+        self.seat.look().net.queue.next_at()
+    }
+
+    /// How many events were dispatched so far.
+    pub fn events(&self) -> u64 {
+        self.seat.look().events
+    }
+
+    /// Lets everything happen that is due until `limit`, and moves the clock there.
+    pub fn run_until(&mut self, limit: Instant) {
+        while self.dispatch(limit) {}
+        let core = self.seat.core();
+        if core.stuck.is_none() {
+            core.advance(limit);
+        }
+    }
+
+    /// Lets one event happen, and what programs do because of it. False: there is none.
+    pub fn step(&mut self) -> bool {
+        self.dispatch(Instant::FAR_FUTURE)
+    }
+
+    /// Runs until nothing happens any more by itself that anybody waits for, or until `limit`.
+    pub fn run_until_idle(&mut self, limit: Instant) -> RunEnd {
+        loop {
+            if self.seat.core().is_idle() {
+                return RunEnd::Idle;
+            }
+            if !self.dispatch(limit) {
+                let core = self.seat.core();
+                if let Some(why) = &core.stuck {
+                    return RunEnd::Stuck(why.clone());
+                }
+                let more = core.net.queue.next_at().is_some();
+                if more {
+                    core.advance(limit);
+                }
+                return if more { RunEnd::Limit } else { RunEnd::Idle };
+            }
+        }
+    }
+
+    /// Whether nothing happens any more by itself that anybody waits for: no runnable process, no
+    /// frame in flight, nothing unacknowledged, no sleep of a foreground program. Sleeps of daemons
+    /// and maintenance timers do not count.
+    pub fn is_idle(&mut self) -> bool {
+        self.seat.core().is_idle()
+    }
+
+    /// Why the world does not go on, when it does not.
+    pub fn stuck(&self) -> Option<&str> {
+        self.seat.look().stuck.as_deref()
+    }
+
+    fn dispatch(&mut self, limit: Instant) -> bool {
+        let dispatched = self.seat.core().dispatch_next(limit);
+        if dispatched {
+            self.executor.run(&mut self.seat);
+        }
+        dispatched
+    }
+
+    /// Runs until `events` events were dispatched in all, and the clock to `at`: exactly where an
+    /// input was applied when it was recorded.
+    pub(crate) fn run_to_position(&mut self, at: Instant, events: u64) {
+        while self.events() < events && self.dispatch(at) {}
+        self.seat.core().advance(at);
+    }
+}
+
+/// The border.
+impl World {
+    /// Lets something come in from outside, now, and lets programs act on it. Journalled.
+    pub fn apply(&mut self, input: Input) {
+        let core = self.seat.core();
+        let outputs = core.outbox.fingerprint();
+        self.journal.record(core.net.now, core.events, outputs, &input);
+        core.apply(input);
+        self.executor.run(&mut self.seat);
+    }
+
+    /// Takes the next thing that the world tells the outside.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.seat.core().outbox.pop()
+    }
+
+    /// The fingerprint of all outputs so far.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.seat.look().outbox.fingerprint()
+    }
+
+    /// The journal of inputs.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Sends the journal to a sink, from its beginning.
+    pub fn spill_journal(&mut self, sink: Box<dyn JournalSink>) {
+        self.journal.spill_to(sink);
+    }
+
+    /// Notes in the journal how far the world has come, and hands all of it to its sink. Whoever
+    /// records calls this every second or so, and at the end.
+    pub fn flush_journal(&mut self) {
+        let core = self.seat.core();
+        self.journal.check(core.net.now, core.events, core.outbox.fingerprint());
+        self.journal.flush();
+    }
+}
+
+/// Watching.
+impl World {
+    /// The trace.
+    pub fn tracer(&self) -> &Tracer {
+        &self.seat.look().net.tracer
+    }
+
+    /// The trace, to add sinks.
+    pub fn tracer_mut(&mut self) -> &mut Tracer {
+        &mut self.seat.core().net.tracer
+    }
+
+    /// The names of nodes, links and interfaces.
+    pub fn names(&self) -> &dyn Names {
+        &*self.seat.look().names
+    }
+
+    /// The same names, to be kept.
+    pub fn name_table(&self) -> Rc<NameTable> {
+        Rc::clone(&self.seat.look().names)
+    }
+
+    /// Begins a capture. Links that do not exist are ignored.
+    pub fn capture(&mut self, spec: &CaptureSpec, sink: Box<dyn CaptureSink>) -> CaptureId {
+        let mut links = spec.links.clone();
+        links.sort();
+        links.dedup();
+        let ends = |&link: &LinkId| [LinkEnd::A, LinkEnd::B].map(|end| (link, end));
+        let described = links.iter().flat_map(ends);
+        let interfaces: Vec<_> =
+            described.filter_map(|(l, e)| self.capture_interface(l, e, spec.snaplen)).collect();
+        let core = self.seat.core();
+        let (epoch, net) = (core.epoch, &mut core.net);
+        for link in links {
+            if let Some(link) = net.links.get_mut(link.0 as usize) {
+                link.taps += 1;
+            }
+        }
+        net.captures.begin(epoch, net.now, spec.ends, &interfaces, sink)
+    }
+
+    /// Ends a capture; its sink is told.
+    pub fn end_capture(&mut self, id: CaptureId) {
+        let net = &mut self.seat.core().net;
+        for link in net.captures.end(id, net.now) {
+            net.links[link.0 as usize].taps -= 1;
+        }
+    }
+
+    /// Ends all captures.
+    pub fn end_captures(&mut self) {
+        for id in self.seat.look().net.captures.ids() {
+            self.end_capture(id);
+        }
+    }
+
+    fn capture_interface(
+        &self,
+        id: LinkId,
+        end: LinkEnd,
+        snaplen: u32,
+    ) -> Option<CaptureInterface> {
+        let core = self.seat.look();
+        let link = core.net.links.get(id.0 as usize)?;
+        let link_name = core.names.link(id);
+        let name = match (end, link_name.split_once('.')) {
+            (LinkEnd::B, Some((host, network))) => format!("{network}.{host}"),
+            (LinkEnd::B, None) => format!("{link_name}.b"),
+            (LinkEnd::A, _) => link_name.to_owned(),
+        };
+        let (node, iface) = link.ends[end.index()];
+        let (who, port) = (core.names.node(node), core.names.iface(node, iface));
+        let data = &core.nodes[node.0 as usize];
+        let kind = match data.kind {
+            Kind::Host(_) => "host",
+            Kind::Switch(_) => "switch",
+            Kind::Hub(_) => "hub",
+        };
+        let title = data.title.as_deref().map_or_else(String::new, |t| format!(" «{t}»"));
+        let (mut mac, mut addresses) = (None, Vec::new());
+        if let Kind::Host(host) = &data.kind
+            && let Some(i) = host.stack.interfaces().iter().find(|i| i.index == iface)
+        {
+            mac = Some(i.mac);
+            addresses.clone_from(&i.addresses);
+        }
+        Some(CaptureInterface {
+            link: id,
+            end,
+            name,
+            description: format!("link {link_name} at {port} of {kind} {who}{title}"),
+            mac,
+            addresses,
+            speed: link.directions[end.index()].spec.rate,
+            snaplen,
+        })
+    }
+}
+
+/// What kind of node it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeKind {
+    /// A host.
+    Host,
+    /// A switch.
+    Switch,
+    /// A hub.
+    Hub,
+}
+
+/// A node, to look at.
+#[derive(Clone, Copy, Debug)]
+pub struct NodeView<'a> {
+    /// Its id.
+    pub id: NodeId,
+    /// Its name.
+    pub name: &'a str,
+    /// What people read.
+    pub title: Option<&'a str>,
+    /// What it is.
+    pub kind: NodeKind,
+}
+
+/// A link, to look at.
+#[derive(Clone, Copy, Debug)]
+pub struct LinkView<'a> {
+    /// Its id.
+    pub id: LinkId,
+    /// Its name.
+    pub name: &'a str,
+    /// The nodes at its ends, A first.
+    pub ends: [NodeId; 2],
+    /// The wires, `up` first.
+    pub wires: [DirectionSpec; 2],
+    /// What passed through them.
+    pub stats: [DirectionStats; 2],
+}
+
+/// Queries.
+impl World {
+    /// All nodes by name.
+    pub fn nodes(&self) -> impl Iterator<Item = NodeView<'_>> {
+        let core = self.seat.look();
+        (0..).map(NodeId).zip(&core.nodes).map(|(id, node)| NodeView {
+            id,
+            name: core.names.node(id),
+            title: node.title.as_deref(),
+            kind: match node.kind {
+                Kind::Host(_) => NodeKind::Host,
+                Kind::Switch(_) => NodeKind::Switch,
+                Kind::Hub(_) => NodeKind::Hub,
+            },
+        })
+    }
+
+    /// All hosts by name.
+    pub fn hosts(&self) -> impl Iterator<Item = NodeView<'_>> {
+        self.nodes().filter(|n| n.kind == NodeKind::Host)
+    }
+
+    /// All links by name, loopback links included.
+    pub fn links(&self) -> impl Iterator<Item = LinkView<'_>> {
+        let core = self.seat.look();
+        (0..).map(LinkId).zip(&core.net.links).map(|(id, link)| LinkView {
+            id,
+            name: core.names.link(id),
+            ends: link.ends.map(|(node, _)| node),
+            wires: [0, 1].map(|i| link.directions[i].spec),
+            stats: [0, 1].map(|i| link.directions[i].stats),
+        })
+    }
+
+    /// The node of this name.
+    pub fn node_id(&self, name: &str) -> Option<NodeId> {
+        self.seat.look().names.node_id(name)
+    }
+
+    /// The host of this name.
+    pub fn host_id(&self, name: &str) -> Option<NodeId> {
+        self.seat.look().host_id(name)
+    }
+
+    /// The link of this name.
+    pub fn link_id(&self, name: &str) -> Option<LinkId> {
+        self.seat.look().names.link_id(name)
+    }
+
+    /// The processes of a host by id; none on other nodes.
+    pub fn processes(&self, host: NodeId) -> Vec<ProcessInfo> {
+        let core = self.seat.look();
+        if self.stack(host).is_some() { core.processes(host) } else { Vec::new() }
+    }
+
+    /// The last processes of a host that have ended, with their output.
+    pub fn exited(&self, host: NodeId) -> Vec<ExitedProcess> {
+        let core = self.seat.look();
+        match self.stack(host) {
+            Some(_) => core.host(host).exited.0.iter().cloned().collect(),
+            None => Vec::new(),
+        }
+    }
+
+    /// The latest output of a running process that has no session.
+    pub fn process_log(&self, host: NodeId, pid: Pid) -> Option<Vec<u8>> {
+        self.stack(host)?;
+        Some(self.seat.look().host(host).procs.get(&pid)?.stdio.kept())
+    }
+
+    /// The outside connections by port.
+    pub fn connections(&self) -> Vec<ConnectionInfo> {
+        self.seat.look().gateway.connections()
+    }
+
+    /// The stack of a host.
+    pub fn stack(&self, host: NodeId) -> Option<&Stack> {
+        match &self.seat.look().nodes.get(host.0 as usize)?.kind {
+            Kind::Host(h) => Some(&h.stack),
+            _ => None,
+        }
+    }
+
+    /// What passed through the two directions of a link, `up` first.
+    pub fn link_stats(&self, link: LinkId) -> Option<[DirectionStats; 2]> {
+        let link = self.seat.look().net.links.get(link.0 as usize)?;
+        Some([0, 1].map(|i| link.directions[i].stats))
+    }
+
+    /// The addresses that a switch has learned, sorted; none on other nodes.
+    pub fn switch_table(&self, switch: NodeId) -> Vec<SwitchEntry> {
+        let core = self.seat.look();
+        match core.nodes.get(switch.0 as usize).map(|n| &n.kind) {
+            Some(Kind::Switch(s)) => s.table.entries(core.net.now),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The counters of a switch's or hub's ports, from port 1; none on hosts.
+    pub fn port_counters(&self, node: NodeId) -> &[PortCounters] {
+        match self.seat.look().nodes.get(node.0 as usize).map(|n| &n.kind) {
+            Some(Kind::Switch(s)) => &s.counters,
+            Some(Kind::Hub(counters)) => counters,
+            _ => &[],
+        }
+    }
+
+    /// How often something was dropped, by node or link and by reason.
+    pub fn drops(&self) -> impl Iterator<Item = (Place, DropReason, u64)> + '_ {
+        self.tracer().drops()
+    }
+}

@@ -1,0 +1,227 @@
+//! Outside connections: credit, half-close, reset, errors.
+
+mod common;
+
+use common::*;
+use netarium_base::{Duration, Instant};
+use netarium_stack::SocketOption;
+use netarium_world::message::CONNECTION_CREDIT;
+use netarium_world::process::{LocalBoxFuture, Process, Program, TcpListener, TcpStream};
+use netarium_world::{DirectionSpec, Input, Output, PORTS_MAX, Stream, World};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+async fn read(r: &mut (impl AsyncRead + Unpin), buf: &mut [u8]) -> std::io::Result<usize> {
+    let mut buf = ReadBuf::new(buf);
+    std::future::poll_fn(|cx| std::pin::Pin::new(&mut *r).poll_read(cx, &mut buf)).await?;
+    Ok(buf.filled().len())
+}
+
+async fn write(w: &mut (impl AsyncWrite + Unpin), mut bytes: &[u8]) -> std::io::Result<()> {
+    while !bytes.is_empty() {
+        let n =
+            std::future::poll_fn(|cx| std::pin::Pin::new(&mut *w).poll_write(cx, bytes)).await?;
+        bytes = &bytes[n..];
+    }
+    Ok(())
+}
+
+async fn shutdown(w: &mut (impl AsyncWrite + Unpin)) -> std::io::Result<()> {
+    std::future::poll_fn(|cx| std::pin::Pin::new(&mut *w).poll_shutdown(cx)).await
+}
+
+fn listen(p: &Process) -> TcpListener {
+    TcpListener::bind(p, "0.0.0.0:80".parse().unwrap(), 16).unwrap()
+}
+
+/// Sends back everything behind the end of what it gets.
+async fn echo(p: Process) -> i32 {
+    let listener = listen(&p);
+    loop {
+        let Ok((mut stream, _)) = listener.accept().await else { return 1 };
+        p.spawn(async move {
+            let (mut all, mut buf) = (Vec::new(), vec![0; 10_000]);
+            loop {
+                match read(&mut stream, &mut buf).await {
+                    Ok(0) => break,
+                    Ok(n) => all.extend_from_slice(&buf[..n]),
+                    Err(_) => return,
+                }
+            }
+            let _ = write(&mut stream, &all).await;
+            let _ = shutdown(&mut stream).await;
+        });
+    }
+}
+
+/// Sends without end to whoever connects.
+async fn fountain(p: Process) -> i32 {
+    let listener = listen(&p);
+    let Ok((mut stream, _)) = listener.accept().await else { return 1 };
+    let block = vec![b'x'; 64 * 1024];
+    let mut sent = 0;
+    loop {
+        match write(&mut stream, &block).await {
+            Ok(()) => sent += block.len(),
+            Err(e) => {
+                p.print(&format!("{sent} {e}")).await;
+                return 0;
+            }
+        }
+    }
+}
+
+/// Accepts and never reads.
+async fn sink(p: Process) -> i32 {
+    let listener = listen(&p);
+    let Ok((stream, _)) = listener.accept().await else { return 1 };
+    stream.set_option(SocketOption::RecvBuffer(65_536)).unwrap();
+    std::future::pending::<()>().await;
+    drop(stream);
+    0
+}
+
+/// Resets whoever connects.
+async fn rude(p: Process) -> i32 {
+    let listener = listen(&p);
+    loop {
+        let Ok((stream, _)) = listener.accept().await else { return 1 };
+        TcpStream::abort(stream);
+    }
+}
+
+fn world(program: &str) -> World {
+    let programs = vec![
+        ("echo", program!(echo)),
+        ("fountain", program!(fountain)),
+        ("sink", program!(sink)),
+        ("rude", program!(rude)),
+    ];
+    let mut world =
+        lan(DirectionSpec::default(), programs).daemon("web", argv(program)).build().unwrap();
+    world.run_until(Instant::from_nanos(1_000_000));
+    world
+}
+
+fn open(world: &mut World, port: u64, to: &str) {
+    let client = "127.0.0.1:50000".to_owned();
+    world.apply(Input::Open { port, client, from: None, to: to.parse().unwrap() });
+}
+
+fn outputs(world: &mut World, for_ms: u64) -> Vec<Output> {
+    world.run_until(world.now() + Duration::from_millis(for_ms));
+    std::iter::from_fn(|| world.poll_output()).collect()
+}
+
+fn bytes_of(outputs: &[Output]) -> Vec<u8> {
+    let data = outputs.iter().filter_map(|o| match o {
+        Output::Data { bytes, stream: Stream::Net, .. } => Some(bytes.as_slice()),
+        _ => None,
+    });
+    data.collect::<Vec<_>>().concat()
+}
+
+#[test]
+fn bytes_go_both_ways_and_half_close_passes() {
+    let mut world = world("echo");
+    open(&mut world, 1, "10.0.0.2:80");
+    assert_eq!(outputs(&mut world, 10), [Output::Accepted { port: 1, credit: CONNECTION_CREDIT }]);
+    assert_eq!(world.connections()[0].client, "127.0.0.1:50000");
+    let message: Vec<u8> = (0..200_000u32).map(|n| n as u8).collect();
+    world.apply(Input::Credit { port: 1, bytes: 1_000_000 });
+    world.apply(Input::Data { port: 1, bytes: message.clone() });
+    let back = outputs(&mut world, 1_000);
+    let credit: u32 =
+        back.iter().map(|o| if let Output::Credit { bytes, .. } = o { *bytes } else { 0 }).sum();
+    assert_eq!((credit, back.iter().any(|o| matches!(o, Output::Data { .. }))), (200_000, false));
+    world.apply(Input::Eof { port: 1 });
+    let back = outputs(&mut world, 1_000);
+    assert!(bytes_of(&back) == message);
+    assert_eq!(back.last(), Some(&Output::Eof { port: 1 }));
+    assert!(world.connections().is_empty());
+}
+
+#[test]
+fn without_credit_the_back_pressure_reaches_the_program() {
+    let mut world = world("fountain");
+    open(&mut world, 1, "10.0.0.2:80");
+    world.apply(Input::Credit { port: 1, bytes: 100_000 });
+    let first = outputs(&mut world, 10_000);
+    assert_eq!(bytes_of(&first).len(), 100_000);
+    assert!(outputs(&mut world, 10_000).is_empty());
+    // The program is blocked: what it has sent is bounded by the buffers between.
+    world.apply(Input::Credit { port: 1, bytes: 50_000 });
+    assert_eq!(bytes_of(&outputs(&mut world, 10_000)).len(), 50_000);
+    world.apply(Input::Reset { port: 1 });
+    outputs(&mut world, 100);
+    let web = world.host_id("web").unwrap();
+    let log = String::from_utf8(world.exited(web)[0].log.clone()).unwrap();
+    let (sent, error) = log.split_once(' ').unwrap();
+    assert!(sent.parse::<usize>().unwrap() < 20_000_000, "{sent}");
+    assert_eq!(error, "Connection reset by peer");
+    let pc = world.host_id("pc").unwrap();
+    assert!(world.stack(pc).unwrap().sockets().is_empty());
+}
+
+#[test]
+fn credit_is_given_back_only_for_what_the_socket_took() {
+    let mut world = world("sink");
+    open(&mut world, 1, "10.0.0.2:80");
+    let mut credit = u64::from(CONNECTION_CREDIT);
+    outputs(&mut world, 10);
+    let mut sent = 0u64;
+    for _ in 0..1_000 {
+        let n = credit.min(50_000);
+        if n > 0 {
+            world.apply(Input::Data { port: 1, bytes: vec![0; n as usize] });
+            (credit, sent) = (credit - n, sent + n);
+        }
+        for o in outputs(&mut world, 100) {
+            match o {
+                Output::Credit { bytes, .. } => credit += u64::from(bytes),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert_eq!(credit, 0, "the credit dries up when nobody reads");
+    assert!(sent < 40_000_000, "{sent}");
+    world.apply(Input::Data { port: 1, bytes: vec![0] });
+    let end = outputs(&mut world, 10);
+    assert!(matches!(&end[..], [Output::Reset { port: 1, reason }] if reason.contains("credit")));
+}
+
+#[test]
+fn failures_become_resets_with_a_reason() {
+    let mut world = world("rude");
+    open(&mut world, 1, "10.0.0.2:81");
+    let refused = Output::Reset { port: 1, reason: "Connection refused".to_owned() };
+    assert_eq!(outputs(&mut world, 1_000), [refused]);
+    open(&mut world, 2, "10.0.0.99:80");
+    let unreachable = Output::Reset { port: 2, reason: "No route to host".to_owned() };
+    assert_eq!(outputs(&mut world, 60_000), [unreachable]);
+    open(&mut world, 3, "11.0.0.1:80");
+    let no_route = Output::Reset { port: 3, reason: "Network is unreachable".to_owned() };
+    assert_eq!(outputs(&mut world, 0), [no_route]);
+    open(&mut world, 4, "10.0.0.2:80");
+    world.apply(Input::Credit { port: 4, bytes: 1_000 });
+    let reset = outputs(&mut world, 1_000);
+    let reason = "Connection reset by peer".to_owned();
+    assert_eq!(reset.last(), Some(&Output::Reset { port: 4, reason }));
+    let (client, from) = (String::new(), Some("nobody".to_owned()));
+    world.apply(Input::Open { port: 5, client, from, to: "10.0.0.2:80".parse().unwrap() });
+    let reason = "no host is called `nobody`".to_owned();
+    assert_eq!(outputs(&mut world, 0), [Output::Reset { port: 5, reason }]);
+    assert!(world.connections().is_empty());
+}
+
+#[test]
+fn the_number_of_ports_is_bounded() {
+    let mut world = world("echo");
+    for port in 0..PORTS_MAX as u64 {
+        open(&mut world, port, "10.0.0.2:80");
+    }
+    open(&mut world, 99_999, "10.0.0.2:80");
+    let all = outputs(&mut world, 0);
+    assert!(
+        matches!(&all[..], [Output::Reset { port: 99_999, reason }] if reason.contains("4096"))
+    );
+}

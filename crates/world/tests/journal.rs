@@ -1,0 +1,163 @@
+//! The binary form of journals: what is written is read; whatever is read causes no panic.
+
+use netarium_base::{Instant, Seed};
+use netarium_world::journal::codec::Recorded;
+use netarium_world::journal::{DecodeError, Entry, Reader};
+use netarium_world::{Input, JournalSink, World, WorldBuilder};
+use proptest::prelude::*;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+fn empty_world() -> World {
+    WorldBuilder::new(Seed(u64::MAX)).epoch(5).lab_hash(&[1, 2, 3]).build().unwrap()
+}
+
+fn input() -> impl Strategy<Value = Input> {
+    let bytes = || prop::collection::vec(any::<u8>(), 0..300);
+    let text = || "\\PC{0,20}";
+    let port = any::<u64>;
+    let address = any::<(std::net::IpAddr, u16)>();
+    prop_oneof![
+        (port(), text(), prop::option::of(text()), address).prop_map(|(port, client, from, to)| {
+            Input::Open { port, client, from, to: to.into() }
+        }),
+        (port(), bytes()).prop_map(|(port, bytes)| Input::Data { port, bytes }),
+        port().prop_map(|port| Input::Eof { port }),
+        port().prop_map(|port| Input::Reset { port }),
+        (port(), any::<u32>()).prop_map(|(port, bytes)| Input::Credit { port, bytes }),
+        (port(), text(), prop::collection::vec(text(), 0..4), any::<bool>(), any::<u32>())
+            .prop_map(|(port, host, argv, stdin, credit)| Input::Exec {
+                port,
+                host,
+                argv,
+                stdin,
+                credit
+            }),
+        (port(), any::<u8>()).prop_map(|(port, signal)| Input::Signal { port, signal }),
+        (text(), prop::option::of(bytes()))
+            .prop_map(|(path, bytes)| Input::FileWrite { path, bytes }),
+    ]
+}
+
+fn timed() -> impl Strategy<Value = Vec<(u64, Input)>> {
+    prop::collection::vec(
+        (prop_oneof![Just(0), any::<u64>().prop_map(|n| n >> 20)], input()),
+        0..20,
+    )
+}
+
+/// Applies inputs to a world and gives the journal and the inputs with their times.
+fn journal(inputs: Vec<(u64, Input)>) -> (Vec<u8>, Vec<(Instant, Input)>) {
+    let mut world = empty_world();
+    let mut wanted = Vec::new();
+    for (dt, input) in inputs {
+        world.run_until(world.now() + netarium_base::Duration::from_nanos(dt));
+        wanted.push((world.now(), input.clone()));
+        world.apply(input);
+    }
+    (world.journal().bytes().to_vec(), wanted)
+}
+
+fn inputs(entries: impl Iterator<Item = Entry>) -> Vec<(Instant, Input)> {
+    let only = |e: Entry| match e.what {
+        Recorded::Input(input) => Some((e.at, input)),
+        Recorded::Check(_) => None,
+    };
+    entries.filter_map(only).collect()
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read(list in timed()) {
+        let (bytes, wanted) = journal(list);
+        let (header, reader) = Reader::open(&bytes).unwrap();
+        prop_assert_eq!((header.seed, header.epoch, header.lab), (u64::MAX, 5, vec![1, 2, 3]));
+        let read: Result<Vec<_>, _> = reader.collect();
+        prop_assert_eq!(inputs(read.unwrap().into_iter()), wanted);
+    }
+
+    #[test]
+    fn a_cut_journal_is_good_up_to_the_cut(list in timed(), cut in any::<prop::sample::Index>()) {
+        let (bytes, wanted) = journal(list);
+        let cut = &bytes[..cut.index(bytes.len())];
+        match Reader::open(cut) {
+            Err(DecodeError::NotAJournal | DecodeError::Cut { offset: 0 }) => {}
+            Err(e) => prop_assert!(false, "{e}"),
+            Ok((_, reader)) => {
+                let all: Vec<_> = reader.collect();
+                let good = inputs(all.iter().filter_map(|e| e.clone().ok()));
+                prop_assert_eq!(&good[..], &wanted[..good.len()]);
+                if let Some(Err(e)) = all.last() {
+                    prop_assert!(matches!(e, DecodeError::Cut { .. }), "{}", e);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn damage_is_an_error_and_no_panic(
+        list in timed(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..5),
+    ) {
+        let (mut bytes, _) = journal(list);
+        for (at, value) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        if let Ok((_, reader)) = Reader::open(&bytes) {
+            let all: Vec<_> = reader.collect();
+            prop_assert!(all.iter().rev().skip(1).all(Result::is_ok), "an error is the last");
+        }
+    }
+
+    #[test]
+    fn arbitrary_bytes_are_no_journal(tail in prop::collection::vec(any::<u8>(), 0..300)) {
+        let mut bytes = b"NETARIUM-J\n".to_vec();
+        bytes.extend(tail);
+        if let Ok((_, reader)) = Reader::open(&bytes) {
+            prop_assert!(reader.count() <= bytes.len());
+        }
+    }
+}
+
+#[test]
+fn another_version_is_named() {
+    assert_eq!(Reader::open(b"NETARIUM-J\n\x02").unwrap_err(), DecodeError::Version(2));
+    assert_eq!(Reader::open(b"pcap").unwrap_err(), DecodeError::NotAJournal);
+}
+
+struct Spill(Rc<RefCell<Vec<u8>>>);
+
+impl JournalSink for Spill {
+    fn append(&mut self, bytes: &[u8]) {
+        self.0.borrow_mut().extend_from_slice(bytes);
+    }
+}
+
+#[test]
+fn a_journal_spills_from_its_beginning() {
+    let data = |n| Input::Data { port: n, bytes: vec![0; 100_000] };
+    let mut world = empty_world();
+    world.apply(data(1));
+    let spilled = Rc::new(RefCell::new(Vec::new()));
+    world.spill_journal(Box::new(Spill(Rc::clone(&spilled))));
+    world.apply(data(2));
+    world.apply(Input::Eof { port: 3 });
+    world.flush_journal();
+    assert!(world.journal().bytes().is_empty());
+    let bytes = spilled.borrow();
+    let (_, reader) = Reader::open(&bytes).unwrap();
+    let entries: Vec<_> = reader.map(Result::unwrap).collect();
+    assert_eq!((entries.len(), inputs(entries.into_iter()).len()), (4, 3));
+}
+
+#[test]
+fn without_a_sink_memory_is_bounded() {
+    let mut world = empty_world();
+    for n in 0..80 {
+        world.apply(Input::Data { port: n, bytes: vec![0; 1 << 20] });
+    }
+    let journal = world.journal();
+    assert_eq!((journal.entries(), journal.left_out()), (64, 16));
+    assert!(journal.bytes().len() < 66 << 20);
+}
