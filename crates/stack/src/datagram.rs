@@ -13,7 +13,7 @@ use crate::sockets::{Inner, Settings};
 use crate::stack::Stack;
 use crate::types::{IcmpError, Readiness, RecvMeta, SocketEvent, SocketKind};
 
-/// Bytes of datagrams that wait for a program at most, each counted with [`OVERHEAD`]; more are
+/// Bytes of datagrams that wait for a program at most, each counted with 128 bytes of overhead; more are
 /// dropped (Linux' `net.core.rmem_default`).
 pub const RECV_LIMIT: usize = 212_992;
 /// How many ICMP errors wait for a program at most.

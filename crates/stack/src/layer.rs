@@ -43,6 +43,14 @@ impl PortUse {
     }
 }
 
+#[cfg(test)]
+impl PortUse {
+    /// All uses, in order.
+    pub(crate) fn snapshot(&self) -> std::collections::BTreeMap<(u8, u16), u32> {
+        self.uses.iter().map(|(k, n)| (*k, *n)).collect()
+    }
+}
+
 impl LocalPorts for PortUse {
     fn in_use(&self, protocol: u8, port: u16) -> bool {
         self.uses.contains_key(&(protocol, port))

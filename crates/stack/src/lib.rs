@@ -10,11 +10,12 @@
 //! 5. [`icmp`]: echo and errors;
 //! 6. [`tcp`]: connections; `tcp_io` ties them to the IP layer;
 //! 7. `datagram`: UDP and pings;
-//! 8. [`sockets`] and [`calls`]: the socket layer with a kernel's semantics.
+//! 8. [`sockets`], [`calls`] and `closing`: the socket layer with a kernel's semantics.
 //!
 //! Nothing here reads a clock, draws ambient randomness, performs I/O or spawns.
 
 pub mod calls;
+mod closing;
 mod datagram;
 pub mod errno;
 pub mod icmp;
@@ -35,3 +36,9 @@ pub use types::{
     IcmpError, IfCounters, Interface, NeighbourInfo, NeighbourState, Readiness, RecvMeta, Route,
     Shutdown, SocketEvent, SocketInfo, SocketKind, SocketOption, StackConfig, StackStats,
 };
+
+// Lets the tests inside the crate share the helpers of those in `tests/`.
+#[cfg(test)]
+extern crate self as netarium_stack;
+#[cfg(test)]
+mod tests;

@@ -341,6 +341,17 @@ mod tests {
             }
         }
         assert_eq!(dropped, 5);
+        let mut full = NeighbourCache::default();
+        for n in 0..MAX_ENTRIES as u16 + 1 {
+            let asked = match full.resolve(at(0), IF, ip(n), frame()) {
+                Resolution::Wait { ask, dropped } => {
+                    assert_eq!(ask, dropped.is_none(), "what is not asked for is reported");
+                    ask
+                }
+                Resolution::Send(..) => panic!("nobody is known"),
+            };
+            assert_eq!(asked, usize::from(n) < MAX_ENTRIES);
+        }
         for n in 0..3000 {
             c.learn(at(u64::from(n)), IF, ip(n), Mac::ZERO, false, true);
         }

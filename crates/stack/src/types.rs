@@ -259,6 +259,8 @@ pub struct StackStats {
     pub tcp_out_resets: u64,
     /// SYNs dropped because a listener's queues were full.
     pub tcp_listen_drops: u64,
+    /// Connections ended at `close` because too many were closing or in TIME-WAIT already.
+    pub tcp_orphan_drops: u64,
     /// Datagrams received.
     pub udp_in: u64,
     /// Datagrams sent.

@@ -1,8 +1,8 @@
-//! One connection: the transmission control block and what programs ask of it.
+//! One connection: the transmission control block.
 //!
-//! Sans-IO. Input comes through [`Connection::on_segment`], [`Connection::on_timer`] and the calls
-//! of the program; afterwards the caller drains [`Connection::poll_segment`] until `None`, takes
-//! [`Connection::take_wake`], and reads [`Connection::next_deadline`].
+//! Sans-IO. Input comes through `on_segment`, `on_deadline` and the calls
+//! of the program; afterwards the caller drains `poll_segment` until `None`, takes
+//! `take_wake`, and reads [`Connection::next_deadline`].
 //!
 //! Requests to send are only noted by the handlers; one place (`segment_out`) decides what goes
 //! out next.
@@ -24,57 +24,7 @@ use super::timers::{Timer, Timers};
 use crate::errno::Errno;
 use crate::types::Readiness;
 
-/// Settings that every connection of a host starts with.
-#[derive(Clone, Copy, Debug)]
-pub struct TcpConfig {
-    /// Bytes the send buffer holds at the start; grows with the congestion window.
-    pub send_buffer: u32,
-    /// Bytes the receive window offers at the start; grows while the program keeps up.
-    pub recv_buffer: u32,
-    /// The largest either may grow to.
-    pub max_buffer: u32,
-    /// Twice the maximum segment lifetime: how long TIME-WAIT lasts. RFC 9293 suggests 4 minutes,
-    /// Linux uses one.
-    pub time_wait: Duration,
-    /// How long FIN-WAIT-2 waits for the peer's FIN when no program holds the connection.
-    pub fin_wait2: Duration,
-    /// How often a SYN is sent again before `connect` gives up.
-    pub syn_retries: u8,
-    /// How often a SYN+ACK is sent again.
-    pub syn_ack_retries: u8,
-    /// How often data is sent again (R2 of RFC 9293 §3.8.3).
-    pub data_retries: u8,
-    /// How often a FIN is sent again when no program holds the connection.
-    pub orphan_retries: u8,
-    /// How long an acknowledgement may be held back (RFC 9293 MUST-59: below 0.5 s).
-    pub delayed_ack: Duration,
-    /// Idle time before the first keep-alive probe.
-    pub keep_alive_idle: Duration,
-    /// Time between keep-alive probes.
-    pub keep_alive_interval: Duration,
-    /// Probes without an answer before the connection is given up.
-    pub keep_alive_probes: u8,
-}
-
-impl Default for TcpConfig {
-    fn default() -> Self {
-        TcpConfig {
-            send_buffer: 128 * 1024,
-            recv_buffer: 65_535,
-            max_buffer: 6 * 1024 * 1024,
-            time_wait: Duration::from_secs(60),
-            fin_wait2: Duration::from_secs(60),
-            syn_retries: 6,
-            syn_ack_retries: 5,
-            data_retries: 15,
-            orphan_retries: 8,
-            delayed_ack: Duration::from_millis(40),
-            keep_alive_idle: Duration::from_secs(7200),
-            keep_alive_interval: Duration::from_secs(75),
-            keep_alive_probes: 9,
-        }
-    }
-}
+pub use super::config::TcpConfig;
 
 /// What distinguishes one connection from the next when it begins.
 #[derive(Clone, Copy, Debug)]
@@ -121,6 +71,25 @@ pub(crate) struct SendSpace {
     pub(crate) last: Instant,
 }
 
+impl SendSpace {
+    fn new(iss: Seq, mss: u32, now: Instant) -> SendSpace {
+        SendSpace {
+            iss,
+            una: iss,
+            nxt: iss,
+            wnd: 0,
+            wl1: Seq(0),
+            wl2: Seq(0),
+            max_wnd: 0,
+            shift: 0,
+            mss,
+            syn_acked: false,
+            fin: None,
+            last: now,
+        }
+    }
+}
+
 /// The receive sequence space.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RecvSpace {
@@ -137,6 +106,21 @@ pub(crate) struct RecvSpace {
     /// Bytes the program has read since `tuned`.
     pub(crate) copied: u32,
     pub(crate) tuned: Instant,
+}
+
+impl RecvSpace {
+    fn new(config: &TcpConfig, now: Instant) -> RecvSpace {
+        RecvSpace {
+            irs: Seq(0),
+            nxt: Seq(0),
+            adv: Seq(0),
+            shift: window_shift(config.max_buffer),
+            limit: config.recv_buffer,
+            fixed: false,
+            copied: 0,
+            tuned: now,
+        }
+    }
 }
 
 /// The state of timestamps (RFC 7323).
@@ -227,6 +211,8 @@ pub struct Connection {
     pub(crate) recover: Seq,
     /// The segment that is timed for an RTT sample: its end and when it was sent.
     pub(crate) timed: Option<(Seq, Instant)>,
+    /// When data was last sent again.
+    pub(crate) resent: Option<Instant>,
     /// Time-outs in a row.
     pub(crate) retries: u8,
     /// Keep-alive probes in a row without an answer.
@@ -275,30 +261,8 @@ impl Connection {
             setup,
             config,
             state: State::Closed,
-            snd: SendSpace {
-                iss: setup.iss,
-                una: setup.iss,
-                nxt: setup.iss,
-                wnd: 0,
-                wl1: Seq(0),
-                wl2: Seq(0),
-                max_wnd: 0,
-                shift: 0,
-                mss,
-                syn_acked: false,
-                fin: None,
-                last: now,
-            },
-            rcv: RecvSpace {
-                irs: Seq(0),
-                nxt: Seq(0),
-                adv: Seq(0),
-                shift: window_shift(config.max_buffer),
-                limit: config.recv_buffer,
-                fixed: false,
-                copied: 0,
-                tuned: now,
-            },
+            snd: SendSpace::new(setup.iss, mss, now),
+            rcv: RecvSpace::new(&config, now),
             send: SendBuffer::default(),
             recv: RecvBuffer::default(),
             ooo: Reassembly::default(),
@@ -318,6 +282,7 @@ impl Connection {
             dup_acks: 0,
             recover: setup.iss - 1,
             timed: None,
+            resent: None,
             retries: 0,
             probes: 0,
             closing: false,
@@ -399,165 +364,12 @@ impl Connection {
         }
         self.error = Some(error);
         self.wake |= Readiness::ERROR;
-        self.transition(cx, trigger);
-        if trigger == Trigger::Reset {
-            // RFC 9293 §3.10.7.4: queued data is flushed.
+        // RFC 9293 §3.10.7.4: queued data is flushed, but not in CLOSING and LAST-ACK, where the
+        // peer's stream is complete.
+        if trigger == Trigger::Reset && !matches!(self.state, State::Closing | State::LastAck) {
             self.recv.clear();
         }
-    }
-
-    /// Queues a copy of `data`; how many bytes fit.
-    ///
-    /// # Errors
-    /// EPIPE after the sending half was closed, the connection's own error once, EAGAIN when the
-    /// buffer is full or the handshake is not done.
-    pub(crate) fn write(&mut self, cx: &mut Ctx<'_>, data: &[u8]) -> Result<usize, Errno> {
-        if let Some(e) = self.error.take() {
-            return Err(e);
-        }
-        match self.state {
-            State::SynSent | State::SynReceived if !self.closing => return Err(Errno::EAGAIN),
-            s if !s.may_send() || self.closing => return Err(Errno::EPIPE),
-            _ => {}
-        }
-        if data.is_empty() {
-            return Ok(0);
-        }
-        let room = self.send_room();
-        if room == 0 {
-            return Err(Errno::EAGAIN);
-        }
-        let n = data.len().min(room);
-        let unsent = self.data_end().ahead_of(self.snd.nxt) as usize;
-        self.send.push(&data[..n], cx.cause, unsent);
-        Ok(n)
-    }
-
-    /// Bytes that fit into the send buffer.
-    pub(crate) fn send_room(&self) -> usize {
-        (self.send_limit() as usize).saturating_sub(self.send.len())
-    }
-
-    /// The send buffer grows with the congestion window, so that it never limits a transfer.
-    fn send_limit(&self) -> u32 {
-        let grown = self.cc.cwnd().saturating_mul(2).min(self.config.max_buffer);
-        self.settings.send_buffer.unwrap_or_else(|| self.config.send_buffer.max(grown))
-    }
-
-    /// Reads received data; `Ok(0)` at the end of the stream.
-    ///
-    /// # Errors
-    /// EAGAIN when nothing is there yet, the connection's own error once.
-    pub(crate) fn read(&mut self, cx: &mut Ctx<'_>, buf: &mut [u8]) -> Result<usize, Errno> {
-        if !self.recv.is_empty() {
-            let n = self.recv.read(buf);
-            self.tune_receive_window(cx.now, n as u32);
-            self.consider_window_update();
-            return Ok(n);
-        }
-        if let Some(e) = self.error.take() {
-            return Err(e);
-        }
-        match self.state {
-            _ if self.fin_received || self.read_closed => Ok(0),
-            State::SynSent | State::SynReceived => Err(Errno::EAGAIN),
-            s if s.may_receive() => Err(Errno::EAGAIN),
-            _ => Ok(0),
-        }
-    }
-
-    /// Doubles the window while the program reads more than half of it within a round trip: the
-    /// window, not the program, is then what limits the peer (dynamic right-sizing).
-    fn tune_receive_window(&mut self, now: Instant, read: u32) {
-        if self.rcv.fixed {
-            return;
-        }
-        self.rcv.copied = self.rcv.copied.saturating_add(read);
-        let round = self.rtt.srtt().unwrap_or(Duration::from_millis(100)) * 2;
-        if now.since(self.rcv.tuned) > round {
-            self.rcv.copied = read;
-            self.rcv.tuned = now;
-        } else if self.rcv.copied >= self.rcv.limit / 2 {
-            let max = if self.scaling { self.config.max_buffer } else { 65_535 };
-            self.rcv.limit = self.rcv.limit.saturating_mul(2).min(max);
-            self.rcv.copied = 0;
-            self.rcv.tuned = now;
-        }
-    }
-
-    /// RFC 9293 §3.8.6.2.2: the window is reopened only by a worthwhile step.
-    fn consider_window_update(&mut self) {
-        if !self.state.may_receive() {
-            return;
-        }
-        let offered = self.rcv.adv.ahead_of(self.rcv.nxt);
-        let opened = self.free_window().saturating_sub(offered);
-        if opened >= (2 * self.snd.mss).min(self.rcv.limit / 2) && opened >= offered {
-            self.want.ack.get_or_insert("window update");
-        }
-    }
-
-    /// Bytes of receive buffer that are free.
-    pub(crate) fn free_window(&self) -> u32 {
-        self.rcv.limit.saturating_sub((self.recv.len() + self.ooo.bytes()) as u32)
-    }
-
-    /// The program closed its sending half.
-    pub(crate) fn close_send(&mut self, cx: &mut Ctx<'_>) {
-        if self.closing {
-            return;
-        }
-        match self.state {
-            State::SynSent => {
-                self.transition(cx, Trigger::Close);
-            }
-            State::SynReceived | State::Established | State::CloseWait => {
-                self.closing = true;
-                self.close_cause = cx.cause;
-                self.transition(cx, Trigger::Close);
-            }
-            _ => {}
-        }
-    }
-
-    /// The program let go of the connection. RFC 9293 §3.10.4, and RFC 2525 §2.17 for data that
-    /// nobody will read.
-    pub(crate) fn release(&mut self, cx: &mut Ctx<'_>) {
-        self.orphan = true;
-        self.close_cause = cx.cause;
-        let unread = !self.recv.is_empty();
-        let abort = self.settings.linger == Some(Duration::ZERO);
-        let resets = match self.state {
-            State::SynReceived => abort,
-            State::TimeWait => false,
-            s => s.is_synchronized() && (unread || abort),
-        };
-        if resets {
-            self.abort(cx);
-            return;
-        }
-        self.close_send(cx);
-        self.recv.clear();
-        if self.state == State::FinWait2 {
-            self.timers.set(Timer::Wait, cx.now + self.config.fin_wait2, cx.cause);
-        }
-    }
-
-    /// Resets the connection (RFC 9293 §3.10.5).
-    pub(crate) fn abort(&mut self, cx: &mut Ctx<'_>) {
-        if self.state == State::Closed {
-            return;
-        }
-        // The table says in which states the peer is told.
-        let tells = !matches!(
-            self.state,
-            State::SynSent | State::Closing | State::LastAck | State::TimeWait
-        );
-        self.want.rst = tells;
-        self.close_cause = cx.cause;
-        self.error = Some(Errno::ECONNABORTED);
-        self.transition(cx, Trigger::Abort);
-        self.recv.clear();
+        self.transition(cx, trigger);
     }
 
     /// An ICMP error quoted one of our segments (RFC 5927: only believed when the quoted
@@ -571,32 +383,6 @@ impl Connection {
             // RFC 9293 §3.9.2.2 MUST-56: soft errors do not end a connection.
             _ => self.soft_error = Some(error),
         }
-    }
-
-    /// What the socket is ready for.
-    pub(crate) fn readiness(&self) -> Readiness {
-        let mut r = Readiness::empty();
-        let ended = self.fin_received || self.read_closed || self.state == State::Closed;
-        if !self.recv.is_empty() || ended || self.error.is_some() {
-            r |= Readiness::READABLE;
-        }
-        let connecting = matches!(self.state, State::SynSent | State::SynReceived);
-        let writable = self.send_room() > 0 || !self.state.may_send() || self.closing;
-        if (!connecting && writable) || self.error.is_some() {
-            r |= Readiness::WRITABLE;
-        }
-        if self.error.is_some() {
-            r |= Readiness::ERROR;
-        }
-        if matches!(self.state, State::Closed | State::TimeWait | State::Closing | State::LastAck) {
-            r |= Readiness::HANGUP;
-        }
-        r
-    }
-
-    /// Takes what the socket became ready for since the last call.
-    pub(crate) fn take_wake(&mut self) -> Readiness {
-        std::mem::take(&mut self.wake)
     }
 
     /// When a timer is due next.
@@ -636,24 +422,6 @@ impl Connection {
     pub(crate) fn timestamp(&self, now: Instant) -> u32 {
         let offset = self.timestamps.map_or(0, |t| t.offset);
         offset.wrapping_add(now.as_millis() as u32)
-    }
-
-    /// Whether `read` would say EAGAIN.
-    pub(crate) fn has_nothing_to_read(&self) -> bool {
-        self.recv.is_empty()
-            && self.error.is_none()
-            && !self.fin_received
-            && !self.read_closed
-            && (self.state.may_receive()
-                || matches!(self.state, State::SynSent | State::SynReceived))
-    }
-
-    /// Takes over SO_RCVBUF: the window is then what the program asked for.
-    pub(crate) fn apply_buffer_settings(&mut self) {
-        if let Some(bytes) = self.settings.recv_buffer {
-            self.rcv.limit = if self.scaling { bytes } else { bytes.min(65_535) };
-            self.rcv.fixed = true;
-        }
     }
 
     pub(crate) fn arm_keep_alive(&mut self, cx: &mut Ctx<'_>) {

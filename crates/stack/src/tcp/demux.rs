@@ -51,6 +51,7 @@ pub(crate) struct Slot {
     pub(crate) ends: Ends,
     armed: Option<Instant>,
     quiet: bool,
+    parentless: bool,
 }
 
 /// The connections of a host.
@@ -61,7 +62,12 @@ pub struct Tcp {
     by_ends: Map<Ends, u32>,
     deadlines: BTreeSet<(Instant, u32)>,
     busy: u32,
+    parentless: u32,
 }
+
+/// Connections that no program holds (closing, TIME-WAIT) at most; beyond, `close` ends them at
+/// once, as Linux does at `tcp_max_orphans` and `tcp_max_tw_buckets`.
+pub const MAX_PARENTLESS: u32 = if cfg!(test) { 64 } else { 65_536 };
 
 impl Tcp {
     /// Adds a connection; `None` when its ends are taken.
@@ -80,7 +86,16 @@ impl Tcp {
             (self.slots.len() - 1) as u32
         });
         self.by_ends.insert(ends, slot);
-        let entry = Slot { conn, socket, listener, linked: true, ends, armed: None, quiet: true };
+        let entry = Slot {
+            conn,
+            socket,
+            listener,
+            linked: true,
+            ends,
+            armed: None,
+            quiet: true,
+            parentless: false,
+        };
         self.slots[slot as usize] = Some(Box::new(entry));
         Some(slot)
     }
@@ -124,6 +139,13 @@ impl Tcp {
             _ => {}
         }
         entry.quiet = quiet;
+        let parentless = !closed && entry.socket.is_none() && entry.listener.is_none();
+        match (entry.parentless, parentless) {
+            (false, true) => self.parentless += 1,
+            (true, false) => self.parentless -= 1,
+            _ => {}
+        }
+        entry.parentless = parentless;
         if freed {
             self.free.push(slot);
         } else {
@@ -166,6 +188,11 @@ impl Tcp {
         self.busy == 0
     }
 
+    /// Whether there are as many connections without a program as a host keeps.
+    pub(crate) fn has_too_many_parentless(&self) -> bool {
+        self.parentless > MAX_PARENTLESS
+    }
+
     /// All connections, in the order of their slots.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Slot)> {
         let slots = self.slots.iter().enumerate();
@@ -180,5 +207,18 @@ impl Tcp {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Compares the counters with what a walk over the connections found.
+    #[cfg(test)]
+    pub(crate) fn check(&self, busy: u32, parentless: u32) {
+        assert_eq!((self.busy, self.parentless), (busy, parentless));
+        for (slot, e) in self.iter() {
+            let wanted = if e.linked { e.conn.next_deadline() } else { None };
+            assert!(e.armed.is_some() || wanted.is_none(), "{slot} has no deadline");
+            assert!(wanted.is_none_or(|w| e.armed.is_some_and(|a| a <= w)), "{slot} fires late");
+        }
+        let armed = self.iter().filter_map(|(slot, e)| e.armed.map(|a| (a, slot)));
+        assert_eq!(armed.collect::<BTreeSet<_>>(), self.deadlines);
     }
 }

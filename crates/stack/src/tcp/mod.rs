@@ -3,7 +3,8 @@
 //! In reading order:
 //!
 //! 1. [`seq`], [`state`], [`options`]: numbers, the table of transitions, options;
-//! 2. [`connection`]: the transmission control block and what programs ask of it;
+//! 2. [`connection`]: the transmission control block; [`config`]: its settings; `user`: what
+//!    programs ask of it;
 //! 3. [`segment_in`]: a segment arrives, by the steps of the RFC;
 //! 4. [`segment_out`]: what is sent next: the one place that decides;
 //! 5. `timeouts`, [`timers`], [`rtt`]: what happens when nothing happens;
@@ -14,6 +15,7 @@
 //!
 //! A connection knows neither addresses' meaning nor routes: it takes segments and gives segments.
 
+pub mod config;
 pub mod congestion;
 pub mod connection;
 pub mod demux;
@@ -29,8 +31,10 @@ pub mod seq;
 pub mod state;
 mod timeouts;
 pub mod timers;
+mod user;
 
-pub use connection::{Connection, TcpConfig};
+pub use config::TcpConfig;
+pub use connection::Connection;
 pub use demux::Tcp;
 pub use listener::Listener;
 pub use seq::Seq;

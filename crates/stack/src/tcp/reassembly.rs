@@ -99,6 +99,14 @@ impl Reassembly {
         runs
     }
 
+    /// How many blocks [`Reassembly::sack_blocks`] would give.
+    pub fn run_count(&self, max: usize) -> usize {
+        let mut end = None;
+        let starts =
+            self.pieces.iter().filter(|(seq, p)| end.replace(*seq + p.len() as u32) != Some(*seq));
+        starts.take(max).count()
+    }
+
     /// Drops everything.
     pub fn clear(&mut self) {
         *self = Reassembly::default();

@@ -18,13 +18,14 @@ pub const RTO_AFTER_LOST_SYN: Duration = Duration::from_secs(3);
 pub struct Rtt {
     srtt: Option<Duration>,
     rttvar: Duration,
+    min: Option<Duration>,
     rto: Duration,
     backoff: u32,
 }
 
 impl Default for Rtt {
     fn default() -> Self {
-        Rtt { srtt: None, rttvar: Duration::ZERO, rto: INITIAL_RTO, backoff: 0 }
+        Rtt { srtt: None, rttvar: Duration::ZERO, min: None, rto: INITIAL_RTO, backoff: 0 }
     }
 }
 
@@ -32,6 +33,7 @@ impl Rtt {
     /// Takes a measurement. Karn's rule (RFC 6298 §3) is the caller's: no samples from data that
     /// was sent twice, unless timestamps tell which copy was acknowledged.
     pub fn sample(&mut self, r: Duration) {
+        self.min = Some(self.min.map_or(r, |m| m.min(r)));
         match self.srtt {
             // RFC 6298 §2.2
             None => {
@@ -56,6 +58,11 @@ impl Rtt {
         self.srtt
     }
 
+    /// The shortest round trip measured.
+    pub fn min(&self) -> Option<Duration> {
+        self.min
+    }
+
     /// The mean deviation.
     pub fn rttvar(&self) -> Duration {
         self.rttvar
@@ -71,10 +78,10 @@ impl Rtt {
         self.backoff = (self.backoff + 1).min(16);
     }
 
-    /// The peer is known to be alive although nothing new was measured (it opened its window):
-    /// the backoff ends. An acknowledgement alone does not end it: that takes a sample from data
-    /// sent once (RFC 6298 §5.7, the second half of Karn's rule), lest a path slower than the
-    /// time-out had everything sent twice for ever.
+    /// The backoff ends although nothing new was measured: the peer opened its window, or, with
+    /// timestamps, acknowledged new data. Without timestamps an acknowledgement alone does not end
+    /// it, that takes a sample from data sent once (RFC 6298 §5.7, the second half of Karn's
+    /// rule), lest a path slower than the time-out had everything sent twice for ever.
     pub fn reset_backoff(&mut self) {
         self.backoff = 0;
     }

@@ -92,7 +92,7 @@ impl Connection {
         let data_end = self.data_end();
         let len = data_end
             .ahead_of(resend.next)
-            .min(self.snd.mss)
+            .min(self.segment_room())
             .min(resend.end.min(data_end).ahead_of(resend.next));
         let fin = self.snd.fin.is_some_and(|f| resend.next + len == f && f.before(resend.end));
         self.resend = Some(resend);
@@ -115,7 +115,7 @@ impl Connection {
             if self.phase == Phase::Open { self.dup_acks.min(2) * self.snd.mss } else { 0 };
         let window = self.snd.wnd.min(self.cc.cwnd().saturating_add(limited));
         let usable = window.saturating_sub(in_flight);
-        let len = unsent.min(self.snd.mss).min(usable);
+        let len = unsent.min(self.segment_room()).min(usable);
         let all = len == unsent;
         // A FIN needs no window of its own (RFC 9293 §3.10.4: it follows the last data).
         if unsent == 0 || (all && self.closing) {
@@ -134,9 +134,22 @@ impl Connection {
         Some(Plan::Data { seq: self.snd.nxt, len, fin: false, reason: "data", again: None })
     }
 
+    /// Payload bytes that a segment sent now has room for: what its options take is taken off
+    /// (RFC 6691 §2), those of SACK too, which come and go.
+    fn segment_room(&self) -> u32 {
+        let blocks = if self.sack { self.ooo.run_count(self.sack_room()) as u32 } else { 0 };
+        let options = if blocks > 0 { 4 + 8 * blocks } else { 0 };
+        self.snd.mss - options
+    }
+
+    /// SACK blocks that the header has room for.
+    fn sack_room(&self) -> usize {
+        if self.timestamps.is_some() { 3 } else { 4 }
+    }
+
     /// Sender's silly-window avoidance (RFC 9293 §3.8.6.2.1) and Nagle (§3.7.4).
     fn worth_sending(&self, len: u32, all: bool, in_flight: u32) -> bool {
-        let full = len >= self.snd.mss;
+        let full = len >= self.segment_room();
         let nagle_lets_go = self.settings.nodelay || in_flight == 0;
         full || (all && nagle_lets_go) || len >= self.snd.max_wnd / 2 || self.want.force
     }
@@ -214,6 +227,7 @@ impl Connection {
         self.stats.retransmits += 1;
         // Karn's rule: what was sent twice is not timed.
         self.timed = None;
+        self.resent = Some(cx.now);
         let since = self.snd.last;
         cx.cause = cx.emit(self.setup.place, self.setup.flow, || Event::Retransmission {
             kind,
@@ -292,8 +306,7 @@ impl Connection {
             write_timestamps(&mut o, self.timestamp(cx.now), ts.recent);
         }
         if self.sack && !self.ooo.is_empty() {
-            let room = if self.timestamps.is_some() { 3 } else { 4 };
-            write_sack(&mut o, &self.ooo.sack_blocks(room));
+            write_sack(&mut o, &self.ooo.sack_blocks(self.sack_room()));
         }
         o
     }

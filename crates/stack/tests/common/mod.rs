@@ -1,6 +1,6 @@
 //! Two or more hosts on one Ethernet segment, in virtual time, with a wire that can be told to
 //! lose, delay and change frames.
-#![allow(dead_code, reason = "each test file uses its own part of the helpers")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of the helpers")]
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -14,14 +14,28 @@ pub const PID: Pid = Pid(7);
 /// What the wire does with a frame: how much later than usual it arrives; `None` loses it.
 pub type Fate = Box<dyn FnMut(u64, &Frame) -> Option<Duration>>;
 
+/// What else the wire does with a frame.
+#[derive(Clone, Copy, Default)]
+pub struct Mishap {
+    /// The frame arrives once more, this much later.
+    pub again: Option<Duration>,
+    /// A bit behind the Ethernet header is flipped.
+    pub flip: Option<usize>,
+}
+
+pub type Mishaps = Box<dyn FnMut(u64, &Frame) -> Mishap>;
+
 pub struct Net {
     pub now: Instant,
     pub trace: Tracer,
     pub hosts: Vec<Stack>,
     pub delay: Duration,
     pub fate: Fate,
+    /// Asked for each frame that is not lost.
+    pub mishap: Mishaps,
     pub log: Vec<String>,
-    wire: BTreeMap<(Instant, u64), (usize, u16, Box<Frame>)>,
+    pub tcp_segments: u64,
+    wire: BTreeMap<(Instant, u64), (usize, u16, Arriving)>,
     sent: u64,
 }
 
@@ -47,7 +61,9 @@ impl Net {
             hosts: stacks,
             delay: Duration::from_millis(1),
             fate: Box::new(|_, _| Some(Duration::ZERO)),
+            mishap: Box::new(|_, _| Mishap::default()),
             log: Vec::new(),
+            tcp_segments: 0,
             wire: BTreeMap::new(),
             sent: 0,
         }
@@ -65,16 +81,30 @@ impl Net {
         while self.hosts[h].poll_event().is_some() {}
         while let Some((iface, frame)) = self.hosts[h].poll_transmit() {
             self.sent += 1;
-            let loops = iface.0 == 1;
             self.note(h, &frame);
             let Some(late) = (self.fate)(self.sent, &frame) else { continue };
+            let mishap = (self.mishap)(self.sent, &frame);
             let due = self.now + self.delay + late;
-            for to in 0..self.hosts.len() {
-                let for_it = frame.dst_mac() == mac(to) || frame.dst_mac().is_multicast();
-                if (loops && to == h) || (!loops && to != h && for_it) {
-                    let key = (due, self.sent * 16 + to as u64);
-                    self.wire.insert(key, (to, iface.0, frame.clone()));
-                }
+            let frame = match mishap.flip {
+                None => Arriving::Whole(frame),
+                Some(bit) => Arriving::Broken(flipped(&frame, bit)),
+            };
+            self.put_on_wire((h, iface.0), due, &frame);
+            if let Some(later) = mishap.again {
+                self.sent += 1;
+                self.put_on_wire((h, iface.0), due + later, &frame);
+            }
+        }
+    }
+
+    fn put_on_wire(&mut self, (h, iface): (usize, u16), due: Instant, frame: &Arriving) {
+        let loops = iface == 1;
+        let dst = frame.dst_mac();
+        for to in 0..self.hosts.len() {
+            let for_it = dst == mac(to) || dst.is_multicast();
+            if (loops && to == h) || (!loops && to != h && for_it) {
+                let key = (due, self.sent * 16 + to as u64);
+                self.wire.insert(key, (to, iface, frame.clone()));
             }
         }
     }
@@ -82,6 +112,7 @@ impl Net {
     fn note(&mut self, h: usize, frame: &Frame) {
         if let Some(t) = TcpHeader::of(frame) {
             let len = frame.payload().len();
+            self.tcp_segments += 1;
             self.log.push(format!("{} h{} {} len {len}", self.now.as_millis(), h + 1, t.flags));
         }
     }
@@ -102,11 +133,7 @@ impl Net {
                 break;
             }
             let (to, iface, frame) = self.wire.remove(&(t, k)).unwrap();
-            // The bytes take the whole way: what is sent must parse and verify again.
-            let mut copy = Frame::from_bytes(&frame.to_vec());
-            copy.parse().expect("a sent frame parses");
-            copy.verify().expect("a sent frame has right checksums");
-            copy.meta.cause = frame.meta.cause;
+            let copy = frame.arrive();
             self.on(to, |s, cx| s.handle_frame(cx, netarium_base::IfIndex(iface), copy));
         }
         for h in 0..self.hosts.len() {
@@ -215,6 +242,43 @@ impl Net {
         }
         self.now - start
     }
+}
+
+/// A frame on the wire.
+#[derive(Clone)]
+enum Arriving {
+    Whole(Box<Frame>),
+    Broken(Vec<u8>),
+}
+
+impl Arriving {
+    fn dst_mac(&self) -> Mac {
+        match self {
+            Arriving::Whole(f) => f.dst_mac(),
+            Arriving::Broken(b) => Mac(b[..6].try_into().unwrap()),
+        }
+    }
+
+    /// The bytes take the whole way: what is sent must parse and verify again.
+    fn arrive(&self) -> Box<Frame> {
+        match self {
+            Arriving::Whole(frame) => {
+                let mut copy = Frame::from_bytes(&frame.to_vec());
+                copy.parse().expect("a sent frame parses");
+                copy.verify().expect("a sent frame has right checksums");
+                copy.meta.cause = frame.meta.cause;
+                copy
+            }
+            Arriving::Broken(bytes) => Frame::from_bytes(bytes),
+        }
+    }
+}
+
+fn flipped(frame: &Frame, bit: usize) -> Vec<u8> {
+    let mut bytes = frame.to_vec();
+    let bit = 14 * 8 + bit % ((bytes.len() - 14) * 8);
+    bytes[bit / 8] ^= 1 << (bit % 8);
+    bytes
 }
 
 pub fn mac(i: usize) -> Mac {

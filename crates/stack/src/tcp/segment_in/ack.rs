@@ -78,7 +78,7 @@ impl Connection {
                 self.rtt.sample(now.since(sent));
                 self.timed = None;
             }
-            (None, Some(_), Some((_, ecr))) if ecr != 0 => {
+            (None, Some(_), Some((_, ecr))) if ecr != 0 && !self.answers_a_copy(now, ecr) => {
                 let ms = self.timestamp(now).wrapping_sub(ecr);
                 if ms < 600_000 {
                     self.rtt.sample(Duration::from_millis(ms.into()));
@@ -86,6 +86,15 @@ impl Connection {
             }
             _ => {}
         }
+    }
+
+    /// An old echo in an ACK that came long enough after a retransmission to be the answer to it:
+    /// the first copy had arrived and its ACK was lost. RFC 7323 §5.3 lets the receiver echo the
+    /// first copy's timestamp then, and the wait for our own timer would pass for a round trip.
+    fn answers_a_copy(&self, now: Instant, ecr: u32) -> bool {
+        let (Some(resent), Some(min)) = (self.resent, self.rtt.min()) else { return false };
+        let older = (self.timestamp(resent).wrapping_sub(ecr) as i32) > 0;
+        older && now.since(resent) >= min
     }
 
     fn take_new_ack(&mut self, cx: &mut Ctx<'_>, seg: &SegmentIn) {
@@ -98,6 +107,9 @@ impl Connection {
         self.send.advance((acked - u32::from(fin_acked) - u32::from(syn_acked)) as usize);
         self.snd.una = seg.ack;
         self.retries = 0;
+        if self.timestamps.is_some() {
+            self.rtt.reset_backoff();
+        }
         self.dup_acks = 0;
         self.take_ack_in_phase(cx, seg, acked, in_flight);
         // RFC 6298 §5.2 and §5.3.

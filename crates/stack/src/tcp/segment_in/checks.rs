@@ -114,6 +114,12 @@ impl Connection {
             self.challenge(cx.now, "RST inside the window");
             return Outcome::Dropped(DropReason::NotAcceptable);
         }
+        if self.state == State::TimeWait {
+            // RFC 9293 §3.10.7.4: both streams are complete, there is nothing to report, and what
+            // the program has not read yet stays.
+            self.transition(cx, Trigger::Reset);
+            return Outcome::Taken;
+        }
         let error = match self.state {
             State::SynReceived => Errno::ECONNREFUSED,
             State::CloseWait => Errno::EPIPE,

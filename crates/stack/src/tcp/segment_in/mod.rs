@@ -1,9 +1,9 @@
 //! A segment arrives (RFC 9293 §3.10.7). One file per group of steps:
 //!
-//! - [`syn_sent`]: §3.10.7.3, the state SYN-SENT;
-//! - [`checks`]: §3.10.7.4 steps one to four: sequence, RST, SYN;
-//! - [`ack`]: step five: the acknowledgement, the window, loss;
-//! - [`text`]: steps seven and eight: data and FIN.
+//! - `syn_sent`: §3.10.7.3, the state SYN-SENT;
+//! - `checks`: §3.10.7.4 steps one to four: sequence, RST, SYN;
+//! - `ack`: step five: the acknowledgement, the window, loss;
+//! - `text`: steps seven and eight: data and FIN.
 
 mod ack;
 mod checks;

@@ -1,0 +1,210 @@
+//! What programs ask of a connection (RFC 9293 §3.9.1): writing, reading, closing, and what it is
+//! ready for; with the buffers' sizes that follow from it.
+
+use netarium_base::{Ctx, Duration, Instant};
+
+use super::connection::Connection;
+use super::state::{State, Trigger};
+use super::timers::Timer;
+use crate::errno::Errno;
+use crate::types::Readiness;
+
+impl Connection {
+    /// Queues a copy of `data`; how many bytes fit.
+    ///
+    /// # Errors
+    /// EPIPE after the sending half was closed, the connection's own error once, EAGAIN when the
+    /// buffer is full or the handshake is not done.
+    pub(crate) fn write(&mut self, cx: &mut Ctx<'_>, data: &[u8]) -> Result<usize, Errno> {
+        if let Some(e) = self.error.take() {
+            return Err(e);
+        }
+        match self.state {
+            State::SynSent | State::SynReceived if !self.closing => return Err(Errno::EAGAIN),
+            s if !s.may_send() || self.closing => return Err(Errno::EPIPE),
+            _ => {}
+        }
+        if data.is_empty() {
+            return Ok(0);
+        }
+        let room = self.send_room();
+        if room == 0 {
+            return Err(Errno::EAGAIN);
+        }
+        let n = data.len().min(room);
+        let unsent = self.data_end().ahead_of(self.snd.nxt) as usize;
+        self.send.push(&data[..n], cx.cause, unsent);
+        Ok(n)
+    }
+
+    /// Bytes that fit into the send buffer.
+    pub(crate) fn send_room(&self) -> usize {
+        (self.send_limit() as usize).saturating_sub(self.send.len())
+    }
+
+    /// The send buffer grows with the congestion window, so that it never limits a transfer.
+    fn send_limit(&self) -> u32 {
+        let grown = self.cc.cwnd().saturating_mul(2).min(self.config.max_buffer);
+        self.settings.send_buffer.unwrap_or_else(|| self.config.send_buffer.max(grown))
+    }
+
+    /// Reads received data; `Ok(0)` at the end of the stream.
+    ///
+    /// # Errors
+    /// EAGAIN when nothing is there yet, the connection's own error once.
+    pub(crate) fn read(&mut self, cx: &mut Ctx<'_>, buf: &mut [u8]) -> Result<usize, Errno> {
+        if !self.recv.is_empty() {
+            let n = self.recv.read(buf);
+            self.tune_receive_window(cx.now, n as u32);
+            self.consider_window_update();
+            return Ok(n);
+        }
+        if let Some(e) = self.error.take() {
+            return Err(e);
+        }
+        match self.state {
+            _ if self.fin_received || self.read_closed => Ok(0),
+            State::SynSent | State::SynReceived => Err(Errno::EAGAIN),
+            s if s.may_receive() => Err(Errno::EAGAIN),
+            _ => Ok(0),
+        }
+    }
+
+    /// Doubles the window while the program reads more than half of it within a round trip: the
+    /// window, not the program, is then what limits the peer (dynamic right-sizing).
+    fn tune_receive_window(&mut self, now: Instant, read: u32) {
+        if self.rcv.fixed {
+            return;
+        }
+        self.rcv.copied = self.rcv.copied.saturating_add(read);
+        let round = self.rtt.srtt().unwrap_or(Duration::from_millis(100)) * 2;
+        if now.since(self.rcv.tuned) > round {
+            self.rcv.copied = read;
+            self.rcv.tuned = now;
+        } else if self.rcv.copied >= self.rcv.limit / 2 {
+            let max = if self.scaling { self.config.max_buffer } else { 65_535 };
+            self.rcv.limit = self.rcv.limit.saturating_mul(2).min(max);
+            self.rcv.copied = 0;
+            self.rcv.tuned = now;
+        }
+    }
+
+    /// RFC 9293 §3.8.6.2.2: the window is reopened only by a worthwhile step.
+    fn consider_window_update(&mut self) {
+        if !self.state.may_receive() {
+            return;
+        }
+        let offered = self.rcv.adv.ahead_of(self.rcv.nxt);
+        let opened = self.free_window().saturating_sub(offered);
+        if opened >= (2 * self.snd.mss).min(self.rcv.limit / 2) && opened >= offered {
+            self.want.ack.get_or_insert("window update");
+        }
+    }
+
+    /// Bytes of receive buffer that are free.
+    pub(crate) fn free_window(&self) -> u32 {
+        self.rcv.limit.saturating_sub((self.recv.len() + self.ooo.bytes()) as u32)
+    }
+
+    /// The program closed its sending half.
+    pub(crate) fn close_send(&mut self, cx: &mut Ctx<'_>) {
+        if self.closing {
+            return;
+        }
+        match self.state {
+            State::SynSent => {
+                self.transition(cx, Trigger::Close);
+            }
+            State::SynReceived | State::Established | State::CloseWait => {
+                self.closing = true;
+                self.close_cause = cx.cause;
+                self.transition(cx, Trigger::Close);
+            }
+            _ => {}
+        }
+    }
+
+    /// The program let go of the connection. RFC 9293 §3.10.4, and RFC 2525 §2.17 for data that
+    /// nobody will read.
+    pub(crate) fn release(&mut self, cx: &mut Ctx<'_>) {
+        self.orphan = true;
+        self.close_cause = cx.cause;
+        let unread = !self.recv.is_empty();
+        let abort = self.settings.linger == Some(Duration::ZERO);
+        let resets = match self.state {
+            State::SynReceived => abort,
+            State::TimeWait => false,
+            s => s.is_synchronized() && (unread || abort),
+        };
+        if resets {
+            self.abort(cx);
+            return;
+        }
+        self.close_send(cx);
+        self.recv.clear();
+        if self.state == State::FinWait2 {
+            self.timers.set(Timer::Wait, cx.now + self.config.fin_wait2, cx.cause);
+        }
+    }
+
+    /// Resets the connection (RFC 9293 §3.10.5).
+    pub(crate) fn abort(&mut self, cx: &mut Ctx<'_>) {
+        if self.state == State::Closed {
+            return;
+        }
+        // The table says in which states the peer is told.
+        let tells = !matches!(
+            self.state,
+            State::SynSent | State::Closing | State::LastAck | State::TimeWait
+        );
+        self.want.rst = tells;
+        self.close_cause = cx.cause;
+        self.error = Some(Errno::ECONNABORTED);
+        self.transition(cx, Trigger::Abort);
+        self.recv.clear();
+    }
+
+    /// What the socket is ready for.
+    pub(crate) fn readiness(&self) -> Readiness {
+        let mut r = Readiness::empty();
+        let ended = self.fin_received || self.read_closed || self.state == State::Closed;
+        if !self.recv.is_empty() || ended || self.error.is_some() {
+            r |= Readiness::READABLE;
+        }
+        let connecting = matches!(self.state, State::SynSent | State::SynReceived);
+        let writable = self.send_room() > 0 || !self.state.may_send() || self.closing;
+        if (!connecting && writable) || self.error.is_some() {
+            r |= Readiness::WRITABLE;
+        }
+        if self.error.is_some() {
+            r |= Readiness::ERROR;
+        }
+        if matches!(self.state, State::Closed | State::TimeWait | State::Closing | State::LastAck) {
+            r |= Readiness::HANGUP;
+        }
+        r
+    }
+
+    /// Takes what the socket became ready for since the last call.
+    pub(crate) fn take_wake(&mut self) -> Readiness {
+        std::mem::take(&mut self.wake)
+    }
+
+    /// Whether `read` would say EAGAIN.
+    pub(crate) fn has_nothing_to_read(&self) -> bool {
+        self.recv.is_empty()
+            && self.error.is_none()
+            && !self.fin_received
+            && !self.read_closed
+            && (self.state.may_receive()
+                || matches!(self.state, State::SynSent | State::SynReceived))
+    }
+
+    /// Takes over SO_RCVBUF: the window is then what the program asked for.
+    pub(crate) fn apply_buffer_settings(&mut self) {
+        if let Some(bytes) = self.settings.recv_buffer {
+            self.rcv.limit = if self.scaling { bytes } else { bytes.min(65_535) };
+            self.rcv.fixed = true;
+        }
+    }
+}

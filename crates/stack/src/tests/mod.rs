@@ -1,0 +1,9 @@
+//! Tests that look inside: what must hold of a host's tables whatever arrives.
+
+#[path = "../../tests/common/mod.rs"]
+mod common;
+mod defects;
+mod frames;
+mod invariants;
+mod segments;
+mod streams;

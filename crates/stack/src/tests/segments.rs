@@ -1,0 +1,222 @@
+//! Arbitrary segments in every state: no panic, no endless answer, bounded memory, and in the end
+//! nothing is left behind.
+
+use core::net::IpAddr;
+
+use netarium_base::{Duration, IfIndex, Rng, Seed, SocketId};
+use netarium_wire::{Frame, IpHeader, Payload, TcpFlags, TcpHeader, TcpOption, TcpOptions};
+
+use super::common::{Net, PID, mac, ms};
+use super::invariants::Watch;
+use crate::tcp::{Connection, State};
+use crate::{Shutdown, SocketKind, SocketOption};
+
+/// Host 1 with a connection in `state`; the peer will say nothing more.
+fn host_in(state: State) -> (Net, Option<SocketId>) {
+    let mut net = Net::new(2);
+    let dead = |net: &mut Net| net.fate = Box::new(|_, _| None);
+    match state {
+        State::Closed | State::Listen => {
+            net.listen(0, 80, 8);
+            net.pair();
+            dead(&mut net);
+            (net, None)
+        }
+        State::SynSent => {
+            net.pair();
+            dead(&mut net);
+            let c = net.connect(0, "10.0.0.2:80");
+            (net, Some(c))
+        }
+        State::SynReceived => {
+            net.listen(0, 80, 8);
+            net.fate = Box::new(|_, f| {
+                let ack = TcpHeader::of(f).is_some_and(|h| !h.flags.contains(TcpFlags::SYN));
+                (!ack).then_some(Duration::ZERO)
+            });
+            net.connect(1, "10.0.0.1:80");
+            net.run(ms(20));
+            dead(&mut net);
+            (net, None)
+        }
+        _ => {
+            let (c, s) = net.pair();
+            close_into(&mut net, state, c, s);
+            dead(&mut net);
+            (net, Some(c))
+        }
+    }
+}
+
+fn close_into(net: &mut Net, state: State, c: SocketId, s: SocketId) {
+    let shut = |net: &mut Net, h, id| {
+        net.on(h, |st, cx| st.shutdown(cx, id, Shutdown::Write)).unwrap();
+    };
+    match state {
+        State::FinWait1 => {
+            net.fate = Box::new(|_, _| None);
+            shut(net, 0, c);
+        }
+        State::FinWait2 => shut(net, 0, c),
+        State::CloseWait => shut(net, 1, s),
+        State::Closing => {
+            shut(net, 0, c);
+            shut(net, 1, s);
+            net.run(Duration::from_micros(1500));
+            return;
+        }
+        State::LastAck => {
+            shut(net, 1, s);
+            net.run(ms(20));
+            net.fate = Box::new(|_, _| None);
+            shut(net, 0, c);
+        }
+        State::TimeWait => {
+            shut(net, 0, c);
+            net.run(ms(20));
+            shut(net, 1, s);
+        }
+        _ => {}
+    }
+    net.run(ms(20));
+}
+
+/// A segment near what the connection expects.
+fn segment(luck: &mut Rng, conn: Option<&Connection>) -> Box<Frame> {
+    let (local_port, remote_port) =
+        conn.map_or((80, 4000), |c| (c.setup.local.port(), c.setup.remote.port()));
+    let near = |luck: &mut Rng, points: [u32; 4]| {
+        let offset = [0, 1, 2, 100, 1448, 65_535, 1 << 31][luck.below(7) as usize];
+        let point = points[luck.below(4) as usize];
+        if luck.below(2) == 0 { point.wrapping_add(offset) } else { point.wrapping_sub(offset) }
+    };
+    let random = luck.next_u32();
+    let (seqs, acks) = conn.map_or(([random; 4], [random; 4]), |c| {
+        let middle = c.rcv.nxt + c.rcv.adv.ahead_of(c.rcv.nxt) / 2;
+        (
+            [c.rcv.nxt.0, c.rcv.adv.0, middle.0, c.rcv.irs.0],
+            [c.snd.una.0, c.snd.nxt.0, c.snd.iss.0, c.snd.nxt.0],
+        )
+    });
+    let flags = match luck.below(4) {
+        0 => TcpFlags::from_bits_truncate(luck.next_u32() as u16),
+        1 => TcpFlags::ACK | TcpFlags::FIN,
+        2 => TcpFlags::ACK | TcpFlags::PSH,
+        _ => TcpFlags::ACK,
+    };
+    let header = TcpHeader {
+        src_port: remote_port,
+        dst_port: local_port,
+        seq: near(luck, seqs),
+        ack: near(luck, acks),
+        flags,
+        window: [0, 1, 700, 65_535, luck.next_u32() as u16][luck.below(5) as usize],
+        urgent: luck.next_u32() as u16,
+    };
+    let options = options(luck, conn);
+    let len = [0, 0, 0, 1, 2, 100, 1400][luck.below(7) as usize];
+    let payload = Payload::copy_from(&vec![luck.next_u32() as u8; len]);
+    let peer = conn.map_or(IpAddr::from([10, 0, 0, 2]), |c| c.setup.remote.ip());
+    let mut f = header.frame(&IpHeader::new(peer, [10, 0, 0, 1].into()), &options, payload);
+    f.set_macs(mac(0), mac(1));
+    f
+}
+
+fn options(luck: &mut Rng, conn: Option<&Connection>) -> TcpOptions {
+    let mut o = TcpOptions::new();
+    for _ in 0..luck.below(4) {
+        match luck.below(7) {
+            0 => _ = o.push(TcpOption::Mss(luck.next_u32() as u16 >> luck.below(16))),
+            1 => _ = o.push(TcpOption::WindowScale(luck.next_u32() as u8)),
+            2 => _ = o.push(TcpOption::SackPermitted),
+            3 => _ = o.push(TcpOption::Sack(&luck.next_u64().to_be_bytes())),
+            4 => _ = o.push_raw(&[luck.next_u32() as u8, luck.next_u32() as u8]),
+            _ => {
+                let recent = conn.and_then(|c| c.timestamps).map_or(0, |t| t.recent);
+                let val = recent.wrapping_add(luck.below(5)).wrapping_sub(1);
+                _ = o.push(TcpOption::Timestamps(val, luck.next_u32() >> luck.below(32)));
+            }
+        }
+    }
+    o
+}
+
+fn call(net: &mut Net, luck: &mut Rng, id: SocketId) {
+    let what = luck.below(16);
+    let mut buf = [0u8; 3000];
+    net.on(0, |s, cx| match what {
+        0..5 => drop(s.send(cx, id, &buf[..1 + what as usize * 700])),
+        5..9 => drop(s.recv(cx, id, &mut buf)),
+        9 => drop(s.shutdown(cx, id, Shutdown::Write)),
+        10 => drop(s.shutdown(cx, id, Shutdown::Read)),
+        11 => drop(s.set_option(cx, id, SocketOption::KeepAlive(buf[0] == 0))),
+        12 => drop(s.set_option(cx, id, SocketOption::RecvBuffer(9000))),
+        13 => drop(s.take_error(id)),
+        _ => {}
+    });
+}
+
+fn storm(state: State, seed: u64) {
+    let mut luck = Seed(seed).stream("test", state.name());
+    let (mut net, socket) = host_in(state);
+    let reached = net.hosts[0].tcp.iter().any(|(_, e)| e.conn.state == state);
+    assert!(reached || matches!(state, State::Closed | State::Listen), "{state:?}");
+    let mut watch = Watch::default();
+    for _ in 0..60 {
+        for _ in 0..luck.below(4) {
+            let conn = net.hosts[0].tcp.iter().last().map(|(_, e)| &e.conn);
+            let f = segment(&mut luck, conn);
+            let before = net.tcp_segments;
+            net.on(0, |s, cx| s.handle_frame(cx, IfIndex(2), f));
+            assert!(net.tcp_segments - before < 1000, "one segment, and so many answers");
+            watch.check(&net);
+        }
+        if let Some(id) = socket.filter(|_| luck.below(3) == 0) {
+            call(&mut net, &mut luck, id);
+            watch.check(&net);
+        }
+        if luck.below(3) == 0 {
+            net.run(ms(luck.below(3000).into()));
+            watch.check(&net);
+        }
+    }
+    net.on(0, |s, cx| s.release_process(cx, PID));
+    watch.check(&net);
+    net.run(Duration::from_secs(4000));
+    let host = &net.hosts[0];
+    assert!(host.tcp.is_empty(), "{state:?} seed {seed}: {:?}", host.sockets());
+    assert!(host.ip.ports.snapshot().is_empty() && host.tcp.is_quiet());
+    assert_eq!(host.tcp.next_deadline(), None);
+}
+
+#[test]
+fn no_segment_harms_any_state() {
+    for state in State::ALL {
+        for seed in 0..150 {
+            storm(state, seed);
+        }
+    }
+}
+
+/// No setting of keep-alive makes a timer that is always due, or probes out of TIME-WAIT.
+#[test]
+fn keep_alive_ends_with_time_wait_and_when_switched_off() {
+    let mut net = Net::new(2);
+    for h in &mut net.hosts {
+        h.tcp_config_mut().keep_alive_idle = Duration::ZERO;
+        h.tcp_config_mut().keep_alive_interval = Duration::ZERO;
+    }
+    let (c, s) = net.pair();
+    net.on(0, |st, cx| st.set_option(cx, c, SocketOption::KeepAlive(true))).unwrap();
+    net.on(0, |st, cx| st.set_option(cx, c, SocketOption::KeepAlive(false))).unwrap();
+    net.log.clear();
+    net.run(Duration::from_secs(10));
+    assert!(net.log.is_empty(), "switched off: {:?}", net.log);
+    net.on(0, |st, cx| st.set_option(cx, c, SocketOption::KeepAlive(true))).unwrap();
+    net.on(0, |st, cx| st.shutdown(cx, c, Shutdown::Write)).unwrap();
+    net.on(1, |st, cx| st.shutdown(cx, s, Shutdown::Write)).unwrap();
+    net.run(Duration::from_secs(10));
+    assert_eq!(net.states(0), ["TIME_WAIT"], "not given up");
+    let udp = net.on(0, |st, _| st.socket(SocketKind::Udp, PID)).unwrap();
+    net.close(0, udp);
+}
