@@ -1,4 +1,10 @@
 //! What the tests of this crate share: sample frames, captures, and the tools they are read with.
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    reason = "runs tshark and tcpdump, which read files"
+)]
 #![allow(dead_code, reason = "each test file uses a part")]
 #![allow(clippy::vec_box, reason = "frames are boxed wherever they travel")]
 
