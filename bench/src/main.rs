@@ -4,21 +4,23 @@
 //! cargo run --release -p netarium-bench -- goodput [--megabytes 300] [--captures] [--trace]
 //! cargo run --release -p netarium-bench -- hosts 1000
 //! cargo run --release -p netarium-bench -- star 10000
+//! cargo run --release -p netarium-bench -- first200
 //! ```
 //!
 //! `goodput`: one TCP transfer client → router with NAT → server through two switches, beside
 //! smoltcp's two bare end points without router, wire or event queue. `hosts`: building a network
 //! of N idle hosts, 100 to a switch, behind routers; time and memory. `star`: N hosts fetch 10 kB
-//! each from one server. Times are processor seconds, figures medians of five runs: the machines
+//! each from one server. `first200`: from the command to the first page. Times are processor seconds, figures medians of five runs: the machines
 //! these run on are shared and noisy. See `docs/performance.md`.
 //!
-//! Modules: [`goodput`] and [`hosts`] measure, [`peer`] is smoltcp, [`programs`] are the plain
+//! Modules: [`goodput`], [`hosts`] and [`start`] measure, [`peer`] is smoltcp, [`programs`] are the plain
 //! source and sink that run on the hosts.
 
 mod goodput;
 mod hosts;
 mod peer;
 mod programs;
+mod start;
 
 use std::process::ExitCode;
 
@@ -32,10 +34,11 @@ fn main() -> ExitCode {
     match args.first().map(String::as_str) {
         Some("goodput") => goodput::run(megabytes, has("--captures"), has("--trace")),
         Some("hosts") => hosts::idle(number(1, 1000) as usize),
+        Some("first200") => start::first_200(),
         Some("star") => hosts::star(number(1, 10_000) as usize),
         _ => {
             eprintln!(
-                "usage: netarium-bench goodput|hosts N|star N; see the head of bench/src/main.rs"
+                "usage: netarium-bench goodput|hosts N|star N|first200; see the head of bench/src/main.rs"
             );
             return ExitCode::from(2);
         }

@@ -14,7 +14,9 @@ pub(crate) fn welcome(lab: &LabView, edited: bool, terminal: &Terminal) -> Strin
     hosts(lab, terminal, &mut out);
     doors(lab, terminal, &mut out);
     let _ = writeln!(out, "\n  Try in another terminal:");
+    let program = invocation();
     for command in suggestions(lab) {
+        let command = format!("{program} {command}");
         let _ = writeln!(out, "    {}", terminal.paint(Style::Cyan, command));
     }
     if let Some(folder) = &lab.folder {
@@ -60,7 +62,7 @@ fn doors(lab: &LabView, terminal: &Terminal, out: &mut String) {
     }
 }
 
-/// Three commands to try next.
+/// Three commands to try next, without the program's name.
 pub(crate) fn suggestions(lab: &LabView) -> Vec<String> {
     let on = if lab.running_as == lab.name {
         String::new()
@@ -70,15 +72,28 @@ pub(crate) fn suggestions(lab: &LabView) -> Vec<String> {
     let server = lab.hosts.iter().find(|h| !h.programs.is_empty()).or(lab.hosts.first());
     let mut commands = Vec::new();
     if let Some((client, url)) = visit(lab, server) {
-        commands.push(format!("netarium exec {on}{client} curl -v {url}"));
+        commands.push(format!("exec {on}{client} curl -v {url}"));
     }
     if let Some(server) = server {
-        commands.push(format!("netarium exec {on}{} netstat -ano", server.name));
+        commands.push(format!("exec {on}{} netstat -ano", server.name));
         if let Some(iface) = server.interfaces.first() {
-            commands.push(format!("netarium capture {on}{} -w - | tshark -r -", iface.link));
+            commands.push(format!("capture {on}{} -w - | tshark -r -", iface.link));
         }
     }
     commands
+}
+
+/// How the user starts this program: somebody who came by `cargo run` has no `netarium` on the
+/// path.
+fn invocation() -> &'static str {
+    let by_cargo = std::env::var_os("CARGO").is_some();
+    let path = std::env::current_exe().unwrap_or_default();
+    let built_as = |profile: &str| path.ends_with(format!("{profile}/netarium"));
+    match by_cargo {
+        true if built_as("release") => "cargo run --release --",
+        true if built_as("debug") => "cargo run --",
+        _ => "netarium",
+    }
 }
 
 /// Who may visit what: a host beside the gateway the published port, else any the server.
