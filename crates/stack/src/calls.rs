@@ -361,10 +361,8 @@ impl Stack {
         let local = self.local_addr(id).ok_or(Errno::EINVAL)?;
         let (from, peer) = ((local.ip(), local.port()), (to.ip(), to.port()));
         let flow = flow_id(protocol_of(kind), from, peer);
-        let cause = {
-            self.note_call(cx, id, "send", flow, data.len());
-            cx.cause
-        };
+        self.note_call(cx, id, "send", flow, data.len());
+        let cause = cx.cause;
         let sent = self.send_datagram(cx, kind, (local, to), data, settings, cause);
         self.drain_unreachable(cx);
         sent

@@ -106,6 +106,7 @@ fn converse(seed: u64) {
         // On a wire this bad eight losses in a row happen: a closing end that gives up without a
         // word would leave the other waiting for ever, as it should.
         h.tcp_config_mut().orphan_retries = 15;
+        h.tcp_config_mut().keep_alive_idle = Duration::from_secs(60);
     }
     let l = net.listen(1, 80, 8);
     if luck.below(3) == 0 {
@@ -120,6 +121,10 @@ fn converse(seed: u64) {
     net.run(ms(200));
     let s = net.accept(1, l).unwrap();
     net.close(1, l);
+    for (h, id) in [(0, c), (1, s)] {
+        // A reset may be lost, and who only waits for data learns of it by a probe.
+        net.on(h, |st, cx| st.set_option(cx, id, SocketOption::KeepAlive(true))).unwrap();
+    }
     bad_wire(&mut net, seed, [0, 1, 5, 12][luck.below(4) as usize]);
     let mut programs = [(0, c), (1, s)].map(|(host, socket)| Program {
         host,
