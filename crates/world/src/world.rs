@@ -319,6 +319,8 @@ pub struct LinkView<'a> {
     pub wires: [DirectionSpec; 2],
     /// What passed through them.
     pub stats: [DirectionStats; 2],
+    /// Whether it takes frames.
+    pub up: bool,
 }
 
 /// Queries.
@@ -352,6 +354,7 @@ impl World {
             ends: link.ends.map(|(node, _)| node),
             wires: [0, 1].map(|i| link.directions[i].spec),
             stats: [0, 1].map(|i| link.directions[i].stats),
+            up: link.is_up(),
         })
     }
 

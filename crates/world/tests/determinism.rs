@@ -18,7 +18,8 @@ use netarium_world::process::{
     LocalBoxFuture, PingSocket, Process, Program, TcpListener, TcpStream, UdpSocket,
 };
 use netarium_world::{
-    CaptureSpec, DirectionSpec, Ends, Input, JsonTrace, Output, PcapSink, RunEnd, World, replay,
+    CaptureSpec, DirectionSpec, Ends, Input, JsonTrace, Output, PcapSink, RunEnd, Target, World,
+    replay,
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -188,8 +189,8 @@ fn outside(world: &mut World) -> Vec<Output> {
         world.run_until(world.now() + Duration::from_millis(ms));
         outputs.extend(std::iter::from_fn(|| world.poll_output()));
     };
-    let to = "10.0.0.2:80".parse().unwrap();
-    world.apply(Input::Open { port: 1, client: "a".to_owned(), from: None, to });
+    let to = Target::Name { host: "web".to_owned(), port: 80 };
+    world.apply(Input::Open { port: 1, client: "a".to_owned(), from: None, source: None, to });
     world.apply(Input::Credit { port: 1, bytes: 10_000 });
     take(world, 20);
     // Between two events of one instant, too.

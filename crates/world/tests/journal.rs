@@ -3,7 +3,7 @@
 use netarium_base::{Instant, Seed};
 use netarium_world::journal::codec::Recorded;
 use netarium_world::journal::{DecodeError, Entry, Reader};
-use netarium_world::{Input, JournalSink, World, WorldBuilder};
+use netarium_world::{Command, Input, JournalSink, Target, World, WorldBuilder};
 use proptest::prelude::*;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -16,11 +16,29 @@ fn input() -> impl Strategy<Value = Input> {
     let bytes = || prop::collection::vec(any::<u8>(), 0..300);
     let text = || "\\PC{0,20}";
     let port = any::<u64>;
-    let address = any::<(std::net::IpAddr, u16)>();
-    prop_oneof![
-        (port(), text(), prop::option::of(text()), address).prop_map(|(port, client, from, to)| {
-            Input::Open { port, client, from, to: to.into() }
+    let to = prop_oneof![
+        any::<(std::net::IpAddr, u16)>().prop_map(|to| Target::Addr(to.into())),
+        (text(), any::<u16>()).prop_map(|(host, port)| Target::Name { host, port }),
+    ];
+    let command = prop_oneof![
+        (text(), prop::collection::vec(text(), 0..4))
+            .prop_map(|(host, argv)| Command::Start { host, argv }),
+        (text(), any::<u32>(), any::<u8>()).prop_map(|(host, pid, signal)| Command::Kill {
+            host,
+            pid,
+            signal
         }),
+        (text(), any::<bool>()).prop_map(|(link, up)| Command::LinkUp { link, up }),
+    ];
+    prop_oneof![
+        (port(), text(), prop::option::of(text()), prop::option::of(any::<std::net::IpAddr>()), to)
+            .prop_map(|(port, client, from, source, to)| Input::Open {
+                port,
+                client,
+                from,
+                source,
+                to
+            }),
         (port(), bytes()).prop_map(|(port, bytes)| Input::Data { port, bytes }),
         port().prop_map(|port| Input::Eof { port }),
         port().prop_map(|port| Input::Reset { port }),
@@ -36,6 +54,7 @@ fn input() -> impl Strategy<Value = Input> {
         (port(), any::<u8>()).prop_map(|(port, signal)| Input::Signal { port, signal }),
         (text(), prop::option::of(bytes()))
             .prop_map(|(path, bytes)| Input::FileWrite { path, bytes }),
+        command.prop_map(Input::Command),
     ]
 }
 
@@ -124,6 +143,26 @@ proptest! {
 fn another_version_is_named() {
     assert_eq!(Reader::open(b"NETARIUM-J\n\x02").unwrap_err(), DecodeError::Version(2));
     assert_eq!(Reader::open(b"pcap").unwrap_err(), DecodeError::NotAJournal);
+}
+
+/// Skipping an entry would replay something else: a newer build's journal is refused by name.
+#[test]
+fn what_a_newer_build_wrote_is_named() {
+    let (journal, _) = journal(Vec::new());
+    let read = |entry: &[u8]| {
+        let bytes = [&journal[..], entry].concat();
+        Reader::open(&bytes).unwrap().1.next().unwrap().unwrap_err().to_string()
+    };
+    let offset = journal.len();
+    for (entry, what) in [
+        (&[3, 0, 0, 10][..], "an entry of kind 10"),
+        (&[4, 0, 0, 9, 77], "a command of kind 77"),
+        (&[8, 0, 0, 1, 1, 0, 0, 0, 9], "a target of kind 9"),
+    ] {
+        let wanted =
+            format!("the journal has {what} at byte {offset}, which this build does not know");
+        assert_eq!(read(entry), wanted);
+    }
 }
 
 struct Spill(Rc<RefCell<Vec<u8>>>);

@@ -3,16 +3,17 @@
 //! 1. this file: what it consists of, and the small words that all use;
 //! 2. [`net`]: time, event queue, links, trace and captures: what a frame on its way needs;
 //! 3. [`dispatch`]: what happens when an event is due;
-//! 4. [`inputs`]: what happens when something comes from outside.
+//! 4. [`inputs`] and [`commands`]: what happens when something comes from outside.
 //!
 //! Time moves only in [`Core::dispatch_next`] and [`Core::advance`].
 
+mod commands;
 mod dispatch;
 mod files;
 mod inputs;
 pub(crate) mod net;
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -28,7 +29,7 @@ use crate::names::NameTable;
 use crate::node::{Host, Kind, Node};
 use crate::outbox::Outbox;
 use crate::process::task::ReadyQueue;
-use crate::process::{Ending, Programs, Spawned, Start, Started};
+use crate::process::{Ending, Programs, ResolveError, Spawned, Start, Started};
 
 pub(crate) use net::{Due, Net};
 
@@ -90,6 +91,21 @@ impl Core {
     pub(crate) fn host_id(&self, name: &str) -> Option<NodeId> {
         let id = self.names.node_id(name)?;
         matches!(self.nodes[id.0 as usize].kind, Kind::Host(_)).then_some(id)
+    }
+
+    /// The addresses of a name: of a literal address itself, of `localhost`, of a name in the lab's
+    /// hosts table (in any case of letters).
+    pub(crate) fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, ResolveError> {
+        let bare = name.strip_prefix('[').and_then(|n| n.strip_suffix(']')).unwrap_or(name);
+        if let Ok(address) = bare.parse() {
+            return Ok(vec![address]);
+        }
+        let wanted = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+        if wanted == "localhost" {
+            return Ok(vec![IpAddr::V4(Ipv4Addr::LOCALHOST)]);
+        }
+        let found = self.hosts_table.get(&wanted).cloned();
+        found.ok_or_else(|| ResolveError::NotFound(name.to_owned()))
     }
 
     /// From now on things happen for this reason, and tasks are woken for it.

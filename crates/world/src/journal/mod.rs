@@ -1,6 +1,6 @@
 //! The journal: every outside input with its virtual time, in the order applied.
 //!
-//! 1. [`codec`]: the binary form, documented there;
+//! 1. [`codec`]: the binary form, documented there (`inputs` and `parts` are pieces of it);
 //! 2. this file: the [`Journal`] that a world keeps, bounded in memory or spilling into a
 //!    [`JournalSink`];
 //! 3. [`fingerprint`]: a rolling hash of the world's outputs, noted in the journal every so often;
@@ -8,6 +8,8 @@
 
 pub mod codec;
 mod fingerprint;
+mod inputs;
+mod parts;
 mod replay;
 
 use netarium_base::Instant;

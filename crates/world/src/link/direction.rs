@@ -17,6 +17,8 @@ const FLOWS_MAX: usize = 65_536;
 #[derive(Debug)]
 pub(crate) struct Direction {
     pub(crate) spec: DirectionSpec,
+    /// Frames can be handed over.
+    pub(super) up: bool,
     /// When the last frame handed over will have been serialised.
     busy_until: Instant,
     /// When each waiting frame will begin to be serialised; only used with a rate.
@@ -59,6 +61,7 @@ impl Direction {
             .then(|| Box::new(Loss { luck: seed.luck(link, purpose), ordinals: Map::default() }));
         Direction {
             spec: DirectionSpec { delay, ..spec },
+            up: true,
             busy_until: Instant::ZERO,
             waiting: VecDeque::new(),
             line: VecDeque::new(),
@@ -69,6 +72,10 @@ impl Direction {
 
     /// Decides about a frame of `len` bytes that is handed over now.
     pub(crate) fn hand_over(&mut self, now: Instant, flow: FlowId, len: usize) -> Handed {
+        if !self.up {
+            self.stats.dropped_down += 1;
+            return Handed::Dropped(DropReason::LinkDown);
+        }
         while self.waiting.front().is_some_and(|&start| start <= now) {
             self.waiting.pop_front();
         }

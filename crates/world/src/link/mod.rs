@@ -11,6 +11,9 @@
 //! The wire decides about loss by flow and ordinal: whether the third frame of a conversation is
 //! lost does not depend on what others send. Lost frames occupied the wire, and are seen by a
 //! capture at the sender's end.
+//!
+//! A link that is *down* drops what it is handed. What it was handed before still arrives, frames
+//! that wait in its queue included: it is in the fibre already, and nobody calls it back.
 
 mod direction;
 
@@ -57,6 +60,8 @@ pub struct DirectionStats {
     pub queued_frames: u64,
     /// Frames dropped because the queue was full.
     pub dropped_full: u64,
+    /// Frames dropped because the link was down.
+    pub dropped_down: u64,
     /// Frames lost on the way.
     pub dropped_loss: u64,
     /// Frames that arrived.
@@ -113,6 +118,15 @@ impl Link {
             Direction::new(seed, name, "loss down", down),
         ];
         Link { origin, sequence: 0, ends, directions, taps: 0 }
+    }
+
+    /// Takes the link up or down, in both directions. What is under way still arrives.
+    pub(crate) fn set_up(&mut self, up: bool) {
+        self.directions.iter_mut().for_each(|d| d.up = up);
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        self.directions.iter().all(|d| d.up)
     }
 
     /// The key of this link's next event.

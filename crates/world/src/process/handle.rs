@@ -1,6 +1,6 @@
 //! What a program holds of its process.
 
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::IpAddr;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::Poll;
@@ -129,16 +129,7 @@ impl Process {
     /// # Errors
     /// When nobody knows the name.
     pub async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, ResolveError> {
-        let bare = name.strip_prefix('[').and_then(|n| n.strip_suffix(']')).unwrap_or(name);
-        if let Ok(address) = bare.parse() {
-            return Ok(vec![address]);
-        }
-        let wanted = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
-        if wanted == "localhost" {
-            return Ok(vec![IpAddr::V4(Ipv4Addr::LOCALHOST)]);
-        }
-        slot::with(|core| core.hosts_table.get(&wanted).cloned())
-            .ok_or_else(|| ResolveError::NotFound(name.to_owned()))
+        slot::with(|core| core.resolve(name))
     }
 
     /// The contents of a file; copying them is cheap.
