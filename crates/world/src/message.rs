@@ -245,6 +245,20 @@ pub enum Output {
     },
 }
 
+impl Output {
+    /// The port it is about.
+    pub fn port(&self) -> Option<PortId> {
+        match self {
+            Output::Accepted { port, .. }
+            | Output::Credit { port, .. }
+            | Output::Data { port, .. }
+            | Output::Eof { port }
+            | Output::Reset { port, .. }
+            | Output::Exit { port, .. } => Some(*port),
+        }
+    }
+}
+
 impl Input {
     /// The port it is about.
     pub fn port(&self) -> Option<PortId> {
