@@ -26,7 +26,7 @@ impl Core {
         }
         match due {
             Due::Arrival(direction) => {
-                if let Some((node, iface, frame)) = self.net.arrive(direction) {
+                if let Some((node, iface, frame)) = self.net.arrive(direction, key) {
                     self.receive(node, iface, frame);
                 }
             }

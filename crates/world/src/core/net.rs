@@ -6,12 +6,12 @@ use netarium_wire::Frame;
 
 use crate::capture::{Captures, Seen};
 use crate::link::{DirId, Handed, Link};
-use crate::queue::Queue;
+use crate::queue::{Key, Queue};
 
 /// What is due when an event's time has come.
 #[derive(Debug)]
 pub(crate) enum Due {
-    /// The first frame of a direction's line arrives.
+    /// The frame of a direction's line that has the event's key arrives.
     Arrival(DirId),
     /// A host has something to do: a deadline of its stack or a timer of a program.
     Wake(NodeId),
@@ -38,8 +38,11 @@ impl Net {
         let link = &mut self.links[id.0 as usize];
         let (len, flow) = (frame.len(), frame.meta.flow);
         let place = Place::Link(id, end);
-        // What connection tracking knows is knowledge of the host that the frame leaves.
-        frame.meta.conntrack = None;
+        // What connection tracking knows is knowledge of the host that the frame leaves; over the
+        // loopback link it comes back there.
+        if !link.is_loopback() {
+            frame.meta.conntrack = None;
+        }
         let handed = link.directions[end.index()].hand_over(self.now, flow, len);
         let mut cx = Ctx::new(self.now, frame.meta.cause, &mut self.tracer);
         let (depth, arrives) = match handed {
@@ -70,12 +73,17 @@ impl Net {
         self.in_flight += 1;
     }
 
-    /// The first frame in a direction's line arrives: gives it, and where it arrives.
-    pub(crate) fn arrive(&mut self, direction: DirId) -> Option<(NodeId, IfIndex, Box<Frame>)> {
+    /// The frame of a direction's line that is due with `due` arrives: gives it, and where it
+    /// arrives. None when it is not there any more.
+    pub(crate) fn arrive(
+        &mut self,
+        direction: DirId,
+        due: Key,
+    ) -> Option<(NodeId, IfIndex, Box<Frame>)> {
         let (id, source) = (direction.link(), direction.source());
         let end = source.other();
         let link = &mut self.links[id.0 as usize];
-        let (mut frame, next) = link.directions[source.index()].arrive()?;
+        let (mut frame, next) = link.directions[source.index()].arrive(due)?;
         if let Some(key) = next {
             self.queue.push(key, Due::Arrival(direction));
         }

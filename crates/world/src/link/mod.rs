@@ -3,7 +3,10 @@
 //! A frame handed to a link first finds room in the queue (or is dropped at its tail), then is
 //! serialised at the link's rate, then travels for the link's delay. Nothing of this needs an event
 //! of its own: when it arrives is known as soon as it is handed over. The frames of a direction
-//! wait in a line of their own, of which only the first stands in the world's event queue.
+//! wait in a line of their own, ordered by their keys, of which only the first must stand in the
+//! world's event queue. A wire keeps the order of its frames, so a frame goes to the line's end;
+//! one that is due earlier than others before it (because the delay became shorter, or chance had
+//! it overtake) finds its place all the same.
 //!
 //! What a frame occupies of the rate are its bytes from the destination MAC to the end of the
 //! payload: no preamble, padding, frame check sequence or gap between frames.
@@ -118,6 +121,11 @@ impl Link {
             Direction::new(seed, name, "loss down", down),
         ];
         Link { origin, sequence: 0, ends, directions, taps: 0 }
+    }
+
+    /// Whether it leads from an interface to itself.
+    pub(crate) fn is_loopback(&self) -> bool {
+        self.ends[0] == self.ends[1]
     }
 
     /// Takes the link up or down, in both directions. What is under way still arrives.
