@@ -98,7 +98,9 @@ impl World {
     /// Runs until nothing happens any more by itself that anybody waits for, or until `limit`.
     pub fn run_until_idle(&mut self, limit: Instant) -> RunEnd {
         loop {
-            if self.seat.core().is_idle() {
+            let core = self.seat.core();
+            core.forget_quiet();
+            if core.is_idle() {
                 return RunEnd::Idle;
             }
             if !self.dispatch(limit) {
@@ -116,10 +118,11 @@ impl World {
     }
 
     /// Whether nothing happens any more by itself that anybody waits for: no runnable process, no
-    /// frame in flight, nothing unacknowledged, no sleep of a foreground program. Sleeps of daemons
-    /// and maintenance timers do not count.
-    pub fn is_idle(&mut self) -> bool {
-        self.seat.core().is_idle()
+    /// frame in flight, nothing unacknowledged, no start to come. While a foreground program runs,
+    /// every program's sleep counts too, since it may wait for a daemon that answers late. Without
+    /// one, sleeps of daemons do not count; maintenance timers never do.
+    pub fn is_idle(&self) -> bool {
+        self.seat.look().is_idle()
     }
 
     /// Why the world does not go on, when it does not.

@@ -99,10 +99,12 @@ pub(super) fn build(b: WorldBuilder) -> Result<World, BuildError> {
         ending: Vec::new(),
         gateway: Gateway::new(gateway),
         outbox: Outbox::default(),
-        foreground_timers: 0,
+        timers: 0,
+        foreground: 0,
         maybe_busy: Vec::new(),
         events: 0,
         events_now: 0,
+        polls_now: 0,
         stuck: None,
     };
     let header = Header { build: b.build, lab: b.lab, seed: seed.0, epoch: b.epoch };

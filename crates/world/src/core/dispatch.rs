@@ -40,7 +40,7 @@ impl Core {
     pub(crate) fn advance(&mut self, to: Instant) {
         if to > self.net.now {
             self.net.now = to;
-            self.events_now = 0;
+            (self.events_now, self.polls_now) = (0, 0);
         }
     }
 

@@ -19,7 +19,7 @@ impl Core {
         };
         self.set_current(cause);
         // What comes from outside is no endless loop of the lab's.
-        self.events_now = 0;
+        (self.events_now, self.polls_now) = (0, 0);
         match input {
             Input::Open { port, client, from, source, to } => {
                 self.open(port, Wanted { client, from, source, to }, cause);

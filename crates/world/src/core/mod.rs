@@ -36,6 +36,10 @@ pub(crate) use net::{Due, Net};
 /// How many events may happen in one instant of virtual time before the world is stuck.
 pub(crate) const EVENTS_PER_INSTANT: u64 = 10_000_000;
 
+/// How many polls of programs may happen in one instant of virtual time, whoever is polled, before
+/// the world is stuck.
+pub(crate) const POLLS_PER_INSTANT: u64 = 10_000_000;
+
 /// Everything of a world but the tasks of its programs.
 pub(crate) struct Core {
     pub(crate) net: Net,
@@ -60,14 +64,19 @@ pub(crate) struct Core {
     pub(crate) ending: Vec<Ending>,
     pub(crate) gateway: Gateway,
     pub(crate) outbox: Outbox,
-    /// How many timers of foreground programs run.
-    pub(crate) foreground_timers: usize,
+    /// How many timers of programs run.
+    pub(crate) timers: usize,
+    /// How many foreground programs run. While there are any, all timers of programs count as work:
+    /// the program may wait for a daemon that sleeps before it answers.
+    pub(crate) foreground: usize,
     /// Hosts that were touched since they were last seen quiet.
     pub(crate) maybe_busy: Vec<NodeId>,
     /// How many events were dispatched.
     pub(crate) events: u64,
     /// How many of them in this instant.
     pub(crate) events_now: u64,
+    /// How many times programs were polled in this instant.
+    pub(crate) polls_now: u64,
     /// Why the world does not go on.
     pub(crate) stuck: Option<String>,
 }
@@ -144,25 +153,29 @@ impl Core {
     }
 
     /// Whether nothing happens any more by itself that anybody waits for: no runnable process, no
-    /// frame in flight, nothing unacknowledged, no sleep of a foreground program, no start to come.
-    /// Sleeps of daemons and maintenance timers do not count.
-    pub(crate) fn is_idle(&mut self) -> bool {
-        if self.net.in_flight > 0
-            || self.foreground_timers > 0
+    /// frame in flight, nothing unacknowledged, no start to come, and no program's sleep while a
+    /// foreground program runs. Without one, sleeps of daemons do not count; maintenance timers
+    /// never do.
+    pub(crate) fn is_idle(&self) -> bool {
+        let busy = self.net.in_flight > 0
+            || (self.foreground > 0 && self.timers > 0)
             || !self.planned.is_empty()
             || !self.ready.is_empty()
-            || self.has_work_for_executor()
-        {
-            return false;
-        }
+            || self.has_work_for_executor();
+        // The latest first: after `forget_quiet` it answers the question.
+        !busy && self.maybe_busy.iter().rev().all(|&node| self.host(node).stack.is_quiet())
+    }
+
+    /// Takes hosts that are quiet by now off the list, so that the next
+    /// [`is_idle`](Self::is_idle) need not ask them.
+    pub(crate) fn forget_quiet(&mut self) {
         while let Some(&node) = self.maybe_busy.last() {
             let host = self.host_mut(node);
             if !host.stack.is_quiet() {
-                return false;
+                return;
             }
             host.maybe_busy = false;
             self.maybe_busy.pop();
         }
-        true
     }
 }

@@ -110,3 +110,41 @@ impl Net {
         self.tracer.emit(self.now, frame.meta.cause, place, FlowId::NONE, event);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::link::DirectionSpec;
+    use netarium_base::{LinkEnd, LinkId, Seed};
+
+    /// A handle of connection tracking means something to the host that gave it only.
+    #[test]
+    fn connection_tracking_is_forgotten_on_the_way_to_another_host() {
+        let [here, there] = [1, 2].map(|n| (NodeId(n), IfIndex(1)));
+        let spec = DirectionSpec::default();
+        let link = |name, origin, ends| Link::new(Seed(1), name, origin, ends, [spec; 2]);
+        let links = vec![link("a.lo", 1, [here, here]), link("a.net", 2, [here, there])];
+        let mut net = Net {
+            now: Instant::ZERO,
+            queue: Queue::default(),
+            links,
+            tracer: Tracer::new(0),
+            captures: Captures::default(),
+            in_flight: 0,
+        };
+        let mut frame = Frame::from_bytes(&[0; 60]);
+        frame.meta.conntrack = core::num::NonZeroU32::new(7);
+        for link in [0, 1] {
+            net.send(DirId::from(LinkId(link), LinkEnd::A), frame.clone());
+        }
+        assert_eq!(net.in_flight, 2);
+        let mut arrived = Vec::new();
+        while let Some((key, due)) = net.queue.pop() {
+            let Due::Arrival(direction) = due else { panic!("{due:?}") };
+            let (node, _, frame) = net.arrive(direction, key).expect("it travels");
+            arrived.push((node, frame.meta.conntrack.map(Into::into)));
+        }
+        assert_eq!(arrived, [(NodeId(1), Some(7u32)), (NodeId(2), None)]);
+        assert_eq!(net.in_flight, 0);
+    }
+}
