@@ -151,8 +151,7 @@ impl World {
     /// Lets something come in from outside, now, and lets programs act on it. Journalled.
     pub fn apply(&mut self, input: Input) {
         let core = self.seat.core();
-        let outputs = core.outbox.fingerprint();
-        self.journal.record(core.net.now, core.events, outputs, &input);
+        self.journal.record(core.net.now, core.events, core.fingerprint(), &input);
         core.apply(input);
         self.executor.run(&mut self.seat);
     }
@@ -162,9 +161,9 @@ impl World {
         self.seat.core().outbox.pop()
     }
 
-    /// The fingerprint of all outputs so far.
+    /// The fingerprint of the run so far: of what the world has said and of what happened in it.
     pub fn fingerprint(&self) -> Fingerprint {
-        self.seat.look().outbox.fingerprint()
+        self.seat.look().fingerprint()
     }
 
     /// The journal of inputs.
@@ -181,7 +180,7 @@ impl World {
     /// records calls this every second or so, and at the end.
     pub fn flush_journal(&mut self) {
         let core = self.seat.core();
-        self.journal.check(core.net.now, core.events, core.outbox.fingerprint());
+        self.journal.check(core.net.now, core.events, core.fingerprint());
         self.journal.flush();
     }
 }

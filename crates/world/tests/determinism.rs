@@ -233,6 +233,28 @@ fn a_journal_replays_to_the_same_outputs() {
     assert!(divergence.agreed_until < divergence.at, "{divergence:?}");
 }
 
+/// A lab without connections and sessions says nothing; that it goes another way is found anyway.
+#[test]
+fn divergences_are_found_in_silence() {
+    let silent = |wire| {
+        let mut world = world(wire);
+        for s in 1..5 {
+            world.run_until(secs(s));
+            world.flush_journal();
+        }
+        assert!(world.poll_output().is_none());
+        world
+    };
+    let first = silent(lossy());
+    let (_, reader) = Reader::open(first.journal().bytes()).unwrap();
+    let end = replay(&mut world(lossy()), reader.clone(), Instant::FAR_FUTURE, |_| {});
+    assert!(end.checks == 4 && end.divergence.is_none(), "{end:?}");
+    // The same, but for one nanosecond on the wires.
+    let slower = DirectionSpec { delay: lossy().delay + Duration::from_nanos(1), ..lossy() };
+    let end = replay(&mut world(slower), reader, Instant::FAR_FUTURE, |_| {});
+    assert_eq!(end.divergence.map(|d| d.at), Some(secs(1)));
+}
+
 /// A sink by closure.
 #[test]
 fn closures_are_byte_sinks() {

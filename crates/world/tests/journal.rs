@@ -80,7 +80,7 @@ fn journal(inputs: Vec<(u64, Input)>) -> (Vec<u8>, Vec<(Instant, Input)>) {
 fn inputs(entries: impl Iterator<Item = Entry>) -> Vec<(Instant, Input)> {
     let only = |e: Entry| match e.what {
         Recorded::Input(input) => Some((e.at, input)),
-        Recorded::Check(_) => None,
+        Recorded::Check(_) | Recorded::Full => None,
     };
     entries.filter_map(only).collect()
 }
@@ -191,12 +191,25 @@ fn a_journal_spills_from_its_beginning() {
 }
 
 #[test]
-fn without_a_sink_memory_is_bounded() {
+fn without_a_sink_memory_is_bounded_and_the_journal_says_where_it_ends() {
+    let data = |n| Input::Data { port: n, bytes: vec![0; 1 << 20] };
     let mut world = empty_world();
-    for n in 0..80 {
-        world.apply(Input::Data { port: n, bytes: vec![0; 1 << 20] });
-    }
+    (0..80).for_each(|n| world.apply(data(n)));
+    world.flush_journal();
     let journal = world.journal();
     assert_eq!((journal.entries(), journal.left_out()), (64, 16));
     assert!(journal.bytes().len() < 66 << 20);
+    // A sink that comes now makes room, but what was left out stays out: there is no gap.
+    let spilled = Rc::new(RefCell::new(Vec::new()));
+    world.spill_journal(Box::new(Spill(Rc::clone(&spilled))));
+    world.apply(data(80));
+    world.flush_journal();
+    assert_eq!((world.journal().entries(), world.journal().left_out()), (64, 17));
+    let bytes = spilled.borrow();
+    let (_, reader) = Reader::open(&bytes).unwrap();
+    let entries: Vec<_> = reader.clone().map(Result::unwrap).collect();
+    let full = entries.iter().filter(|e| e.what == Recorded::Full).count();
+    assert_eq!((full, entries.last().map(|e| &e.what)), (1, Some(&Recorded::Full)));
+    let end = netarium_world::replay(&mut empty_world(), reader, Instant::FAR_FUTURE, |_| {});
+    assert!(end.incomplete && end.inputs == 64 && end.divergence.is_none(), "{end:?}");
 }

@@ -25,6 +25,7 @@ use netarium_stack::Stack;
 
 use crate::files::view::Edits;
 use crate::gateway::Gateway;
+use crate::journal::Fingerprint;
 use crate::names::NameTable;
 use crate::node::{Host, Kind, Node};
 use crate::outbox::Outbox;
@@ -138,6 +139,11 @@ impl Core {
         let result = f(&mut host.stack, &mut cx);
         self.settle(node);
         result
+    }
+
+    /// The fingerprint of all that was said and done so far.
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        self.outbox.fingerprint().with(self.net.tracer.emitted(), self.net.frames)
     }
 
     /// Says that something is wrong which is nobody's packet.

@@ -5,6 +5,7 @@ use netarium_base::{Ctx, DropReason, FlowId, IfIndex, Instant, NodeId, Place};
 use netarium_wire::Frame;
 
 use crate::capture::{Captures, Seen};
+use crate::journal::FrameHash;
 use crate::link::{DirId, Handed, Link};
 use crate::queue::{Key, Queue};
 
@@ -29,6 +30,8 @@ pub(crate) struct Net {
     pub(crate) captures: Captures,
     /// Frames on all links.
     pub(crate) in_flight: usize,
+    /// Of all frames that were handed to links.
+    pub(crate) frames: FrameHash,
 }
 
 impl Net {
@@ -38,6 +41,7 @@ impl Net {
         let link = &mut self.links[id.0 as usize];
         let (len, flow) = (frame.len(), frame.meta.flow);
         let place = Place::Link(id, end);
+        self.frames.add(self.now, direction, &frame);
         // What connection tracking knows is knowledge of the host that the frame leaves; over the
         // loopback link it comes back there.
         if !link.is_loopback() {
@@ -131,6 +135,7 @@ mod tests {
             tracer: Tracer::new(0),
             captures: Captures::default(),
             in_flight: 0,
+            frames: FrameHash::default(),
         };
         let mut frame = Frame::from_bytes(&[0; 60]);
         frame.meta.conntrack = core::num::NonZeroU32::new(7);

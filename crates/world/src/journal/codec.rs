@@ -14,7 +14,7 @@
 //! two events an input was applied. Kinds and their fields:
 //!
 //! ```text
-//! 0 check   count:number hash:8 bytes, little-endian      the outputs until here
+//! 0 check   count:number hash:8 bytes, little-endian      outputs until here, and the fingerprint
 //! 1 open    port client:text from:option(text) source:option(address) to:target
 //! 2 data    port bytes
 //! 3 eof     port
@@ -27,6 +27,7 @@
 //!         | 1 host:text pid:number signal:number    send a signal
 //!         | 2 link:text up:byte(0|1)           take a link up or down
 //! 10        reserved: a datagram of a published UDP port
+//! 11 full                                      inputs from here on are not recorded; the last entry
 //! option    0 | 1 value
 //! target    0 address port:number | 1 name:text port:number
 //! address   4 | 6, then 4 or 16 bytes
@@ -49,6 +50,8 @@ use crate::message::Input;
 pub const MAGIC: &[u8] = b"NETARIUM-J\n";
 /// The version written here.
 pub const VERSION: u64 = 1;
+/// The kind of the entry that says that the journal was full.
+const FULL: u8 = 11;
 /// The longest entry that is read, bytes: a file edit of the largest size and its path fit.
 const ENTRY_MAX: usize = crate::files::EDIT_MAX + 64 * 1024;
 
@@ -81,8 +84,10 @@ pub struct Entry {
 pub enum Recorded {
     /// An input was applied.
     Input(Input),
-    /// The outputs until here had this fingerprint.
+    /// The run until here had this fingerprint.
     Check(Fingerprint),
+    /// The journal had no more room: the inputs from here on are missing. The last entry.
+    Full,
 }
 
 /// Why bytes are not a journal.
@@ -127,6 +132,7 @@ pub enum DecodeError {
 pub(super) enum Item<'a> {
     Input(&'a Input),
     Check(Fingerprint),
+    Full,
 }
 
 /// Writes entries.
@@ -155,6 +161,7 @@ impl Writer {
         (self.at, self.events) = (at, events);
         match item {
             Item::Input(input) => write_input(&mut body, input),
+            Item::Full => body.push(FULL),
             Item::Check(f) => {
                 body.push(0);
                 number(&mut body, f.count());
@@ -227,6 +234,7 @@ impl<'a> Reader<'a> {
                 let hash = c.take(8)?.try_into().map_err(|_| Fault::End)?;
                 Recorded::Check(Fingerprint::from_parts(count, u64::from_le_bytes(hash)))
             }
+            FULL => Recorded::Full,
             kind => Recorded::Input(read_input(kind, &mut c)?),
         };
         if c.0.is_empty() {

@@ -83,6 +83,11 @@ impl DirId {
         DirId(link.0 << 1 | end.index() as u32)
     }
 
+    /// The link's id and the end in one number.
+    pub(crate) fn number(self) -> u32 {
+        self.0
+    }
+
     pub(crate) fn link(self) -> LinkId {
         LinkId(self.0 >> 1)
     }
