@@ -192,8 +192,8 @@ fn files_are_the_hosts_own_and_edits_of_the_lab_appear() {
 async fn causes(p: Process) -> i32 {
     p.sleep(Duration::from_millis(1)).await;
     let note = |text: &str| Event::Note { text: text.into() };
-    p.emit(netarium_base::FlowId::NONE, note("a"));
-    p.emit(netarium_base::FlowId::NONE, note("b"));
+    p.emit(netarium_base::FlowId::NONE, || note("a"));
+    p.emit(netarium_base::FlowId::NONE, || note("b"));
     0
 }
 
@@ -210,6 +210,20 @@ fn what_a_program_does_is_caused_by_its_wake() {
         assert_eq!(pair[1].cause, pair[0].id, "{:?}", pair[1]);
         assert_eq!(pair[1].root, records[0].id);
     }
+}
+
+async fn silent(p: Process) -> i32 {
+    p.emit(netarium_base::FlowId::NONE, || panic!("nobody looks"));
+    0
+}
+
+#[test]
+fn events_cost_nothing_when_nobody_looks() {
+    let programs = || vec![("silent", program!(silent))];
+    let mut world = lan(wire(), programs()).build().unwrap();
+    assert_eq!(exec(&mut world, 1, "pc", "silent").0, 0);
+    let mut watched = lan(wire(), programs()).trace_limit(100).build().unwrap();
+    assert_eq!(exec(&mut watched, 1, "pc", "silent").0, 134);
 }
 
 async fn refused(p: Process) -> i32 {

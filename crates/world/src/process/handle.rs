@@ -235,11 +235,12 @@ impl Process {
     }
 
     /// Records an event of this program (an HTTP request, a note). What the task does next in this
-    /// poll is caused by it.
-    pub fn emit(&self, flow: FlowId, event: Event) -> Cause {
+    /// poll is caused by it. `event` is called only when somebody looks at the trace, and must not
+    /// use a process or socket.
+    pub fn emit(&self, flow: FlowId, event: impl FnOnce() -> Event) -> Cause {
         slot::with(|core| {
             let place = Place::Process(self.node, self.pid);
-            let cause = core.net.tracer.emit(core.net.now, core.current, place, flow, || event);
+            let cause = core.net.tracer.emit(core.net.now, core.current, place, flow, event);
             core.set_current(cause);
             cause
         })
