@@ -146,7 +146,10 @@ impl Direction {
     /// must be put into the event queue. None when the line does not begin with that frame: the
     /// event is about a frame that was taken out of the line.
     pub(crate) fn arrive(&mut self, due: Key) -> Option<(Box<Frame>, Option<Key>)> {
-        let Travelling { frame, .. } = self.line.pop_front_if(|first| first.key == due)?;
+        if self.line.front()?.key != due {
+            return None;
+        }
+        let Travelling { frame, .. } = self.line.pop_front()?;
         self.stats.delivered_frames += 1;
         self.stats.delivered_bytes += frame.len() as u64;
         let next = self.line.front_mut().filter(|next| !next.scheduled);
