@@ -210,8 +210,8 @@ fn a_server_told_to_stop_stops() {
 }
 
 fn open(port: u64) -> Input {
-    let to = "192.168.17.17:80".parse().expect("an address");
-    Input::Open { port, client: "test".to_owned(), from: None, to }
+    let to = netarium_world::Target::Addr("192.168.17.17:80".parse().expect("an address"));
+    Input::Open { port, client: "test".to_owned(), from: None, source: None, to }
 }
 
 /// Sends on an outside connection, and lets the answer come.

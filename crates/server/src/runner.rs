@@ -465,7 +465,7 @@ impl Desk {
 
     fn hand_out(&mut self) {
         while let Some(output) = self.world.poll_output() {
-            if let Some(sink) = self.ports.get(&port_of(&output)) {
+            if let Some(sink) = output.port().and_then(|port| self.ports.get(&port)) {
                 // A port that nobody listens to any more is about to be closed.
                 let _ = sink.send(output);
             }
@@ -526,17 +526,5 @@ impl Desk {
     /// How well real time was kept.
     pub(crate) fn pacing(&self) -> Pacing {
         Pacing { lags: self.clock.lags, lag_total: self.clock.lag_total, sleeps: self.sleeps }
-    }
-}
-
-/// The port that an output belongs to.
-fn port_of(output: &Output) -> PortId {
-    match output {
-        Output::Accepted { port, .. }
-        | Output::Credit { port, .. }
-        | Output::Data { port, .. }
-        | Output::Eof { port }
-        | Output::Reset { port, .. }
-        | Output::Exit { port, .. } => *port,
     }
 }

@@ -216,8 +216,10 @@ impl IpLayer {
                 return self.drop(cx, &frame, reason);
             }
         }
-        // The next host has its own connection tracking.
-        frame.meta.conntrack = None;
+        // The next host has its own connection tracking; over loopback the next host is this one.
+        if hop.iface != LO {
+            frame.meta.conntrack = None;
+        }
         let Some(dst) = frame.dst_ip() else { return };
         let via = hop.via;
         frame.meta.cause = cx.with(frame.meta.cause).emit(

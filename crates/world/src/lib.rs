@@ -46,7 +46,7 @@ pub use files::FileTree;
 pub use gateway::{ConnectionInfo, PORTS_MAX};
 pub use journal::{Journal, JournalSink, ReplayEnd, replay};
 pub use link::{DirectionSpec, DirectionStats};
-pub use message::{Input, Output, PortId, Stream};
+pub use message::{Command, Input, LAB_PORTS, Output, PortId, Stream, Target};
 pub use names::NameTable;
 pub use switch::{HubSpec, SwitchSpec};
 pub use trace_json::JsonTrace;

@@ -8,12 +8,23 @@
 //! again what the lab's socket took. The port ends with `Eof` in both directions, or with `Reset`
 //! from either. The life of a session: `Exec`, then [`Output::Accepted`], `Data` and `Credit`, and
 //! at the end [`Output::Exit`]. Messages to a port that has ended are ignored: they were under way
-//! when it ended.
+//! when it ended. A port that cannot be opened is answered by [`Output::Reset`], whatever it was to
+//! become, so that whoever waits for it learns why.
+//!
+//! An operator's [`Command`] belongs to no port and is not answered: who gives one looks at the
+//! world first. One that cannot be obeyed is noted in the trace.
 
-use core::net::SocketAddr;
+use core::fmt;
+use core::net::{IpAddr, SocketAddr};
 
-/// An outside connection or session. The outside chooses it and never uses it twice in one world.
+/// An outside connection or session. Who opens it chooses it, and never uses it twice in one world.
+/// The outside chooses below [`LAB_PORTS`].
 pub type PortId = u64;
+
+/// Ports from here on are the lab's: the world will open connections to the outside by itself (a
+/// lab host's port that continues to a real server) and both sides must choose without asking each
+/// other. An `Open` or `Exec` from outside with such a port is answered by [`Output::Reset`].
+pub const LAB_PORTS: PortId = 1 << 63;
 
 /// The most bytes that one [`Output::Data`] carries.
 pub const DATA_MAX: usize = 256 * 1024;
@@ -27,6 +38,7 @@ pub const CREDIT_MAX: u32 = 64 * 1024 * 1024;
 /// Everything that can influence a running world. Applied between events, stamped with the world's
 /// now, and journalled in the order applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Input {
     /// A real client connected to a published port, or asks for a connection through the proxy.
     Open {
@@ -36,8 +48,11 @@ pub enum Input {
         client: String,
         /// The host that opens the connection; the gateway when not given.
         from: Option<String>,
+        /// Which address of that host it comes from, instead of the one that its routes choose; the
+        /// connection is reset when the host has no such address.
+        source: Option<IpAddr>,
         /// Where to.
-        to: SocketAddr,
+        to: Target,
     },
     /// Bytes of a connection, or a session's standard input.
     Data {
@@ -90,6 +105,82 @@ pub enum Input {
         /// What it contains now; `None` when it was removed.
         bytes: Option<Vec<u8>>,
     },
+    /// The operator wants something changed.
+    Command(Command),
+}
+
+/// Where a connection from outside leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Target {
+    /// An address and port.
+    Addr(SocketAddr),
+    /// A port of a name, which the host that opens the connection looks up in the lab's hosts
+    /// table. Of several addresses the first to which there is a route is taken.
+    Name {
+        /// The name, or an address in words, IPv6 with or without brackets.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+}
+
+impl From<SocketAddr> for Target {
+    fn from(to: SocketAddr) -> Target {
+        Target::Addr(to)
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Target::Addr(to) => to.fmt(f),
+            Target::Name { host, port } => write!(f, "{host}:{port}"),
+        }
+    }
+}
+
+/// What an operator changes in a running world. It displays as the words of the trace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Command {
+    /// Starts a program on a host in the background, as the lab file does: without a session, and
+    /// without keeping the world from being idle.
+    Start {
+        /// The host.
+        host: String,
+        /// Program and arguments.
+        argv: Vec<String>,
+    },
+    /// Sends a signal to a process of a host.
+    Kill {
+        /// The host.
+        host: String,
+        /// The process id.
+        pid: u32,
+        /// 1 HUP, 2 INT, 9 KILL or 15 TERM.
+        signal: u8,
+    },
+    /// Takes a link down, or up again. What is handed to a link that is down is dropped; what was
+    /// handed over before still arrives, as light that is in a fibre when its end is unplugged.
+    LinkUp {
+        /// The link: `web.home`.
+        link: String,
+        /// Up or down.
+        up: bool,
+    },
+}
+
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Command::Start { host, argv } => write!(f, "start {host} {}", argv.join(" ")),
+            Command::Kill { host, pid, signal } => write!(f, "kill -{signal} {host} {pid}"),
+            Command::LinkUp { link, up } => {
+                write!(f, "link {link} {}", if *up { "up" } else { "down" })
+            }
+        }
+    }
 }
 
 /// Which stream bytes belong to.
@@ -105,6 +196,7 @@ pub enum Stream {
 
 /// What a world tells the outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Output {
     /// The connection is established, or the program started.
     Accepted {
@@ -153,6 +245,20 @@ pub enum Output {
     },
 }
 
+impl Output {
+    /// The port it is about.
+    pub fn port(&self) -> Option<PortId> {
+        match self {
+            Output::Accepted { port, .. }
+            | Output::Credit { port, .. }
+            | Output::Data { port, .. }
+            | Output::Eof { port }
+            | Output::Reset { port, .. }
+            | Output::Exit { port, .. } => Some(*port),
+        }
+    }
+}
+
 impl Input {
     /// The port it is about.
     pub fn port(&self) -> Option<PortId> {
@@ -164,7 +270,7 @@ impl Input {
             | Input::Credit { port, .. }
             | Input::Exec { port, .. }
             | Input::Signal { port, .. } => Some(*port),
-            Input::FileWrite { .. } => None,
+            Input::FileWrite { .. } | Input::Command(_) => None,
         }
     }
 
@@ -179,6 +285,7 @@ impl Input {
             Input::Exec { .. } => "exec",
             Input::Signal { .. } => "signal",
             Input::FileWrite { .. } => "file",
+            Input::Command(_) => "command",
         }
     }
 

@@ -98,7 +98,9 @@ impl World {
     /// Runs until nothing happens any more by itself that anybody waits for, or until `limit`.
     pub fn run_until_idle(&mut self, limit: Instant) -> RunEnd {
         loop {
-            if self.seat.core().is_idle() {
+            let core = self.seat.core();
+            core.forget_quiet();
+            if core.is_idle() {
                 return RunEnd::Idle;
             }
             if !self.dispatch(limit) {
@@ -116,10 +118,11 @@ impl World {
     }
 
     /// Whether nothing happens any more by itself that anybody waits for: no runnable process, no
-    /// frame in flight, nothing unacknowledged, no sleep of a foreground program. Sleeps of daemons
-    /// and maintenance timers do not count.
-    pub fn is_idle(&mut self) -> bool {
-        self.seat.core().is_idle()
+    /// frame in flight, nothing unacknowledged, no start to come. While a foreground program runs,
+    /// every program's sleep counts too, since it may wait for a daemon that answers late. Without
+    /// one, sleeps of daemons do not count; maintenance timers never do.
+    pub fn is_idle(&self) -> bool {
+        self.seat.look().is_idle()
     }
 
     /// Why the world does not go on, when it does not.
@@ -148,8 +151,7 @@ impl World {
     /// Lets something come in from outside, now, and lets programs act on it. Journalled.
     pub fn apply(&mut self, input: Input) {
         let core = self.seat.core();
-        let outputs = core.outbox.fingerprint();
-        self.journal.record(core.net.now, core.events, outputs, &input);
+        self.journal.record(core.net.now, core.events, core.fingerprint(), &input);
         core.apply(input);
         self.executor.run(&mut self.seat);
     }
@@ -159,9 +161,9 @@ impl World {
         self.seat.core().outbox.pop()
     }
 
-    /// The fingerprint of all outputs so far.
+    /// The fingerprint of the run so far: of what the world has said and of what happened in it.
     pub fn fingerprint(&self) -> Fingerprint {
-        self.seat.look().outbox.fingerprint()
+        self.seat.look().fingerprint()
     }
 
     /// The journal of inputs.
@@ -178,7 +180,7 @@ impl World {
     /// records calls this every second or so, and at the end.
     pub fn flush_journal(&mut self) {
         let core = self.seat.core();
-        self.journal.check(core.net.now, core.events, core.outbox.fingerprint());
+        self.journal.check(core.net.now, core.events, core.fingerprint());
         self.journal.flush();
     }
 }
@@ -319,6 +321,8 @@ pub struct LinkView<'a> {
     pub wires: [DirectionSpec; 2],
     /// What passed through them.
     pub stats: [DirectionStats; 2],
+    /// Whether it takes frames.
+    pub up: bool,
 }
 
 /// Queries.
@@ -352,6 +356,7 @@ impl World {
             ends: link.ends.map(|(node, _)| node),
             wires: [0, 1].map(|i| link.directions[i].spec),
             stats: [0, 1].map(|i| link.directions[i].stats),
+            up: link.is_up(),
         })
     }
 

@@ -18,7 +18,8 @@ use netarium_world::process::{
     LocalBoxFuture, PingSocket, Process, Program, TcpListener, TcpStream, UdpSocket,
 };
 use netarium_world::{
-    CaptureSpec, DirectionSpec, Ends, Input, JsonTrace, Output, PcapSink, RunEnd, World, replay,
+    CaptureSpec, DirectionSpec, Ends, Input, JsonTrace, Output, PcapSink, RunEnd, Target, World,
+    replay,
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -188,8 +189,8 @@ fn outside(world: &mut World) -> Vec<Output> {
         world.run_until(world.now() + Duration::from_millis(ms));
         outputs.extend(std::iter::from_fn(|| world.poll_output()));
     };
-    let to = "10.0.0.2:80".parse().unwrap();
-    world.apply(Input::Open { port: 1, client: "a".to_owned(), from: None, to });
+    let to = Target::Name { host: "web".to_owned(), port: 80 };
+    world.apply(Input::Open { port: 1, client: "a".to_owned(), from: None, source: None, to });
     world.apply(Input::Credit { port: 1, bytes: 10_000 });
     take(world, 20);
     // Between two events of one instant, too.
@@ -230,6 +231,28 @@ fn a_journal_replays_to_the_same_outputs() {
     let end = replay(&mut other, reader, Instant::FAR_FUTURE, |_| {});
     let divergence = end.divergence.unwrap();
     assert!(divergence.agreed_until < divergence.at, "{divergence:?}");
+}
+
+/// A lab without connections and sessions says nothing; that it goes another way is found anyway.
+#[test]
+fn divergences_are_found_in_silence() {
+    let silent = |wire| {
+        let mut world = world(wire);
+        for s in 1..5 {
+            world.run_until(secs(s));
+            world.flush_journal();
+        }
+        assert!(world.poll_output().is_none());
+        world
+    };
+    let first = silent(lossy());
+    let (_, reader) = Reader::open(first.journal().bytes()).unwrap();
+    let end = replay(&mut world(lossy()), reader.clone(), Instant::FAR_FUTURE, |_| {});
+    assert!(end.checks == 4 && end.divergence.is_none(), "{end:?}");
+    // The same, but for one nanosecond on the wires.
+    let slower = DirectionSpec { delay: lossy().delay + Duration::from_nanos(1), ..lossy() };
+    let end = replay(&mut world(slower), reader, Instant::FAR_FUTURE, |_| {});
+    assert_eq!(end.divergence.map(|d| d.at), Some(secs(1)));
 }
 
 /// A sink by closure.

@@ -3,11 +3,15 @@
 mod common;
 
 use common::*;
-use netarium_base::{Duration, Instant};
+use netarium_base::{Duration, Instant, Seed};
 use netarium_stack::SocketOption;
 use netarium_world::message::CONNECTION_CREDIT;
 use netarium_world::process::{LocalBoxFuture, Process, Program, TcpListener, TcpStream};
-use netarium_world::{DirectionSpec, Input, Output, PORTS_MAX, Stream, World};
+use netarium_world::{
+    DirectionSpec, Input, LAB_PORTS, LinkSpec, Output, PORTS_MAX, Stream, SwitchSpec, Target,
+    World, WorldBuilder,
+};
+use std::rc::Rc;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 async fn read(r: &mut (impl AsyncRead + Unpin), buf: &mut [u8]) -> std::io::Result<usize> {
@@ -104,7 +108,8 @@ fn world(program: &str) -> World {
 
 fn open(world: &mut World, port: u64, to: &str) {
     let client = "127.0.0.1:50000".to_owned();
-    world.apply(Input::Open { port, client, from: None, to: to.parse().unwrap() });
+    let to = Target::Addr(to.parse().unwrap());
+    world.apply(Input::Open { port, client, from: None, source: None, to });
 }
 
 fn outputs(world: &mut World, for_ms: u64) -> Vec<Output> {
@@ -207,7 +212,8 @@ fn failures_become_resets_with_a_reason() {
     let reason = "Connection reset by peer".to_owned();
     assert_eq!(reset.last(), Some(&Output::Reset { port: 4, reason }));
     let (client, from) = (String::new(), Some("nobody".to_owned()));
-    world.apply(Input::Open { port: 5, client, from, to: "10.0.0.2:80".parse().unwrap() });
+    let to = Target::Addr("10.0.0.2:80".parse().unwrap());
+    world.apply(Input::Open { port: 5, client, from, source: None, to });
     let reason = "no host is called `nobody`".to_owned();
     assert_eq!(outputs(&mut world, 0), [Output::Reset { port: 5, reason }]);
     assert!(world.connections().is_empty());
@@ -224,4 +230,78 @@ fn the_number_of_ports_is_bounded() {
     assert!(
         matches!(&all[..], [Output::Reset { port: 99_999, reason }] if reason.contains("4096"))
     );
+}
+
+fn open_from(world: &mut World, port: u64, source: Option<&str>, to: Target) -> Vec<Output> {
+    let client = String::new();
+    let source = source.map(|s| s.parse().unwrap());
+    world.apply(Input::Open { port, client, from: None, source, to });
+    outputs(world, 100)
+}
+
+fn reset(port: u64, reason: &str) -> Output {
+    Output::Reset { port, reason: reason.to_owned() }
+}
+
+#[test]
+fn names_are_looked_up_at_the_host_that_connects() {
+    let mut world = world("echo");
+    let name = |host: &str| Target::Name { host: host.to_owned(), port: 80 };
+    for (port, host) in [(1, "WEB."), (2, "10.0.0.2"), (3, "[10.0.0.2]")] {
+        let end = open_from(&mut world, port, None, name(host));
+        assert_eq!(end, [Output::Accepted { port, credit: CONNECTION_CREDIT }], "{host}");
+    }
+    let unknown = reset(4, "Name or service not known: nowhere");
+    assert_eq!(open_from(&mut world, 4, None, name("nowhere")), [unknown]);
+    // The gateway's own, where nobody listens.
+    let end = open_from(&mut world, 5, None, name("localhost"));
+    assert_eq!(end, [reset(5, "Connection refused")]);
+}
+
+#[test]
+fn a_connection_comes_from_the_address_that_it_asks_for() {
+    let pc = {
+        let mut pc = host("pc", "10.0.0.1/24");
+        pc.interfaces[0].addresses.push("10.0.0.50/24".parse().unwrap());
+        pc
+    };
+    let wire = |name: &str| LinkSpec::new(format!("{name}.net"), (name, 0), "net");
+    let mut world = WorldBuilder::new(Seed(1))
+        .programs(Rc::new(Library(vec![("echo", program!(echo))])))
+        .switch(SwitchSpec::new("net"))
+        .host(pc)
+        .host(host("web", "10.0.0.2/24"))
+        .link(wire("pc"))
+        .link(wire("web"))
+        .gateway("pc")
+        .daemon("web", argv("echo"))
+        .build()
+        .unwrap();
+    world.run_until(secs(1));
+    let to = || Target::Addr("10.0.0.2:80".parse().unwrap());
+    for (port, source) in [(1, None), (2, Some("10.0.0.50")), (3, Some("10.0.0.1"))] {
+        let end = open_from(&mut world, port, source, to());
+        assert_eq!(end, [Output::Accepted { port, credit: CONNECTION_CREDIT }], "{source:?}");
+        let socket = world.connections().last().unwrap().socket;
+        let local = world.stack(world.host_id("pc").unwrap()).unwrap().local_addr(socket).unwrap();
+        assert_eq!(local.ip().to_string(), source.unwrap_or("10.0.0.1"));
+    }
+    for (port, source) in [(4, "10.0.0.51"), (5, "0.0.0.0")] {
+        let end = open_from(&mut world, port, Some(source), to());
+        assert_eq!(end, [reset(port, &format!("{source} is not an address of pc"))]);
+    }
+}
+
+#[test]
+fn the_outside_cannot_take_the_labs_ports() {
+    let mut world = world("echo");
+    let to = Target::Addr("10.0.0.2:80".parse().unwrap());
+    let port = LAB_PORTS;
+    let own = "port 9223372036854775808 is one of the lab's own, which begin at 2^63";
+    assert_eq!(open_from(&mut world, port, None, to.clone()), [reset(port, own)]);
+    let (host, credit) = ("web".to_owned(), 100);
+    world.apply(Input::Exec { port, host, argv: argv("echo"), stdin: false, credit });
+    assert_eq!(outputs(&mut world, 0), [reset(port, own)]);
+    let last = LAB_PORTS - 1;
+    assert!(matches!(open_from(&mut world, last, None, to)[..], [Output::Accepted { .. }]));
 }

@@ -3,7 +3,7 @@
 use netarium_base::{Instant, Seed};
 use netarium_world::journal::codec::Recorded;
 use netarium_world::journal::{DecodeError, Entry, Reader};
-use netarium_world::{Input, JournalSink, World, WorldBuilder};
+use netarium_world::{Command, Input, JournalSink, Target, World, WorldBuilder};
 use proptest::prelude::*;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -16,11 +16,29 @@ fn input() -> impl Strategy<Value = Input> {
     let bytes = || prop::collection::vec(any::<u8>(), 0..300);
     let text = || "\\PC{0,20}";
     let port = any::<u64>;
-    let address = any::<(std::net::IpAddr, u16)>();
-    prop_oneof![
-        (port(), text(), prop::option::of(text()), address).prop_map(|(port, client, from, to)| {
-            Input::Open { port, client, from, to: to.into() }
+    let to = prop_oneof![
+        any::<(std::net::IpAddr, u16)>().prop_map(|to| Target::Addr(to.into())),
+        (text(), any::<u16>()).prop_map(|(host, port)| Target::Name { host, port }),
+    ];
+    let command = prop_oneof![
+        (text(), prop::collection::vec(text(), 0..4))
+            .prop_map(|(host, argv)| Command::Start { host, argv }),
+        (text(), any::<u32>(), any::<u8>()).prop_map(|(host, pid, signal)| Command::Kill {
+            host,
+            pid,
+            signal
         }),
+        (text(), any::<bool>()).prop_map(|(link, up)| Command::LinkUp { link, up }),
+    ];
+    prop_oneof![
+        (port(), text(), prop::option::of(text()), prop::option::of(any::<std::net::IpAddr>()), to)
+            .prop_map(|(port, client, from, source, to)| Input::Open {
+                port,
+                client,
+                from,
+                source,
+                to
+            }),
         (port(), bytes()).prop_map(|(port, bytes)| Input::Data { port, bytes }),
         port().prop_map(|port| Input::Eof { port }),
         port().prop_map(|port| Input::Reset { port }),
@@ -36,6 +54,7 @@ fn input() -> impl Strategy<Value = Input> {
         (port(), any::<u8>()).prop_map(|(port, signal)| Input::Signal { port, signal }),
         (text(), prop::option::of(bytes()))
             .prop_map(|(path, bytes)| Input::FileWrite { path, bytes }),
+        command.prop_map(Input::Command),
     ]
 }
 
@@ -61,7 +80,7 @@ fn journal(inputs: Vec<(u64, Input)>) -> (Vec<u8>, Vec<(Instant, Input)>) {
 fn inputs(entries: impl Iterator<Item = Entry>) -> Vec<(Instant, Input)> {
     let only = |e: Entry| match e.what {
         Recorded::Input(input) => Some((e.at, input)),
-        Recorded::Check(_) => None,
+        Recorded::Check(_) | Recorded::Full => None,
     };
     entries.filter_map(only).collect()
 }
@@ -126,6 +145,26 @@ fn another_version_is_named() {
     assert_eq!(Reader::open(b"pcap").unwrap_err(), DecodeError::NotAJournal);
 }
 
+/// Skipping an entry would replay something else: a newer build's journal is refused by name.
+#[test]
+fn what_a_newer_build_wrote_is_named() {
+    let (journal, _) = journal(Vec::new());
+    let read = |entry: &[u8]| {
+        let bytes = [&journal[..], entry].concat();
+        Reader::open(&bytes).unwrap().1.next().unwrap().unwrap_err().to_string()
+    };
+    let offset = journal.len();
+    for (entry, what) in [
+        (&[3, 0, 0, 10][..], "an entry of kind 10"),
+        (&[4, 0, 0, 9, 77], "a command of kind 77"),
+        (&[8, 0, 0, 1, 1, 0, 0, 0, 9], "a target of kind 9"),
+    ] {
+        let wanted =
+            format!("the journal has {what} at byte {offset}, which this build does not know");
+        assert_eq!(read(entry), wanted);
+    }
+}
+
 struct Spill(Rc<RefCell<Vec<u8>>>);
 
 impl JournalSink for Spill {
@@ -152,12 +191,25 @@ fn a_journal_spills_from_its_beginning() {
 }
 
 #[test]
-fn without_a_sink_memory_is_bounded() {
+fn without_a_sink_memory_is_bounded_and_the_journal_says_where_it_ends() {
+    let data = |n| Input::Data { port: n, bytes: vec![0; 1 << 20] };
     let mut world = empty_world();
-    for n in 0..80 {
-        world.apply(Input::Data { port: n, bytes: vec![0; 1 << 20] });
-    }
+    (0..80).for_each(|n| world.apply(data(n)));
+    world.flush_journal();
     let journal = world.journal();
     assert_eq!((journal.entries(), journal.left_out()), (64, 16));
     assert!(journal.bytes().len() < 66 << 20);
+    // A sink that comes now makes room, but what was left out stays out: there is no gap.
+    let spilled = Rc::new(RefCell::new(Vec::new()));
+    world.spill_journal(Box::new(Spill(Rc::clone(&spilled))));
+    world.apply(data(80));
+    world.flush_journal();
+    assert_eq!((world.journal().entries(), world.journal().left_out()), (64, 17));
+    let bytes = spilled.borrow();
+    let (_, reader) = Reader::open(&bytes).unwrap();
+    let entries: Vec<_> = reader.clone().map(Result::unwrap).collect();
+    let full = entries.iter().filter(|e| e.what == Recorded::Full).count();
+    assert_eq!((full, entries.last().map(|e| &e.what)), (1, Some(&Recorded::Full)));
+    let end = netarium_world::replay(&mut empty_world(), reader, Instant::FAR_FUTURE, |_| {});
+    assert!(end.incomplete && end.inputs == 64 && end.divergence.is_none(), "{end:?}");
 }

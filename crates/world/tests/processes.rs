@@ -5,7 +5,7 @@ mod common;
 use common::*;
 use netarium_base::trace::Event;
 use netarium_base::{Duration, Instant, Pid};
-use netarium_world::process::{LocalBoxFuture, Process, Program, errno};
+use netarium_world::process::{LocalBoxFuture, Process, Program, UdpSocket, errno};
 use netarium_world::{DirectionSpec, Input, Output, RunEnd, Stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -192,8 +192,8 @@ fn files_are_the_hosts_own_and_edits_of_the_lab_appear() {
 async fn causes(p: Process) -> i32 {
     p.sleep(Duration::from_millis(1)).await;
     let note = |text: &str| Event::Note { text: text.into() };
-    p.emit(netarium_base::FlowId::NONE, note("a"));
-    p.emit(netarium_base::FlowId::NONE, note("b"));
+    p.emit(netarium_base::FlowId::NONE, || note("a"));
+    p.emit(netarium_base::FlowId::NONE, || note("b"));
     0
 }
 
@@ -210,6 +210,20 @@ fn what_a_program_does_is_caused_by_its_wake() {
         assert_eq!(pair[1].cause, pair[0].id, "{:?}", pair[1]);
         assert_eq!(pair[1].root, records[0].id);
     }
+}
+
+async fn silent(p: Process) -> i32 {
+    p.emit(netarium_base::FlowId::NONE, || panic!("nobody looks"));
+    0
+}
+
+#[test]
+fn events_cost_nothing_when_nobody_looks() {
+    let programs = || vec![("silent", program!(silent))];
+    let mut world = lan(wire(), programs()).build().unwrap();
+    assert_eq!(exec(&mut world, 1, "pc", "silent").0, 0);
+    let mut watched = lan(wire(), programs()).trace_limit(100).build().unwrap();
+    assert_eq!(exec(&mut watched, 1, "pc", "silent").0, 134);
 }
 
 async fn refused(p: Process) -> i32 {
@@ -234,4 +248,78 @@ fn errors_of_sockets_carry_their_errno() {
 fn streams_are_tokio_streams() {
     fn check<T: AsyncRead + AsyncWrite + Unpin + Send + 'static>() {}
     check::<netarium_world::process::TcpStream>();
+}
+
+/// Answers each datagram ten seconds later.
+async fn late(p: Process) -> i32 {
+    let socket = UdpSocket::bind(&p, "0.0.0.0:7".parse().unwrap()).unwrap();
+    let mut buf = [0; 100];
+    while let Ok((n, meta)) = socket.recv_from(&mut buf).await {
+        p.sleep(Duration::from_secs(10)).await;
+        let _ = socket.send_to(&buf[..n], meta.from).await;
+    }
+    1
+}
+
+async fn asks(p: Process) -> i32 {
+    let socket = UdpSocket::bind(&p, "0.0.0.0:0".parse().unwrap()).unwrap();
+    socket.send_to(b"question", "10.0.0.2:7".parse().unwrap()).await.unwrap();
+    let mut buf = [0; 100];
+    i32::try_from(socket.recv(&mut buf).await.unwrap()).unwrap()
+}
+
+#[test]
+fn a_daemon_that_sleeps_before_it_answers_keeps_the_world_busy() {
+    let programs = vec![("late", program!(late)), ("asks", program!(asks))];
+    let builder = lan(wire(), programs).daemon("web", argv("late"));
+    let mut world = builder.run("pc", argv("asks"), secs(1)).build().unwrap();
+    world.run_until(secs(5));
+    assert!(!world.is_idle(), "`asks` waits for an answer");
+    assert_eq!(world.run_until_idle(secs(100)), RunEnd::Idle);
+    let pc = world.exited(world.host_id("pc").unwrap());
+    assert_eq!(pc.iter().map(|p| p.code).collect::<Vec<_>>(), [8]);
+    assert_eq!(world.now().as_nanos() / 1_000_000_000, 11);
+}
+
+/// Two programs that wake each other for ever by signals, in many pairs: no single one is polled
+/// too often before the world says that it is stuck.
+async fn pingpong(p: Process) -> i32 {
+    let partner = Pid(p.pid().0 ^ 1);
+    // From now on signals do not kill.
+    let mut listens = Box::pin(p.terminated());
+    std::future::poll_fn(|cx| {
+        assert!(listens.as_mut().poll(cx).is_pending());
+        std::task::Poll::Ready(())
+    })
+    .await;
+    p.sleep(Duration::from_secs(1)).await;
+    let mut signal = 0;
+    loop {
+        let mut terminated = std::pin::pin!(p.terminated());
+        std::future::poll_fn(|cx| {
+            let polled = terminated.as_mut().poll(cx);
+            p.kill(partner, 15);
+            polled.map(|s| signal = s)
+        })
+        .await;
+        assert_eq!(signal, 15);
+    }
+}
+
+#[test]
+fn programs_that_wake_each_other_for_ever_are_named() {
+    let mut builder = lan(wire(), vec![("pingpong", program!(pingpong))]);
+    for n in 0..40 {
+        builder = builder.run("web", argv(&format!("pingpong {n}")), Instant::ZERO);
+    }
+    let mut world = builder.build().unwrap();
+    let RunEnd::Stuck(why) = world.run_until_idle(secs(2)) else { panic!("it ended") };
+    assert_eq!(world.stuck(), Some(why.as_str()));
+    let many = "programs were polled more than 10000000 times while no time passed";
+    assert!(why.starts_with(many) && why.contains("`pingpong "), "{why}");
+    // A stuck world stays so, and can still be looked at and dropped.
+    assert_eq!(world.now(), secs(1));
+    assert_eq!(world.processes(world.host_id("web").unwrap()).len(), 40);
+    world.apply(Input::Eof { port: 1 });
+    assert!(!world.step());
 }

@@ -197,7 +197,9 @@ events! {
         /// Payload bytes.
         len: u32,
     }
-    /// A frame left an interface onto a link.
+    /// A frame was handed to a link. From here on the link has it: when it must wait in the link's
+    /// queue, `frame.queued` stands before this event, at the same time, and no event tells when
+    /// its first bit leaves.
     FrameSent = "frame.sent" {
         /// The link.
         link: LinkId,
@@ -206,7 +208,8 @@ events! {
         /// Bytes from the destination MAC to the end of the payload.
         len: u32,
     }
-    /// A frame waits in a link's queue because earlier frames are still being sent.
+    /// A frame that is being handed to a link has to wait in its queue, because earlier frames are
+    /// still being sent. Its `frame.sent` follows at the same time.
     FrameQueued = "frame.queued" {
         /// The link.
         link: LinkId,
@@ -281,20 +284,8 @@ events! {
         /// What made it change.
         trigger: &'static str,
     }
-    /// A timer was set.
-    TimerSet = "timer.set" {
-        /// Which timer.
-        timer: &'static str,
-        /// When it is due, in nanoseconds of virtual time.
-        due: Instant,
-    }
     /// A timer fired.
     TimerFired = "timer.fired" {
-        /// Which timer.
-        timer: &'static str,
-    }
-    /// A timer was cancelled.
-    TimerCancelled = "timer.cancelled" {
         /// Which timer.
         timer: &'static str,
     }

@@ -204,8 +204,10 @@ impl<'p> Session<'p> {
             include: o.include || o.head,
         };
         let flow = open.stream.flow();
-        let (name, target) = (request.method.as_str().into(), url.target.as_str().into());
-        self.process.emit(flow, Event::HttpRequest { method: name, target });
+        self.process.emit(flow, || Event::HttpRequest {
+            method: request.method.as_str().into(),
+            target: url.target.as_str().into(),
+        });
         fill_in(&mut report.borrow_mut(), &request, &open.stream);
         let now = || self.process.now();
         let result = exchange(&mut open.stream, &request, sink, terminal, progress, &now).await;
@@ -213,7 +215,7 @@ impl<'p> Session<'p> {
         match result {
             Ok(outcome) => {
                 let (status, bytes) = (outcome.head.status, progress.received.get());
-                self.process.emit(flow, Event::HttpResponse { status, bytes });
+                self.process.emit(flow, || Event::HttpResponse { status, bytes });
                 describe(&mut report.borrow_mut(), &outcome);
                 if outcome.reusable {
                     let text = format!("Connection #{number} to host {} left intact", url.host);

@@ -63,12 +63,14 @@ pub(super) async fn serve(
     let state = Rc::new(State::new(process, limits, log));
     let shared = Rc::clone(&state);
     let service = service_fn(move |request: hyper::Request<Incoming>| {
-        let target = request.uri().to_string().into();
-        process.emit(flow, Event::HttpRequest { method: request.method().as_str().into(), target });
+        process.emit(flow, || Event::HttpRequest {
+            method: request.method().as_str().into(),
+            target: request.uri().to_string().into(),
+        });
         let entry = Entry::new(client, process.unix_seconds(process.now()), &request);
         let mut response = site.respond(&process, &request);
         let (status, bytes) = (response.status().as_u16(), response.body().len() as u64);
-        process.emit(flow, Event::HttpResponse { status, bytes });
+        process.emit(flow, || Event::HttpResponse { status, bytes });
         let done = Rc::new(Cell::new(false));
         response.body_mut().tell(Rc::clone(&done));
         shared.responding(entry, status, done);

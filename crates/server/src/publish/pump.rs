@@ -49,7 +49,13 @@ pub(super) async fn run(
 ) -> Option<Notice> {
     let started = Instant::now();
     let to = spec.to;
-    let open = |port| Input::Open { port, client: client.to_string(), from: spec.from, to };
+    let open = |port| Input::Open {
+        port,
+        client: client.to_string(),
+        from: spec.from,
+        source: None,
+        to: to.into(),
+    };
     let Ok(port) = world.open(open) else {
         reset(stream);
         return None;
@@ -174,7 +180,7 @@ impl Pump {
             Output::Data { bytes, .. } => self.queue.push_back(bytes),
             Output::Eof { .. } => self.lab_done = true,
             Output::Reset { reason, .. } => return Some(End::ResetByLab(reason)),
-            Output::Exit { .. } => {}
+            _ => {}
         }
         None
     }

@@ -16,7 +16,7 @@ use crate::capture::Captures;
 use crate::core::{Core, Due, Net};
 use crate::files::view::HostFiles;
 use crate::gateway::Gateway;
-use crate::journal::{Header, Journal};
+use crate::journal::{FrameHash, Header, Journal};
 use crate::link::{DirId, DirectionSpec, LOOPBACK_DELAY, Link};
 use crate::names::NameTable;
 use crate::node::{Host, Kind, Node, Switch};
@@ -78,6 +78,7 @@ pub(super) fn build(b: WorldBuilder) -> Result<World, BuildError> {
         tracer,
         captures: Captures::default(),
         in_flight: 0,
+        frames: FrameHash::default(),
     };
     let mut hosts_table = Map::default();
     hosts_table.extend(b.names.into_iter().map(|(name, to)| (name.to_ascii_lowercase(), to)));
@@ -99,10 +100,12 @@ pub(super) fn build(b: WorldBuilder) -> Result<World, BuildError> {
         ending: Vec::new(),
         gateway: Gateway::new(gateway),
         outbox: Outbox::default(),
-        foreground_timers: 0,
+        timers: 0,
+        foreground: 0,
         maybe_busy: Vec::new(),
         events: 0,
         events_now: 0,
+        polls_now: 0,
         stuck: None,
     };
     let header = Header { build: b.build, lab: b.lab, seed: seed.0, epoch: b.epoch };

@@ -26,7 +26,7 @@ impl Core {
         }
         match due {
             Due::Arrival(direction) => {
-                if let Some((node, iface, frame)) = self.net.arrive(direction) {
+                if let Some((node, iface, frame)) = self.net.arrive(direction, key) {
                     self.receive(node, iface, frame);
                 }
             }
@@ -40,7 +40,7 @@ impl Core {
     pub(crate) fn advance(&mut self, to: Instant) {
         if to > self.net.now {
             self.net.now = to;
-            self.events_now = 0;
+            (self.events_now, self.polls_now) = (0, 0);
         }
     }
 

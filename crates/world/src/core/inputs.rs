@@ -6,22 +6,24 @@ use netarium_base::trace::Event;
 use netarium_base::{Cause, FlowId, NodeId, Pid, Place};
 
 use super::Core;
-use crate::gateway::Port;
+use crate::gateway::{Port, Wanted};
 use crate::message::{CREDIT_MAX, Input, Output, PortId, STDIN_CREDIT};
 use crate::process::{Sink, Start, Stdio};
 
 impl Core {
     /// Applies an input. The executor must run afterwards.
     pub(crate) fn apply(&mut self, input: Input) {
-        let (kind, port, bytes) = (input.kind(), input.port().unwrap_or(0), input.bytes());
-        let event = || Event::Input { kind, port, bytes };
-        let cause =
-            self.net.tracer.emit(self.net.now, Cause::NONE, Place::World, FlowId::NONE, event);
+        let cause = match &input {
+            Input::Command(command) => self.record_command(command),
+            other => self.record_input(other),
+        };
         self.set_current(cause);
         // What comes from outside is no endless loop of the lab's.
-        self.events_now = 0;
+        (self.events_now, self.polls_now) = (0, 0);
         match input {
-            Input::Open { port, client, from, to } => self.open(port, client, from, to, cause),
+            Input::Open { port, client, from, source, to } => {
+                self.open(port, Wanted { client, from, source, to }, cause);
+            }
             Input::Exec { port, host, argv, stdin, credit } => {
                 self.exec(port, &host, argv, stdin, credit, cause);
             }
@@ -47,7 +49,14 @@ impl Core {
                     self.signal(node, pid, signal, cause);
                 }
             }
+            Input::Command(command) => self.command(&command, cause),
         }
+    }
+
+    fn record_input(&mut self, input: &Input) -> Cause {
+        let (kind, port, bytes) = (input.kind(), input.port().unwrap_or(0), input.bytes());
+        let event = || Event::Input { kind, port, bytes };
+        self.net.tracer.emit(self.net.now, Cause::NONE, Place::World, FlowId::NONE, event)
     }
 
     fn exec(

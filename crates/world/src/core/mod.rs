@@ -3,16 +3,17 @@
 //! 1. this file: what it consists of, and the small words that all use;
 //! 2. [`net`]: time, event queue, links, trace and captures: what a frame on its way needs;
 //! 3. [`dispatch`]: what happens when an event is due;
-//! 4. [`inputs`]: what happens when something comes from outside.
+//! 4. [`inputs`] and [`commands`]: what happens when something comes from outside.
 //!
 //! Time moves only in [`Core::dispatch_next`] and [`Core::advance`].
 
+mod commands;
 mod dispatch;
 mod files;
 mod inputs;
 pub(crate) mod net;
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -24,16 +25,21 @@ use netarium_stack::Stack;
 
 use crate::files::view::Edits;
 use crate::gateway::Gateway;
+use crate::journal::Fingerprint;
 use crate::names::NameTable;
 use crate::node::{Host, Kind, Node};
 use crate::outbox::Outbox;
 use crate::process::task::ReadyQueue;
-use crate::process::{Ending, Programs, Spawned, Start, Started};
+use crate::process::{Ending, Programs, ResolveError, Spawned, Start, Started};
 
 pub(crate) use net::{Due, Net};
 
 /// How many events may happen in one instant of virtual time before the world is stuck.
 pub(crate) const EVENTS_PER_INSTANT: u64 = 10_000_000;
+
+/// How many polls of programs may happen in one instant of virtual time, whoever is polled, before
+/// the world is stuck.
+pub(crate) const POLLS_PER_INSTANT: u64 = 10_000_000;
 
 /// Everything of a world but the tasks of its programs.
 pub(crate) struct Core {
@@ -59,14 +65,19 @@ pub(crate) struct Core {
     pub(crate) ending: Vec<Ending>,
     pub(crate) gateway: Gateway,
     pub(crate) outbox: Outbox,
-    /// How many timers of foreground programs run.
-    pub(crate) foreground_timers: usize,
+    /// How many timers of programs run.
+    pub(crate) timers: usize,
+    /// How many foreground programs run. While there are any, all timers of programs count as work:
+    /// the program may wait for a daemon that sleeps before it answers.
+    pub(crate) foreground: usize,
     /// Hosts that were touched since they were last seen quiet.
     pub(crate) maybe_busy: Vec<NodeId>,
     /// How many events were dispatched.
     pub(crate) events: u64,
     /// How many of them in this instant.
     pub(crate) events_now: u64,
+    /// How many times programs were polled in this instant.
+    pub(crate) polls_now: u64,
     /// Why the world does not go on.
     pub(crate) stuck: Option<String>,
 }
@@ -92,6 +103,21 @@ impl Core {
         matches!(self.nodes[id.0 as usize].kind, Kind::Host(_)).then_some(id)
     }
 
+    /// The addresses of a name: of a literal address itself, of `localhost`, of a name in the lab's
+    /// hosts table (in any case of letters).
+    pub(crate) fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, ResolveError> {
+        let bare = name.strip_prefix('[').and_then(|n| n.strip_suffix(']')).unwrap_or(name);
+        if let Ok(address) = bare.parse() {
+            return Ok(vec![address]);
+        }
+        let wanted = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+        if wanted == "localhost" {
+            return Ok(vec![IpAddr::V4(Ipv4Addr::LOCALHOST)]);
+        }
+        let found = self.hosts_table.get(&wanted).cloned();
+        found.ok_or_else(|| ResolveError::NotFound(name.to_owned()))
+    }
+
     /// From now on things happen for this reason, and tasks are woken for it.
     pub(crate) fn set_current(&mut self, cause: Cause) {
         self.current = cause;
@@ -115,6 +141,11 @@ impl Core {
         result
     }
 
+    /// The fingerprint of all that was said and done so far.
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        self.outbox.fingerprint().with(self.net.tracer.emitted(), self.net.frames)
+    }
+
     /// Says that something is wrong which is nobody's packet.
     pub(crate) fn note(&mut self, place: Place, text: &str, cause: Cause) -> Cause {
         let note = || Event::Note { text: text.into() };
@@ -128,25 +159,29 @@ impl Core {
     }
 
     /// Whether nothing happens any more by itself that anybody waits for: no runnable process, no
-    /// frame in flight, nothing unacknowledged, no sleep of a foreground program, no start to come.
-    /// Sleeps of daemons and maintenance timers do not count.
-    pub(crate) fn is_idle(&mut self) -> bool {
-        if self.net.in_flight > 0
-            || self.foreground_timers > 0
+    /// frame in flight, nothing unacknowledged, no start to come, and no program's sleep while a
+    /// foreground program runs. Without one, sleeps of daemons do not count; maintenance timers
+    /// never do.
+    pub(crate) fn is_idle(&self) -> bool {
+        let busy = self.net.in_flight > 0
+            || (self.foreground > 0 && self.timers > 0)
             || !self.planned.is_empty()
             || !self.ready.is_empty()
-            || self.has_work_for_executor()
-        {
-            return false;
-        }
+            || self.has_work_for_executor();
+        // The latest first: after `forget_quiet` it answers the question.
+        !busy && self.maybe_busy.iter().rev().all(|&node| self.host(node).stack.is_quiet())
+    }
+
+    /// Takes hosts that are quiet by now off the list, so that the next
+    /// [`is_idle`](Self::is_idle) need not ask them.
+    pub(crate) fn forget_quiet(&mut self) {
         while let Some(&node) = self.maybe_busy.last() {
             let host = self.host_mut(node);
             if !host.stack.is_quiet() {
-                return false;
+                return;
             }
             host.maybe_busy = false;
             self.maybe_busy.pop();
         }
-        true
     }
 }

@@ -5,13 +5,14 @@ use netarium_base::{Ctx, DropReason, FlowId, IfIndex, Instant, NodeId, Place};
 use netarium_wire::Frame;
 
 use crate::capture::{Captures, Seen};
+use crate::journal::FrameHash;
 use crate::link::{DirId, Handed, Link};
-use crate::queue::Queue;
+use crate::queue::{Key, Queue};
 
 /// What is due when an event's time has come.
 #[derive(Debug)]
 pub(crate) enum Due {
-    /// The first frame of a direction's line arrives.
+    /// The frame of a direction's line that has the event's key arrives.
     Arrival(DirId),
     /// A host has something to do: a deadline of its stack or a timer of a program.
     Wake(NodeId),
@@ -29,6 +30,8 @@ pub(crate) struct Net {
     pub(crate) captures: Captures,
     /// Frames on all links.
     pub(crate) in_flight: usize,
+    /// Of all frames that were handed to links.
+    pub(crate) frames: FrameHash,
 }
 
 impl Net {
@@ -38,8 +41,12 @@ impl Net {
         let link = &mut self.links[id.0 as usize];
         let (len, flow) = (frame.len(), frame.meta.flow);
         let place = Place::Link(id, end);
-        // What connection tracking knows is knowledge of the host that the frame leaves.
-        frame.meta.conntrack = None;
+        self.frames.add(self.now, direction, &frame);
+        // What connection tracking knows is knowledge of the host that the frame leaves; over the
+        // loopback link it comes back there.
+        if !link.is_loopback() {
+            frame.meta.conntrack = None;
+        }
         let handed = link.directions[end.index()].hand_over(self.now, flow, len);
         let mut cx = Ctx::new(self.now, frame.meta.cause, &mut self.tracer);
         let (depth, arrives) = match handed {
@@ -70,12 +77,17 @@ impl Net {
         self.in_flight += 1;
     }
 
-    /// The first frame in a direction's line arrives: gives it, and where it arrives.
-    pub(crate) fn arrive(&mut self, direction: DirId) -> Option<(NodeId, IfIndex, Box<Frame>)> {
+    /// The frame of a direction's line that is due with `due` arrives: gives it, and where it
+    /// arrives. None when it is not there any more.
+    pub(crate) fn arrive(
+        &mut self,
+        direction: DirId,
+        due: Key,
+    ) -> Option<(NodeId, IfIndex, Box<Frame>)> {
         let (id, source) = (direction.link(), direction.source());
         let end = source.other();
         let link = &mut self.links[id.0 as usize];
-        let (mut frame, next) = link.directions[source.index()].arrive()?;
+        let (mut frame, next) = link.directions[source.index()].arrive(due)?;
         if let Some(key) = next {
             self.queue.push(key, Due::Arrival(direction));
         }
@@ -100,5 +112,44 @@ impl Net {
     /// Records an event that belongs to no flow.
     pub(crate) fn tell(&mut self, frame: &Frame, place: Place, event: impl FnOnce() -> Event) {
         self.tracer.emit(self.now, frame.meta.cause, place, FlowId::NONE, event);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::link::DirectionSpec;
+    use netarium_base::{LinkEnd, LinkId, Seed};
+
+    /// A handle of connection tracking means something to the host that gave it only.
+    #[test]
+    fn connection_tracking_is_forgotten_on_the_way_to_another_host() {
+        let [here, there] = [1, 2].map(|n| (NodeId(n), IfIndex(1)));
+        let spec = DirectionSpec::default();
+        let link = |name, origin, ends| Link::new(Seed(1), name, origin, ends, [spec; 2]);
+        let links = vec![link("a.lo", 1, [here, here]), link("a.net", 2, [here, there])];
+        let mut net = Net {
+            now: Instant::ZERO,
+            queue: Queue::default(),
+            links,
+            tracer: Tracer::new(0),
+            captures: Captures::default(),
+            in_flight: 0,
+            frames: FrameHash::default(),
+        };
+        let mut frame = Frame::from_bytes(&[0; 60]);
+        frame.meta.conntrack = core::num::NonZeroU32::new(7);
+        for link in [0, 1] {
+            net.send(DirId::from(LinkId(link), LinkEnd::A), frame.clone());
+        }
+        assert_eq!(net.in_flight, 2);
+        let mut arrived = Vec::new();
+        while let Some((key, due)) = net.queue.pop() {
+            let Due::Arrival(direction) = due else { panic!("{due:?}") };
+            let (node, _, frame) = net.arrive(direction, key).expect("it travels");
+            arrived.push((node, frame.meta.conntrack.map(Into::into)));
+        }
+        assert_eq!(arrived, [(NodeId(1), Some(7u32)), (NodeId(2), None)]);
+        assert_eq!(net.in_flight, 0);
     }
 }

@@ -1,6 +1,6 @@
 //! One outside connection.
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 use std::collections::VecDeque;
 
 use netarium_base::{Cause, NodeId, SocketId};
@@ -8,7 +8,7 @@ use netarium_stack::{Errno, Readiness, Shutdown, SocketKind, SocketOption};
 
 use super::{ConnectionInfo, Port};
 use crate::core::Core;
-use crate::message::{CONNECTION_CREDIT, CREDIT_MAX, DATA_MAX, Output, PortId, Stream};
+use crate::message::{CONNECTION_CREDIT, CREDIT_MAX, DATA_MAX, Output, PortId, Stream, Target};
 use crate::process::socket;
 use crate::process::table::WORLD_PID;
 
@@ -47,36 +47,33 @@ impl Connection {
     }
 }
 
+/// What an outside connection is to become.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    /// The real client, in words.
+    pub(crate) client: String,
+    /// The host that opens it; the gateway when not given.
+    pub(crate) from: Option<String>,
+    /// Which address of that host it comes from.
+    pub(crate) source: Option<IpAddr>,
+    pub(crate) to: Target,
+}
+
 impl Core {
     /// A real client wants a connection.
-    pub(crate) fn open(
-        &mut self,
-        port: PortId,
-        client: String,
-        from: Option<String>,
-        to: SocketAddr,
-        cause: Cause,
-    ) {
+    pub(crate) fn open(&mut self, port: PortId, wanted: Wanted, cause: Cause) {
         if let Some(reason) = self.gateway.refuses(port) {
             return self.outbox.push(Output::Reset { port, reason });
         }
-        let node = match &from {
-            Some(name) => self.host_id(name).ok_or_else(|| format!("no host is called `{name}`")),
-            None => self.gateway.node.ok_or_else(|| "the lab has no gateway".to_owned()),
-        };
-        let opened = node.and_then(|node| {
-            let socket = self.connect(node, to).map_err(|e| e.text().to_owned())?;
-            Ok((node, socket))
-        });
-        let (node, socket) = match opened {
-            Ok(opened) => opened,
+        let (node, socket) = match self.begin(&wanted) {
+            Ok(begun) => begun,
             Err(reason) => return self.outbox.push(Output::Reset { port, reason }),
         };
         socket::assign(&mut self.host_mut(node).waits, socket, port);
         let connection = Connection {
             node,
             socket,
-            client,
+            client: wanted.client,
             accepted: false,
             pending: VecDeque::new(),
             offset: 0,
@@ -90,12 +87,51 @@ impl Core {
         self.gateway.touch(port, cause);
     }
 
-    fn connect(&mut self, node: NodeId, to: SocketAddr) -> Result<SocketId, Errno> {
+    /// Finds the host and the address, and begins to connect; otherwise says in words why not.
+    fn begin(&mut self, wanted: &Wanted) -> Result<(NodeId, SocketId), String> {
+        let node = match &wanted.from {
+            Some(name) => {
+                self.host_id(name).ok_or_else(|| format!("no host is called `{name}`"))?
+            }
+            None => self.gateway.node.ok_or("the lab has no gateway")?,
+        };
+        let targets = match &wanted.to {
+            Target::Addr(to) => vec![*to],
+            Target::Name { host, port } => {
+                let found = self.resolve(host).map_err(|e| e.to_string())?;
+                found.into_iter().map(|ip| SocketAddr::new(ip, *port)).collect()
+            }
+        };
+        let mut reason = format!("{} has no address", wanted.to);
+        for to in targets {
+            match self.connect(node, wanted.source, to) {
+                Ok(socket) => return Ok((node, socket)),
+                Err(Errno::EADDRNOTAVAIL) if wanted.source.is_some() => {
+                    let host = &self.host(node).name;
+                    let source = wanted.source.map(|ip| ip.to_string()).unwrap_or_default();
+                    return Err(format!("{source} is not an address of {host}"));
+                }
+                Err(e) => reason = e.text().to_owned(),
+            }
+        }
+        Err(reason)
+    }
+
+    fn connect(
+        &mut self,
+        node: NodeId,
+        source: Option<IpAddr>,
+        to: SocketAddr,
+    ) -> Result<SocketId, Errno> {
+        if source.is_some_and(|ip| ip.is_unspecified()) {
+            return Err(Errno::EADDRNOTAVAIL);
+        }
         self.with_stack(node, |stack, cx| {
             let socket = stack.socket(SocketKind::Tcp, WORLD_PID)?;
+            let bound = source.map_or(Ok(()), |ip| stack.bind(socket, SocketAddr::new(ip, 0)));
             // A relay must not hold back what the real programs sent on their own terms.
-            let connected = stack
-                .set_option(cx, socket, SocketOption::NoDelay(true))
+            let connected = bound
+                .and_then(|()| stack.set_option(cx, socket, SocketOption::NoDelay(true)))
                 .and_then(|()| stack.connect(cx, socket, to));
             match connected {
                 Ok(()) | Err(Errno::EINPROGRESS | Errno::EAGAIN) => Ok(socket),

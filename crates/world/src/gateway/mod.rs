@@ -11,9 +11,9 @@ mod connection;
 use netarium_base::map::Map;
 use netarium_base::{Cause, NodeId, Pid, SocketId};
 
-use crate::message::PortId;
+use crate::message::{LAB_PORTS, PortId};
 
-pub(crate) use connection::Connection;
+pub(crate) use connection::{Connection, Wanted};
 
 /// How many ports a world has open at most; more are reset at once.
 pub const PORTS_MAX: usize = 4_096;
@@ -86,7 +86,9 @@ impl Gateway {
 
     /// Why a new port cannot be opened.
     pub(crate) fn refuses(&self, port: PortId) -> Option<String> {
-        if self.ports.contains_key(&port) {
+        if port >= LAB_PORTS {
+            Some(format!("port {port} is one of the lab's own, which begin at 2^63"))
+        } else if self.ports.contains_key(&port) {
             Some(format!("port {port} is in use"))
         } else if self.ports.len() >= PORTS_MAX {
             Some(format!(

@@ -14,32 +14,44 @@
 //! two events an input was applied. Kinds and their fields:
 //!
 //! ```text
-//! 0 check   count:number hash:8 bytes, little-endian      the outputs until here
-//! 1 open    port client:text from:option(text) to:address
+//! 0 check   count:number hash:8 bytes, little-endian      outputs until here, and the fingerprint
+//! 1 open    port client:text from:option(text) source:option(address) to:target
 //! 2 data    port bytes
 //! 3 eof     port
 //! 4 reset   port
 //! 5 credit  port number
-//! 6 exec    port host:text count:number argv:text* stdin:byte(0|1) credit:number
+//! 6 exec    port host:text argv stdin:byte(0|1) credit:number
 //! 7 signal  port number
 //! 8 file    path:text option(bytes)
+//! 9 command 0 host:text argv                   start a program
+//!         | 1 host:text pid:number signal:number    send a signal
+//!         | 2 link:text up:byte(0|1)           take a link up or down
+//! 10        reserved: a datagram of a published UDP port
+//! 11 full                                      inputs from here on are not recorded; the last entry
 //! option    0 | 1 value
-//! address   4 | 6, then 4 or 16 bytes, then port:number
+//! target    0 address port:number | 1 name:text port:number
+//! address   4 | 6, then 4 or 16 bytes
+//! argv      count:number text*
 //! ```
 //!
+//! An entry of a kind that is not listed is an error ([`DecodeError::Unknown`]): to skip an input
+//! would be to replay something else.
+//!
 //! A file that is cut anywhere is good up to its last whole entry.
-
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use netarium_base::{Duration, Instant};
 
 use super::Fingerprint;
+use super::inputs::{read_input, write_input};
+use super::parts::{Cursor, Fault, bytes, number};
 use crate::message::Input;
 
 /// How every journal begins.
 pub const MAGIC: &[u8] = b"NETARIUM-J\n";
 /// The version written here.
 pub const VERSION: u64 = 1;
+/// The kind of the entry that says that the journal was full.
+const FULL: u8 = 11;
 /// The longest entry that is read, bytes: a file edit of the largest size and its path fit.
 const ENTRY_MAX: usize = crate::files::EDIT_MAX + 64 * 1024;
 
@@ -72,8 +84,10 @@ pub struct Entry {
 pub enum Recorded {
     /// An input was applied.
     Input(Input),
-    /// The outputs until here had this fingerprint.
+    /// The run until here had this fingerprint.
     Check(Fingerprint),
+    /// The journal had no more room: the inputs from here on are missing. The last entry.
+    Full,
 }
 
 /// Why bytes are not a journal.
@@ -100,12 +114,25 @@ pub enum DecodeError {
         /// What is wrong.
         what: &'static str,
     },
+    /// They hold something that this build does not know.
+    #[error(
+        "the journal has {what} of kind {kind} at byte {offset}, which this build does not know"
+    )]
+    Unknown {
+        /// Where the entry begins.
+        offset: usize,
+        /// What it is: an entry, a target, a command.
+        what: &'static str,
+        /// Its kind.
+        kind: u8,
+    },
 }
 
 /// What is written as an entry.
 pub(super) enum Item<'a> {
     Input(&'a Input),
     Check(Fingerprint),
+    Full,
 }
 
 /// Writes entries.
@@ -134,6 +161,7 @@ impl Writer {
         (self.at, self.events) = (at, events);
         match item {
             Item::Input(input) => write_input(&mut body, input),
+            Item::Full => body.push(FULL),
             Item::Check(f) => {
                 body.push(0);
                 number(&mut body, f.count());
@@ -143,82 +171,6 @@ impl Writer {
         bytes(out, &body);
         self.body = body;
     }
-}
-
-fn write_input(out: &mut Vec<u8>, input: &Input) {
-    let head = |out: &mut Vec<u8>, kind: u8, port: u64| {
-        out.push(kind);
-        number(out, port);
-    };
-    match input {
-        Input::Open { port, client, from, to } => {
-            head(out, 1, *port);
-            bytes(out, client.as_bytes());
-            option(out, from.as_deref().map(str::as_bytes));
-            address(out, *to);
-        }
-        Input::Data { port, bytes: data } => {
-            head(out, 2, *port);
-            bytes(out, data);
-        }
-        Input::Eof { port } => head(out, 3, *port),
-        Input::Reset { port } => head(out, 4, *port),
-        Input::Credit { port, bytes } => {
-            head(out, 5, *port);
-            number(out, u64::from(*bytes));
-        }
-        Input::Exec { port, host, argv, stdin, credit } => {
-            head(out, 6, *port);
-            bytes(out, host.as_bytes());
-            number(out, argv.len() as u64);
-            argv.iter().for_each(|a| bytes(out, a.as_bytes()));
-            out.push(u8::from(*stdin));
-            number(out, u64::from(*credit));
-        }
-        Input::Signal { port, signal } => {
-            head(out, 7, *port);
-            number(out, u64::from(*signal));
-        }
-        Input::FileWrite { path, bytes: contents } => {
-            out.push(8);
-            bytes(out, path.as_bytes());
-            option(out, contents.as_deref());
-        }
-    }
-}
-
-fn number(out: &mut Vec<u8>, mut n: u64) {
-    while n >= 0x80 {
-        out.push(n as u8 | 0x80);
-        n >>= 7;
-    }
-    out.push(n as u8);
-}
-
-fn bytes(out: &mut Vec<u8>, b: &[u8]) {
-    number(out, b.len() as u64);
-    out.extend_from_slice(b);
-}
-
-fn option(out: &mut Vec<u8>, b: Option<&[u8]>) {
-    out.push(u8::from(b.is_some()));
-    if let Some(b) = b {
-        bytes(out, b);
-    }
-}
-
-fn address(out: &mut Vec<u8>, a: SocketAddr) {
-    match a.ip() {
-        IpAddr::V4(ip) => {
-            out.push(4);
-            out.extend_from_slice(&ip.octets());
-        }
-        IpAddr::V6(ip) => {
-            out.push(6);
-            out.extend_from_slice(&ip.octets());
-        }
-    }
-    number(out, u64::from(a.port()));
 }
 
 /// Reads a journal, entry by entry. Ends after the first error.
@@ -282,6 +234,7 @@ impl<'a> Reader<'a> {
                 let hash = c.take(8)?.try_into().map_err(|_| Fault::End)?;
                 Recorded::Check(Fingerprint::from_parts(count, u64::from_le_bytes(hash)))
             }
+            FULL => Recorded::Full,
             kind => Recorded::Input(read_input(kind, &mut c)?),
         };
         if c.0.is_empty() {
@@ -303,125 +256,5 @@ impl Iterator for Reader<'_> {
         let entry = self.read().map_err(|fault| fault.at(offset));
         self.failed = entry.is_err();
         Some(entry)
-    }
-}
-
-fn read_input(kind: u8, c: &mut Cursor<'_>) -> Result<Input, Fault> {
-    if kind == 8 {
-        return Ok(Input::FileWrite { path: c.text()?, bytes: c.option()?.map(<[u8]>::to_vec) });
-    }
-    if !(1..=7).contains(&kind) {
-        return Err(Fault::Bad("an entry of unknown kind"));
-    }
-    let port = c.number()?;
-    Ok(match kind {
-        1 => {
-            let client = c.text()?;
-            let from = c.option()?.map(utf8).transpose()?;
-            Input::Open { port, client, from, to: c.address()? }
-        }
-        2 => Input::Data { port, bytes: c.bytes()?.to_vec() },
-        3 => Input::Eof { port },
-        4 => Input::Reset { port },
-        5 => Input::Credit { port, bytes: c.small()? },
-        6 => {
-            let host = c.text()?;
-            let count = c.number()?;
-            if count > c.0.len() as u64 {
-                return Err(Fault::Bad("more arguments than bytes"));
-            }
-            let argv = (0..count).map(|_| c.text()).collect::<Result<_, _>>()?;
-            Input::Exec { port, host, argv, stdin: c.flag()?, credit: c.small()? }
-        }
-        _ => Input::Signal { port, signal: c.small()? },
-    })
-}
-
-enum Fault {
-    /// The bytes end too early.
-    End,
-    Bad(&'static str),
-}
-
-impl Fault {
-    fn at(self, offset: usize) -> DecodeError {
-        match self {
-            Fault::End => DecodeError::Cut { offset },
-            Fault::Bad(what) => DecodeError::Damaged { offset, what },
-        }
-    }
-}
-
-fn utf8(b: &[u8]) -> Result<String, Fault> {
-    std::str::from_utf8(b).map(str::to_owned).map_err(|_| Fault::Bad("a text is not UTF-8"))
-}
-
-struct Cursor<'a>(&'a [u8]);
-
-impl<'a> Cursor<'a> {
-    fn take(&mut self, n: usize) -> Result<&'a [u8], Fault> {
-        let (taken, rest) = self.0.split_at_checked(n).ok_or(Fault::End)?;
-        self.0 = rest;
-        Ok(taken)
-    }
-
-    fn byte(&mut self) -> Result<u8, Fault> {
-        self.take(1).map(|b| b[0])
-    }
-
-    fn number(&mut self) -> Result<u64, Fault> {
-        let mut n = 0u64;
-        for shift in (0..64).step_by(7) {
-            let b = self.byte()?;
-            let part = u64::from(b & 0x7f);
-            if shift == 63 && part > 1 {
-                break;
-            }
-            n |= part << shift;
-            if b & 0x80 == 0 {
-                return Ok(n);
-            }
-        }
-        Err(Fault::Bad("a number is larger than 64 bits"))
-    }
-
-    fn small<T: TryFrom<u64>>(&mut self) -> Result<T, Fault> {
-        T::try_from(self.number()?).map_err(|_| Fault::Bad("a number is too large for its field"))
-    }
-
-    fn flag(&mut self) -> Result<bool, Fault> {
-        match self.byte()? {
-            0 => Ok(false),
-            1 => Ok(true),
-            _ => Err(Fault::Bad("a flag is neither 0 nor 1")),
-        }
-    }
-
-    fn bytes(&mut self) -> Result<&'a [u8], Fault> {
-        let n = self.number()?;
-        self.take(usize::try_from(n).map_err(|_| Fault::End)?)
-    }
-
-    fn text(&mut self) -> Result<String, Fault> {
-        utf8(self.bytes()?)
-    }
-
-    fn option(&mut self) -> Result<Option<&'a [u8]>, Fault> {
-        if self.flag()? { self.bytes().map(Some) } else { Ok(None) }
-    }
-
-    fn address(&mut self) -> Result<SocketAddr, Fault> {
-        let ip = match self.byte()? {
-            4 => {
-                let b: [u8; 4] = self.take(4)?.try_into().map_err(|_| Fault::End)?;
-                IpAddr::V4(Ipv4Addr::from(b))
-            }
-            6 => {
-                let b: [u8; 16] = self.take(16)?.try_into().map_err(|_| Fault::End)?;
-                IpAddr::V6(Ipv6Addr::from(b))
-            }
-            _ => return Err(Fault::Bad("an address of unknown family")),
-        };
-        Ok(SocketAddr::new(ip, self.small()?))
     }
 }

@@ -1,9 +1,14 @@
-//! A rolling fingerprint of a world's outputs.
+//! Rolling fingerprints of what a world says and does.
 
+use netarium_base::Instant;
+use netarium_wire::Frame;
+
+use crate::link::DirId;
 use crate::message::Output;
 
-/// A fingerprint of all outputs so far: the same for the same outputs on every machine. It finds
-/// divergences; it does not resist an attacker.
+/// A fingerprint of a world's run so far: of all outputs, of the frames handed to links, and of the
+/// number of trace events. The same for the same run on every machine. It finds divergences; it
+/// does not resist an attacker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fingerprint {
     count: u64,
@@ -49,6 +54,12 @@ impl Fingerprint {
         }
     }
 
+    /// Folds in what happened inside: how many events the trace numbered, and the frames.
+    pub(crate) fn with(mut self, emitted: u64, frames: FrameHash) -> Fingerprint {
+        self.words([7, emitted, frames.0]);
+        self
+    }
+
     fn words(&mut self, words: [u64; 3]) {
         words.into_iter().for_each(|w| self.word(w));
     }
@@ -76,6 +87,27 @@ impl Fingerprint {
             word[..eight.len()].copy_from_slice(eight);
             self.word(u64::from_le_bytes(word));
         }
+    }
+}
+
+/// A rolling hash of all frames that were handed to links: when, where, how long, of which flow,
+/// and the beginning of their transport header (ports and sequence number, or the checksum). Cheap,
+/// because every frame pays for it: a multiplication per word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct FrameHash(u64);
+
+impl FrameHash {
+    #[inline]
+    pub(crate) fn add(&mut self, now: Instant, direction: DirId, frame: &Frame) {
+        let head = frame.head();
+        let l4 = usize::from(frame.meta.layers.l4);
+        let transport = head.get(l4..l4 + 8).or(head.last_chunk::<8>().map(|last| &last[..]));
+        let transport: [u8; 8] = transport.and_then(|t| t.try_into().ok()).unwrap_or_default();
+        let place = u64::from(direction.number()) << 32 | frame.len() as u64;
+        let first = now.as_nanos() ^ place.rotate_left(32).wrapping_mul(LANES[1]);
+        let second = frame.meta.flow.0 ^ u64::from_le_bytes(transport).wrapping_mul(LANES[2]);
+        self.0 = (self.0 ^ first).wrapping_mul(LANES[0]).rotate_left(29);
+        self.0 = (self.0 ^ second).wrapping_mul(LANES[0]).rotate_left(29);
     }
 }
 
@@ -115,6 +147,29 @@ mod tests {
         }
         let (a, b) = (Output::Eof { port: 1 }, Output::Eof { port: 2 });
         assert_ne!(of(&[a.clone(), b.clone()]), of(&[b, a]));
+    }
+
+    #[test]
+    fn what_happens_to_every_frame_counts() {
+        use netarium_base::{LinkEnd, LinkId};
+        let end = |n| DirId::from(LinkId(n), LinkEnd::A);
+        let frame = |n: u8| Frame::from_bytes(&[n; 60]);
+        let longer = Frame::from_bytes(&[1; 61]);
+        let at = Instant::from_nanos;
+        let of = |list: &[(Instant, DirId, &Frame)]| {
+            let mut hash = FrameHash::default();
+            list.iter().for_each(|(at, end, frame)| hash.add(*at, *end, frame));
+            Fingerprint::default().with(0, hash)
+        };
+        let a = frame(1);
+        let base = of(&[(at(5), end(1), &a)]);
+        for other in [(at(6), end(1), &*a), (at(5), end(2), &*a), (at(5), end(1), &*frame(2))] {
+            assert_ne!(of(&[other]), base, "{other:?}");
+        }
+        assert_ne!(of(&[(at(5), end(1), &longer)]), base);
+        let two = [(at(5), end(1), &*a), (at(5), end(2), &*a)];
+        assert_ne!(of(&two), of(&[two[1], two[0]]));
+        assert_ne!(Fingerprint::default().with(1, FrameHash::default()), of(&[]));
     }
 
     /// Recordings hold fingerprints: this number must never change.

@@ -1,13 +1,16 @@
 //! The journal: every outside input with its virtual time, in the order applied.
 //!
-//! 1. [`codec`]: the binary form, documented there;
+//! 1. [`codec`]: the binary form, documented there (`inputs` and `parts` are pieces of it);
 //! 2. this file: the [`Journal`] that a world keeps, bounded in memory or spilling into a
 //!    [`JournalSink`];
-//! 3. [`fingerprint`]: a rolling hash of the world's outputs, noted in the journal every so often;
+//! 3. [`fingerprint`]: a rolling hash of what the world said and did, noted in the journal every so
+//!    often;
 //! 4. [`replay`]: feeding a journal to a fresh world and comparing.
 
 pub mod codec;
 mod fingerprint;
+mod inputs;
+mod parts;
 mod replay;
 
 use netarium_base::Instant;
@@ -16,10 +19,14 @@ use crate::message::Input;
 
 pub use codec::{DecodeError, Entry, Header, Reader};
 pub use fingerprint::Fingerprint;
+pub(crate) use fingerprint::FrameHash;
 pub use replay::{Divergence, ReplayEnd, replay};
 
-/// How many bytes a journal without a sink holds; what comes later is not recorded.
+/// How many bytes a journal without a sink holds. When that is reached, the journal says so as its
+/// last entry ([`codec::Recorded::Full`]) and ends: a journal with a gap would replay another run.
 pub const MEMORY_MAX: usize = 64 * 1024 * 1024;
+/// After how many events a fingerprint is noted with the next input, though there is no output.
+const CHECK_AFTER: u64 = 10_000;
 /// How many bytes are collected before they go to the sink.
 const SPILL_AT: usize = 64 * 1024;
 
@@ -36,7 +43,8 @@ pub struct Journal {
     sink: Option<Box<dyn JournalSink>>,
     entries: u64,
     left_out: u64,
-    checked: u64,
+    /// Outputs and events at the last fingerprint.
+    checked: (u64, u64),
 }
 
 impl std::fmt::Debug for Journal {
@@ -54,7 +62,7 @@ impl Journal {
         let mut bytes = Vec::new();
         codec::write_header(&mut bytes, header);
         let writer = codec::Writer::default();
-        Journal { bytes, writer, sink: None, entries: 0, left_out: 0, checked: 0 }
+        Journal { bytes, writer, sink: None, entries: 0, left_out: 0, checked: (0, 0) }
     }
 
     /// Sends what was and will be recorded to `sink`, instead of holding it.
@@ -74,14 +82,15 @@ impl Journal {
         }
     }
 
-    /// Records an input, and before it the fingerprint when there are new outputs.
-    pub(crate) fn record(&mut self, at: Instant, events: u64, outputs: Fingerprint, input: &Input) {
-        if self.sink.is_none() && self.bytes.len() >= MEMORY_MAX {
+    /// Records an input, and before it the fingerprint when there are new outputs or many events.
+    pub(crate) fn record(&mut self, at: Instant, events: u64, now: Fingerprint, input: &Input) {
+        if self.is_full(at, events) {
             self.left_out += 1;
             return;
         }
-        if outputs.count() != self.checked {
-            self.check(at, events, outputs);
+        let (outputs, checked) = self.checked;
+        if now.count() != outputs || events.saturating_sub(checked) >= CHECK_AFTER {
+            self.check(at, events, now);
         }
         self.writer.entry(&mut self.bytes, at, events, &codec::Item::Input(input));
         self.entries += 1;
@@ -90,10 +99,22 @@ impl Journal {
         }
     }
 
-    /// Records how far the world has come and what it has said until then.
-    pub(crate) fn check(&mut self, at: Instant, events: u64, outputs: Fingerprint) {
-        self.checked = outputs.count();
-        self.writer.entry(&mut self.bytes, at, events, &codec::Item::Check(outputs));
+    /// Records how far the world has come and what it has said and done until then.
+    pub(crate) fn check(&mut self, at: Instant, events: u64, now: Fingerprint) {
+        // Behind the end there is nothing to compare; before it, a check takes no more than a line.
+        if self.left_out == 0 {
+            self.checked = (now.count(), events);
+            self.writer.entry(&mut self.bytes, at, events, &codec::Item::Check(now));
+        }
+    }
+
+    /// Whether nothing can be recorded any more. The first time, that is written down.
+    fn is_full(&mut self, at: Instant, events: u64) -> bool {
+        let full = self.sink.is_none() && self.bytes.len() >= MEMORY_MAX;
+        if full && self.left_out == 0 {
+            self.writer.entry(&mut self.bytes, at, events, &codec::Item::Full);
+        }
+        full || self.left_out > 0
     }
 
     /// What is held in memory: the whole journal, unless it spills to a sink. [`Reader`] reads it.
@@ -106,8 +127,8 @@ impl Journal {
         self.entries
     }
 
-    /// How many inputs were not recorded because [`MEMORY_MAX`] was reached and there is no sink.
-    /// The journal is good up to there.
+    /// How many inputs were not recorded because [`MEMORY_MAX`] was reached without a sink. The
+    /// journal is good up to the first of them, and ends there, even when a sink comes later.
     pub fn left_out(&self) -> u64 {
         self.left_out
     }

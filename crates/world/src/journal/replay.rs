@@ -1,5 +1,5 @@
 //! Replay: a journal is fed to a fresh world, input by input, each between the same two events as
-//! when it was recorded; where the journal notes a fingerprint of the outputs, it is compared.
+//! when it was recorded; where the journal notes a fingerprint of the run, it is compared.
 
 use netarium_base::Instant;
 
@@ -18,6 +18,8 @@ pub struct ReplayEnd {
     pub at: Instant,
     /// Where the replayed world first did something else than the recorded one.
     pub divergence: Option<Divergence>,
+    /// The journal was full and says that later inputs are missing: the run went on otherwise.
+    pub incomplete: bool,
     /// Why the journal could not be read to its end.
     pub error: Option<DecodeError>,
 }
@@ -25,7 +27,7 @@ pub struct ReplayEnd {
 /// The first difference between a recording and its replay.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Divergence {
-    /// Until here the outputs agreed.
+    /// Until here the runs agreed.
     pub agreed_until: Instant,
     /// Here they are known to differ.
     pub at: Instant,
@@ -43,8 +45,14 @@ pub fn replay(
     until: Instant,
     mut taken: impl FnMut(crate::Output),
 ) -> ReplayEnd {
-    let mut end =
-        ReplayEnd { inputs: 0, checks: 0, at: Instant::ZERO, divergence: None, error: None };
+    let mut end = ReplayEnd {
+        inputs: 0,
+        checks: 0,
+        at: Instant::ZERO,
+        divergence: None,
+        incomplete: false,
+        error: None,
+    };
     let mut agreed_until = Instant::ZERO;
     for entry in journal {
         let entry = match entry {
@@ -76,6 +84,10 @@ pub fn replay(
                 }
                 agreed_until = entry.at;
                 end.checks += 1;
+            }
+            Recorded::Full => {
+                end.incomplete = true;
+                break;
             }
         }
     }

@@ -17,14 +17,25 @@ const FLOWS_MAX: usize = 65_536;
 #[derive(Debug)]
 pub(crate) struct Direction {
     pub(crate) spec: DirectionSpec,
+    /// Frames can be handed over.
+    pub(super) up: bool,
     /// When the last frame handed over will have been serialised.
     busy_until: Instant,
     /// When each waiting frame will begin to be serialised; only used with a rate.
     waiting: VecDeque<Instant>,
-    /// Frames under way, in the order of their arrival.
-    line: VecDeque<(Key, Box<Frame>)>,
+    /// Frames under way, in the order of their arrival. The first is always scheduled.
+    line: VecDeque<Travelling>,
     loss: Option<Box<Loss>>,
     pub(crate) stats: DirectionStats,
+}
+
+/// A frame under way.
+#[derive(Debug)]
+struct Travelling {
+    key: Key,
+    /// Its arrival stands in the event queue.
+    scheduled: bool,
+    frame: Box<Frame>,
 }
 
 #[derive(Debug)]
@@ -59,6 +70,7 @@ impl Direction {
             .then(|| Box::new(Loss { luck: seed.luck(link, purpose), ordinals: Map::default() }));
         Direction {
             spec: DirectionSpec { delay, ..spec },
+            up: true,
             busy_until: Instant::ZERO,
             waiting: VecDeque::new(),
             line: VecDeque::new(),
@@ -69,6 +81,10 @@ impl Direction {
 
     /// Decides about a frame of `len` bytes that is handed over now.
     pub(crate) fn hand_over(&mut self, now: Instant, flow: FlowId, len: usize) -> Handed {
+        if !self.up {
+            self.stats.dropped_down += 1;
+            return Handed::Dropped(DropReason::LinkDown);
+        }
         while self.waiting.front().is_some_and(|&start| start <= now) {
             self.waiting.pop_front();
         }
@@ -109,23 +125,39 @@ impl Direction {
         loss.luck.happens(self.spec.loss, flow.0, *ordinal)
     }
 
-    /// Puts a frame that travels at the end of the line; true when it is the first there and its
-    /// arrival must be put into the event queue.
+    /// Puts a frame that travels into the line; true when it is the first there and its arrival
+    /// must be put into the event queue.
     pub(crate) fn travel(&mut self, key: Key, frame: Box<Frame>) -> bool {
-        debug_assert!(
-            self.line.back().is_none_or(|(last, _)| *last < key),
-            "a line keeps its order"
-        );
-        self.line.push_back((key, frame));
-        self.line.len() == 1
+        let place = match self.line.back() {
+            Some(last) if last.key > key => self.line.partition_point(|t| t.key < key),
+            _ => self.line.len(),
+        };
+        let first = place == 0;
+        let travelling = Travelling { key, scheduled: first, frame };
+        if place == self.line.len() {
+            self.line.push_back(travelling);
+        } else {
+            self.line.insert(place, travelling);
+        }
+        first
     }
 
-    /// Takes the frame that arrives, and the key of the one behind it.
-    pub(crate) fn arrive(&mut self) -> Option<(Box<Frame>, Option<Key>)> {
-        let (_, frame) = self.line.pop_front()?;
+    /// Takes the frame that is due with `due`, and the key of the one behind it when its arrival
+    /// must be put into the event queue. None when the line does not begin with that frame: the
+    /// event is about a frame that was taken out of the line.
+    pub(crate) fn arrive(&mut self, due: Key) -> Option<(Box<Frame>, Option<Key>)> {
+        if self.line.front()?.key != due {
+            return None;
+        }
+        let Travelling { frame, .. } = self.line.pop_front()?;
         self.stats.delivered_frames += 1;
         self.stats.delivered_bytes += frame.len() as u64;
-        Some((frame, self.line.front().map(|(key, _)| *key)))
+        let next = self.line.front_mut().filter(|next| !next.scheduled);
+        let next = next.map(|next| {
+            next.scheduled = true;
+            next.key
+        });
+        Some((frame, next))
     }
 }
 
@@ -196,6 +228,43 @@ mod tests {
         // The wire is free from 400 on.
         assert_eq!(hand(400), Handed::Travels { arrives: at(505), depth: 0 });
         assert_eq!((d.stats.sent_frames, d.stats.queued_frames, d.stats.dropped_full), (5, 3, 1));
+    }
+
+    fn frame(n: u8) -> Box<Frame> {
+        Frame::from_bytes(&[n; 60])
+    }
+
+    /// Whatever the order in which frames set out, they arrive in the order of their keys, and each
+    /// arrival is put into the event queue exactly once.
+    #[test]
+    fn frames_that_overtake_arrive_first() {
+        let mut d = direction(DirectionSpec::default());
+        let mut queue = crate::queue::Queue::default();
+        let mut arrived = Vec::new();
+        for (n, due) in [(0, 50), (1, 60), (2, 55), (3, 40), (4, 70), (5, 40), (6, 30)] {
+            let key = Key::new(at(due), 9, n);
+            if d.travel(key, frame(n as u8)) {
+                queue.push(key, ());
+            }
+        }
+        while let Some((key, ())) = queue.pop() {
+            let (frame, next) = d.arrive(key).expect("every event has its frame");
+            next.into_iter().for_each(|key| queue.push(key, ()));
+            arrived.push((key.at().as_nanos(), frame.head()[0]));
+        }
+        assert_eq!(arrived, [(30, 6), (40, 3), (40, 5), (50, 0), (55, 2), (60, 1), (70, 4)]);
+        assert!(d.line.is_empty() && d.stats.delivered_frames == 7);
+    }
+
+    #[test]
+    fn an_event_without_its_frame_takes_no_other() {
+        let mut d = direction(DirectionSpec::default());
+        let [a, b] = [1, 2].map(|n| Key::new(at(10 * n), 9, n));
+        assert!(d.arrive(a).is_none());
+        assert!(d.travel(a, frame(1)) && !d.travel(b, frame(2)));
+        d.line.pop_front();
+        assert!(d.arrive(a).is_none());
+        assert_eq!(d.arrive(b).map(|(frame, _)| frame.head()[0]), Some(2));
     }
 
     #[test]

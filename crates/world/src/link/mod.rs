@@ -3,7 +3,10 @@
 //! A frame handed to a link first finds room in the queue (or is dropped at its tail), then is
 //! serialised at the link's rate, then travels for the link's delay. Nothing of this needs an event
 //! of its own: when it arrives is known as soon as it is handed over. The frames of a direction
-//! wait in a line of their own, of which only the first stands in the world's event queue.
+//! wait in a line of their own, ordered by their keys, of which only the first must stand in the
+//! world's event queue. A wire keeps the order of its frames, so a frame goes to the line's end;
+//! one that is due earlier than others before it (because the delay became shorter, or chance had
+//! it overtake) finds its place all the same.
 //!
 //! What a frame occupies of the rate are its bytes from the destination MAC to the end of the
 //! payload: no preamble, padding, frame check sequence or gap between frames.
@@ -11,6 +14,9 @@
 //! The wire decides about loss by flow and ordinal: whether the third frame of a conversation is
 //! lost does not depend on what others send. Lost frames occupied the wire, and are seen by a
 //! capture at the sender's end.
+//!
+//! A link that is *down* drops what it is handed. What it was handed before still arrives, frames
+//! that wait in its queue included: it is in the fibre already, and nobody calls it back.
 
 mod direction;
 
@@ -57,6 +63,8 @@ pub struct DirectionStats {
     pub queued_frames: u64,
     /// Frames dropped because the queue was full.
     pub dropped_full: u64,
+    /// Frames dropped because the link was down.
+    pub dropped_down: u64,
     /// Frames lost on the way.
     pub dropped_loss: u64,
     /// Frames that arrived.
@@ -73,6 +81,11 @@ impl DirId {
     /// The direction that starts at `end`.
     pub(crate) fn from(link: LinkId, end: LinkEnd) -> DirId {
         DirId(link.0 << 1 | end.index() as u32)
+    }
+
+    /// The link's id and the end in one number.
+    pub(crate) fn number(self) -> u32 {
+        self.0
     }
 
     pub(crate) fn link(self) -> LinkId {
@@ -113,6 +126,20 @@ impl Link {
             Direction::new(seed, name, "loss down", down),
         ];
         Link { origin, sequence: 0, ends, directions, taps: 0 }
+    }
+
+    /// Whether it leads from an interface to itself.
+    pub(crate) fn is_loopback(&self) -> bool {
+        self.ends[0] == self.ends[1]
+    }
+
+    /// Takes the link up or down, in both directions. What is under way still arrives.
+    pub(crate) fn set_up(&mut self, up: bool) {
+        self.directions.iter_mut().for_each(|d| d.up = up);
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        self.directions.iter().all(|d| d.up)
     }
 
     /// The key of this link's next event.

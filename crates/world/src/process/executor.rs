@@ -88,13 +88,16 @@ impl Work {
 }
 
 impl Executor {
-    /// Runs tasks until none is ready, and looks after connections in between.
+    /// Runs tasks until none is ready or the world is stuck, and looks after connections in between.
     pub(crate) fn run(&mut self, seat: &mut Seat) {
         loop {
             self.adopt(seat);
             self.take_down(seat);
             let core = seat.core();
             core.pump_ports();
+            if core.stuck.is_some() {
+                return;
+            }
             match core.ready.pop() {
                 Some(woken) => self.poll(seat, woken),
                 None if core.has_work_for_executor() => {}

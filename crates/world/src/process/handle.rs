@@ -1,6 +1,6 @@
 //! What a program holds of its process.
 
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::IpAddr;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::Poll;
@@ -129,16 +129,7 @@ impl Process {
     /// # Errors
     /// When nobody knows the name.
     pub async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, ResolveError> {
-        let bare = name.strip_prefix('[').and_then(|n| n.strip_suffix(']')).unwrap_or(name);
-        if let Ok(address) = bare.parse() {
-            return Ok(vec![address]);
-        }
-        let wanted = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
-        if wanted == "localhost" {
-            return Ok(vec![IpAddr::V4(Ipv4Addr::LOCALHOST)]);
-        }
-        slot::with(|core| core.hosts_table.get(&wanted).cloned())
-            .ok_or_else(|| ResolveError::NotFound(name.to_owned()))
+        slot::with(|core| core.resolve(name))
     }
 
     /// The contents of a file; copying them is cheap.
@@ -244,11 +235,12 @@ impl Process {
     }
 
     /// Records an event of this program (an HTTP request, a note). What the task does next in this
-    /// poll is caused by it.
-    pub fn emit(&self, flow: FlowId, event: Event) -> Cause {
+    /// poll is caused by it. `event` is called only when somebody looks at the trace, and must not
+    /// use a process or socket.
+    pub fn emit(&self, flow: FlowId, event: impl FnOnce() -> Event) -> Cause {
         slot::with(|core| {
             let place = Place::Process(self.node, self.pid);
-            let cause = core.net.tracer.emit(core.net.now, core.current, place, flow, || event);
+            let cause = core.net.tracer.emit(core.net.now, core.current, place, flow, event);
             core.set_current(cause);
             cause
         })

@@ -7,7 +7,7 @@ use netarium_base::{Cause, Event, FlowId, Instant, NodeId, Pid, Place};
 use super::stdio::Stdio;
 use super::table::{ExitedProcess, FIRST_PID, Proc, ProcessInfo, Signals, WORLD_PID};
 use super::{LocalBoxFuture, POLLS_PER_INSTANT, PROCESSES_MAX, Process, Program};
-use crate::core::Core;
+use crate::core::{Core, POLLS_PER_INSTANT as WORLD_POLLS};
 use crate::message::Output;
 
 /// A program that is to be started.
@@ -96,6 +96,7 @@ impl Core {
             polled_at: now,
             ending: false,
         };
+        self.foreground += usize::from(!proc.daemon);
         self.host_mut(start.node).procs.insert(pid, Box::new(proc));
         self.started.push(Started { process: Process::new(start.node, pid), program, cause });
         Ok(pid)
@@ -137,7 +138,9 @@ impl Core {
         }
     }
 
-    /// Counts a poll of a process; false, and its end, when it polls without end.
+    /// Counts a poll of a process; false when it polls without end, which ends it, or when all
+    /// together do, which ends the world: programs that wake or follow each other for ever while no
+    /// time passes may each be innocent.
     pub(crate) fn may_poll(&mut self, process: &Process, cause: Cause) -> bool {
         let now = self.net.now;
         let (node, pid) = (process.node(), process.pid());
@@ -150,7 +153,11 @@ impl Core {
         }
         proc.polls += 1;
         if proc.polls <= POLLS_PER_INSTANT {
-            return true;
+            self.polls_now += 1;
+            if self.polls_now > WORLD_POLLS {
+                self.polled_out(node, pid, cause);
+            }
+            return self.stuck.is_none();
         }
         let text = format!(
             "{} (pid {pid}) was polled {POLLS_PER_INSTANT} times while no time passed, and was killed",
@@ -159,6 +166,18 @@ impl Core {
         let cause = self.note(Place::Process(node, pid), &text, cause);
         self.end(node, pid, 137, Some(text), cause);
         false
+    }
+
+    #[cold]
+    fn polled_out(&mut self, node: NodeId, pid: Pid, cause: Cause) {
+        let who = self.proc_mut(node, pid).map_or_else(String::new, |p| p.argv.join(" "));
+        let text = format!(
+            "programs were polled more than {WORLD_POLLS} times while no time passed; the last was \
+             `{who}` (pid {pid}) on {}",
+            self.host(node).name
+        );
+        self.note(Place::World, &text, cause);
+        self.stuck = Some(text);
     }
 
     /// Takes away what a process leaves behind when its tasks are gone.
@@ -172,6 +191,7 @@ impl Core {
         self.net.tracer.emit(now, cause, Place::Process(node, pid), FlowId::NONE, exited);
         let host = self.host_mut(node);
         let Some(proc) = host.procs.remove(&pid) else { return };
+        let foreground = usize::from(!proc.daemon);
         let exited = ExitedProcess {
             info: proc.info(pid),
             at: now,
@@ -180,6 +200,7 @@ impl Core {
             log: proc.stdio.kept(),
         };
         host.exited.push(exited);
+        self.foreground -= foreground;
         if let Some(port) = proc.stdio.port() {
             self.gateway.forget(port);
             self.outbox.push(Output::Exit { port, code, message });

@@ -23,8 +23,6 @@ struct Timer {
     waker: Waker,
     /// Why the program waits: the cause under which it went to sleep.
     cause: Cause,
-    /// It keeps the world from being idle.
-    foreground: bool,
 }
 
 impl Timers {
@@ -106,30 +104,27 @@ impl Core {
             timer.waker.clone_from(waker);
             return sequence.unwrap_or_default();
         }
-        let foreground = host.procs.get(&pid).is_some_and(|p| !p.daemon);
         host.timers.sequence += 1;
         let sequence = host.timers.sequence;
-        let timer = Timer { pid, waker: waker.clone(), cause, foreground };
+        let timer = Timer { pid, waker: waker.clone(), cause };
         host.timers.set.insert((at, sequence), timer);
-        self.foreground_timers += usize::from(foreground);
+        self.timers += 1;
         self.rearm(node);
         sequence
     }
 
     fn cancel_timer(&mut self, node: NodeId, key: (Instant, u64)) {
         let removed = self.host_mut(node).timers.set.remove(&key);
-        self.foreground_timers -= usize::from(removed.is_some_and(|t| t.foreground));
+        self.timers -= usize::from(removed.is_some());
     }
 
     /// Removes what timers a process has left behind.
     pub(super) fn cancel_timers_of(&mut self, node: NodeId, pid: Pid) {
-        let mut foreground = 0;
-        self.host_mut(node).timers.set.retain(|_, timer| {
-            let goes = timer.pid == pid;
-            foreground += usize::from(goes && timer.foreground);
-            !goes
-        });
-        self.foreground_timers -= foreground;
+        let set = &mut self.host_mut(node).timers.set;
+        let before = set.len();
+        set.retain(|_, timer| timer.pid != pid);
+        let gone = before - set.len();
+        self.timers -= gone;
     }
 
     /// Wakes whoever sleeps until now.
@@ -141,7 +136,7 @@ impl Core {
                 return;
             };
             let timer = entry.remove();
-            self.foreground_timers -= usize::from(timer.foreground);
+            self.timers -= 1;
             let pid = timer.pid;
             let place = Place::Process(node, pid);
             let woken = || Event::ProcessWoken { pid, by: "timer" };
