@@ -214,12 +214,12 @@ impl Stack {
         Err(Errno::EINPROGRESS)
     }
 
-    /// RFC 6056 §3.3.3, algorithm 3: a port that depends on the peer, from a secret start on.
+    /// RFC 6056 §3.3.4, algorithm 4: a port that depends on the peer and how often it was spoken to, so
+    /// that a connection to one peer changes no port of those to others.
     fn ephemeral_for(&mut self, source: IpAddr, to: SocketAddr) -> Result<u16, Errno> {
         let key = format!("{source} {to}");
         let offset = self.port_luck.hash(key.as_bytes()) as u32;
-        self.port_counter = self.port_counter.wrapping_add(1);
-        let mut ports = ephemeral_from(offset.wrapping_add(self.port_counter));
+        let mut ports = ephemeral_from(offset.wrapping_add(self.port_counters.next(to.ip())));
         let free = |p: &u16| {
             let local = SocketAddr::new(source, *p);
             let listens = self.sockets.listeners_on(*p).is_empty();

@@ -185,7 +185,7 @@ impl Stack {
         let mut header = IpHeader::new(source, remote.ip());
         header.ttl = settings.ttl.unwrap_or(64);
         header.dont_fragment = settings.dont_fragment.unwrap_or(true);
-        header.id = self.ip.next_ip_id();
+        header.id = self.ip.next_ip_id(remote.ip());
         // Fragmenting is not done: what does not fit in one packet is refused.
         let head = header.len() + udp::HEADER;
         let (mut frame, what) = match kind_of {

@@ -80,7 +80,7 @@ impl Stack {
         let (Some(src), Some(dst)) = (frame.src_ip(), frame.dst_ip()) else { return };
         let mut header = IpHeader::new(dst, src);
         header.tos = frame.tos();
-        header.id = self.ip.next_ip_id();
+        header.id = self.ip.next_ip_id(src);
         header.dont_fragment = false;
         let reply = Icmp { kind: kind::ECHO_REPLY, ..request };
         let cause = frame.meta.cause;
@@ -125,7 +125,7 @@ impl Stack {
         let own_target = about.dst_ip().filter(|d| self.ip.is_own(*d));
         let mut header = IpHeader::new(own_target.unwrap_or(hop.source), sender);
         header.tos = 0xc0;
-        header.id = self.ip.next_ip_id();
+        header.id = self.ip.next_ip_id(sender);
         header.dont_fragment = false;
         let what = match (error_kind, code) {
             (kind::TIME_EXCEEDED, _) => "time-exceeded",
@@ -136,7 +136,9 @@ impl Stack {
             (_, unreachable::FRAGMENTATION_NEEDED) => "fragmentation-needed",
             _ => "administratively-prohibited",
         };
-        let frame = icmp::error(&header, error_kind, code, rest, about);
+        let mut frame = icmp::error(&header, error_kind, code, rest, about);
+        // The error belongs to the flow that it is about: NAT translates it on its way back.
+        frame.meta.conntrack = about.meta.conntrack;
         self.send_icmp(cx, frame, about.meta.cause, what);
     }
 

@@ -4,7 +4,7 @@ use core::net::IpAddr;
 use std::collections::VecDeque;
 
 use netarium_base::map::Map;
-use netarium_base::{Cause, Ctx, DropReason, Event, IfIndex, Instant, NodeId, Place};
+use netarium_base::{Cause, Ctx, DropReason, Event, IfIndex, Instant, Luck, NodeId, Place};
 use netarium_filter::{Filter, LocalPorts, Verdict};
 use netarium_wire::{Arp, Cidr, Frame, Mac, Network, icmp};
 
@@ -57,6 +57,32 @@ impl LocalPorts for PortUse {
     }
 }
 
+/// Counters per destination, each from a start that the seed decides: which number a packet gets
+/// does not depend on what was sent to others (RFC 6056 §3.3.4, RFC 7739 §5.2). Destinations share
+/// 256 counters, so that memory stays bounded.
+#[derive(Debug)]
+pub(crate) struct Counters {
+    luck: Luck,
+    used: Map<u8, u32>,
+}
+
+impl Counters {
+    pub(crate) fn new(luck: Luck) -> Counters {
+        Counters { luck, used: Map::default() }
+    }
+
+    /// The next number for a destination.
+    pub(crate) fn next(&mut self, to: IpAddr) -> u32 {
+        let hash = match to {
+            IpAddr::V4(a) => self.luck.hash(&a.octets()),
+            IpAddr::V6(a) => self.luck.hash(&a.octets()),
+        };
+        let used = self.used.entry(hash as u8).or_default();
+        *used = used.wrapping_add(1);
+        ((hash >> 32) as u32).wrapping_add(*used)
+    }
+}
+
 /// Where a packet goes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hop {
@@ -90,7 +116,8 @@ pub struct IpLayer {
     pub(crate) icmp_limit: crate::icmp::Limit,
     /// Packets that could not be resolved; the stack tells their senders.
     pub(crate) unreachable: VecDeque<Unreachable>,
-    pub(crate) next_id: u16,
+    /// IPv4 identifications, per destination: what is sent elsewhere changes none of them.
+    pub(crate) ids: Counters,
 }
 
 impl IpLayer {
@@ -116,7 +143,7 @@ impl IpLayer {
             ports: PortUse::default(),
             icmp_limit: crate::icmp::Limit::default(),
             unreachable: VecDeque::new(),
-            next_id: config.seed.stream(&config.name, "ip-id").next_u32() as u16,
+            ids: Counters::new(config.seed.luck(&config.name, "ip-id")),
         }
     }
 
@@ -326,9 +353,8 @@ impl IpLayer {
     }
 
     /// The next IPv4 identification, for packets that may be fragmented (RFC 6864).
-    pub(crate) fn next_ip_id(&mut self) -> u16 {
-        self.next_id = self.next_id.wrapping_add(1);
-        self.next_id
+    pub(crate) fn next_ip_id(&mut self, to: IpAddr) -> u16 {
+        self.ids.next(to) as u16
     }
 
     /// When something of this layer is due.

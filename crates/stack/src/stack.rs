@@ -11,7 +11,7 @@ use netarium_filter::Filter;
 use netarium_wire::{Cidr, Frame, Mac};
 
 use crate::errno::Errno;
-use crate::layer::{IpLayer, LO};
+use crate::layer::{Counters, IpLayer, LO};
 use crate::sockets::{Inner, PARENTLESS, Sockets};
 use crate::tcp::timers::Timer;
 use crate::tcp::{Connection, State, Tcp, TcpConfig};
@@ -31,7 +31,7 @@ pub struct Stack {
     pub(crate) isn_luck: Luck,
     pub(crate) port_luck: Luck,
     pub(crate) port_rng: Rng,
-    pub(crate) port_counter: u32,
+    pub(crate) port_counters: Counters,
 }
 
 impl Stack {
@@ -47,7 +47,7 @@ impl Stack {
             isn_luck: seed.luck(name, "isn"),
             port_luck: seed.luck(name, "port"),
             port_rng: seed.stream(name, "port"),
-            port_counter: 0,
+            port_counters: Counters::new(seed.luck(name, "port-counter")),
         };
         let loopback = Cidr::new(IpAddr::from([127, 0, 0, 1]), 8);
         if let (Some(lo), Some(address)) = (stack.ip.iface_mut(LO), loopback) {

@@ -344,6 +344,12 @@ impl Frame {
 
     /// The flow id of the packet as it stands: see [`flow_id`].
     pub fn flow_key(&self) -> FlowId {
+        if self.meta.layers.network == Network::Arp {
+            // Who asks for whom is a conversation too: the luck of one pair is not another's.
+            return crate::Arp::parse(self.network()).map_or(FlowId::NONE, |arp| {
+                flow_id(0, (arp.sender.into(), 0), (arp.target.into(), 0))
+            });
+        }
         let (Some(src), Some(dst)) = (self.src_ip(), self.dst_ip()) else { return FlowId::NONE };
         let (sport, dport) = self.ports().unwrap_or((0, 0));
         flow_id(self.meta.layers.protocol, (src, sport), (dst, dport))
