@@ -6,10 +6,13 @@ use common::*;
 use netarium_base::chance::probability;
 use netarium_base::trace::Event;
 use netarium_base::{DropReason, Duration, Instant, Place, Seed};
+use netarium_filter::Filter;
+use netarium_wire::Frame;
+use netarium_world::capture::{CaptureInterface, Direction as CaptureDirection};
 use netarium_world::process::{LocalBoxFuture, PingSocket, Process, Program, UdpSocket};
 use netarium_world::{
-    BuildError, DirectionSpec, HubSpec, LinkSpec, RouteSpec, RunEnd, SwitchSpec, World,
-    WorldBuilder,
+    BuildError, CaptureSink, CaptureSpec, DirectionSpec, HubSpec, LinkSpec, RouteSpec, RunEnd,
+    SwitchSpec, World, WorldBuilder,
 };
 use std::rc::Rc;
 
@@ -177,6 +180,37 @@ fn the_order_of_building_does_not_matter() {
     let first = run(false);
     assert!(first.len() > 10_000);
     assert!(first == run(true));
+}
+
+/// Notes by interface whether frames still have their handle of connection tracking.
+struct Handles(Rc<std::cell::RefCell<Vec<(usize, bool)>>>);
+
+impl CaptureSink for Handles {
+    fn begin(&mut self, _: u64, _: Instant, _: &[CaptureInterface]) {}
+
+    fn frame(&mut self, interface: usize, _: Instant, _: CaptureDirection, frame: &Frame) {
+        self.0.borrow_mut().push((interface, frame.meta.conntrack.is_some()));
+    }
+
+    fn end(&mut self, _: Instant) {}
+}
+
+#[test]
+fn what_a_host_knows_of_a_connection_comes_back_over_loopback_and_goes_nowhere_else() {
+    let mut pc = host("pc", "10.0.0.1/24");
+    pc.filter = Some(Box::new(|node| Filter::new(node, Seed(1).luck("pc", "conntrack"))));
+    let b = WorldBuilder::new(Seed(1)).programs(Rc::new(Library(programs())));
+    let b = b.host(pc).host(host("web", "10.0.0.2/24"));
+    let mut world = b.link(LinkSpec::new("pc.web", ("pc", 0), ("web", 0))).build().unwrap();
+    let seen = Rc::new(std::cell::RefCell::new(Vec::new()));
+    let links = ["pc.lo", "pc.web"].map(|name| world.link_id(name).unwrap());
+    let spec = CaptureSpec { links: links.to_vec(), ..CaptureSpec::default() };
+    world.capture(&spec, Box::new(Handles(Rc::clone(&seen))));
+    exec(&mut world, 1, "pc", "ping 127.0.0.1");
+    assert_eq!(seen.take(), [(0, true), (0, true)]);
+    exec(&mut world, 2, "pc", "ping 10.0.0.2");
+    let across = seen.take();
+    assert!(across.len() == 4 && across.iter().all(|&(i, known)| i >= 2 && !known), "{across:?}");
 }
 
 #[test]

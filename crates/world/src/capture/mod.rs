@@ -110,6 +110,8 @@ struct Running {
     /// The MAC addresses of the hosts at captured links: what switches repeat of theirs was
     /// recorded when they sent it.
     recorded: Set<Mac>,
+    /// The links whose end B is a switch or hub. A host there sends frames of its own.
+    repeaters: Set<u32>,
     sink: Box<dyn CaptureSink>,
 }
 
@@ -137,7 +139,9 @@ impl Captures {
             numbers.entry(interface.link.0).or_insert(i);
         }
         let recorded = interfaces.iter().filter_map(|i| i.mac).collect();
-        self.running.push(Running { id, ends, interfaces: numbers, recorded, sink });
+        let repeaters = interfaces.iter().filter(|i| i.end == LinkEnd::B && i.mac.is_none());
+        let repeaters = repeaters.map(|i| i.link.0).collect();
+        self.running.push(Running { id, ends, interfaces: numbers, recorded, repeaters, sink });
         id
     }
 
@@ -165,7 +169,9 @@ impl Captures {
         for capture in &mut self.running {
             let wanted = match capture.ends {
                 Ends::Sender => {
-                    let repeated = end == LinkEnd::B && capture.recorded.contains(&frame.src_mac());
+                    let repeated = end == LinkEnd::B
+                        && capture.repeaters.contains(&way.link().0)
+                        && capture.recorded.contains(&frame.src_mac());
                     seen == Seen::Sent && !repeated
                 }
                 Ends::Receiver => seen == Seen::Received,
