@@ -1,6 +1,8 @@
 //! The command `netarium`.
 //!
-//! [`args`] defines the command line, [`exit`] the exit codes; each command has a module of its own.
+//! [`args`] defines the command line, [`exit`] the exit codes. [`up`], [`run`], [`exec`] (in a fresh
+//! lab), [`labs`] are the commands; [`remote`] those that speak to a running lab. [`screen`] is what
+//! `up` shows, [`terminal`] colours and asks for quiet, [`files`] are those that commands write.
 //! Data goes to the standard output, everything else to the standard error.
 
 mod args;

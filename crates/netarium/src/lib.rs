@@ -17,7 +17,7 @@
 //!
 //! In reading order: [`Lab`] (a network's description, from [a built-in one](Lab::builtin), a
 //! [text](Lab::load_str) or the [builder](lab::LabBuilder)), [`World`] (a network that runs),
-//! [`Output`] (what a program said). The layers below are re-exported as [`lab`] and [`world`].
+//! [`Output`] (what a program said); `headless` runs them. The layers below are re-exported as [`lab`] and [`world`].
 
 mod headless;
 
