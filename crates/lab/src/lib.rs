@@ -11,7 +11,7 @@
 //! 7. [`builder`]: the same model made by a Rust program; [`write`](mod@write): a lab as a file again;
 //! 8. [`build`]: from the model to a world;
 //! 9. [`builtin`]: the labs that come with the program; [`words`]: splitting commands;
-//!    [`limits`].
+//!    [`limits`]; [`recording`]: a lab at the head of a recording.
 //!
 //! Nothing here reads a file, a clock or the network, and nothing prints.
 
@@ -24,6 +24,7 @@ pub mod files;
 pub mod limits;
 pub mod model;
 mod raw;
+pub mod recording;
 mod tree;
 mod validate;
 pub mod value;

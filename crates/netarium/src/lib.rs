@@ -17,9 +17,11 @@
 //!
 //! In reading order: [`Lab`] (a network's description, from [a built-in one](Lab::builtin), a
 //! [text](Lab::load_str) or the [builder](lab::LabBuilder)), [`World`] (a network that runs),
-//! [`Output`] (what a program said); `headless` runs them. The layers below are re-exported as [`lab`] and [`world`].
+//! [`Output`] (what a program said); `headless` runs them. [`recording`] plays a recorded run
+//! again, rewinds it, and forks it. The layers below are re-exported as [`lab`] and [`world`].
 
 mod headless;
+pub mod recording;
 
 use std::rc::Rc;
 
@@ -29,6 +31,7 @@ pub use netarium_lab as lab;
 pub use netarium_lab::build::BuildError;
 pub use netarium_world as world;
 pub use netarium_world::{Ends, RunEnd};
+pub use recording::{Recording, Replay};
 
 use netarium_lab::{Files, LabErrors};
 
