@@ -143,8 +143,7 @@ impl<'a> Rest<'a> {
         if len > MAX_FILE_BYTES {
             return Err(HeadError::Damaged("a text is longer than any can be"));
         }
-        std::str::from_utf8(self.take(len)?)
-            .map_err(|_| HeadError::Damaged("a text is not UTF-8"))
+        std::str::from_utf8(self.take(len)?).map_err(|_| HeadError::Damaged("a text is not UTF-8"))
     }
 
     fn files(&mut self) -> Result<Files, HeadError> {

@@ -26,7 +26,7 @@ pub mod recording;
 use std::rc::Rc;
 
 pub use headless::{CaptureSpec, Captured, ExecError, Exit, Output, Streams, World};
-pub use netarium_base::{Duration, Instant};
+pub use netarium_base::{Duration, EventId, Instant};
 pub use netarium_lab as lab;
 pub use netarium_lab::build::BuildError;
 pub use netarium_world as world;
@@ -137,4 +137,9 @@ impl From<netarium_lab::Lab> for Lab {
 pub fn program_names() -> Vec<&'static str> {
     use netarium_world::process::Programs;
     netarium_programs::Builtin.names()
+}
+
+/// This build's name, as recordings tell it.
+pub fn build_name() -> String {
+    netarium_world::build::build_name()
 }

@@ -67,7 +67,15 @@ impl Journal {
         let mut bytes = Vec::new();
         codec::write_header(&mut bytes, header);
         let writer = codec::Writer::default();
-        Journal { bytes, writer, sink: None, entries: 0, left_out: 0, checked: (0, 0), ended: false }
+        Journal {
+            bytes,
+            writer,
+            sink: None,
+            entries: 0,
+            left_out: 0,
+            checked: (0, 0),
+            ended: false,
+        }
     }
 
     /// Sends what was and will be recorded to `sink`, instead of holding it.

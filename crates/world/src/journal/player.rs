@@ -52,12 +52,7 @@ impl Player {
 
     /// Plays up to `to`, at most to the end of the journal or the first divergence. `taken` gets
     /// each output of the world. False when the journal ended, or the runs parted, before `to`.
-    pub fn play(
-        &mut self,
-        world: &mut World,
-        to: Moment,
-        taken: &mut dyn FnMut(Output),
-    ) -> bool {
+    pub fn play(&mut self, world: &mut World, to: Moment, taken: &mut dyn FnMut(Output)) -> bool {
         let entries = Rc::clone(&self.entries);
         let mut hear = |world: &mut World| {
             while let Some(output) = world.poll_output() {

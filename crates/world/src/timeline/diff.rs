@@ -1,8 +1,8 @@
 //! What differs between two timelines.
 
 use netarium_base::map::Map;
-use netarium_base::{FlowId, Instant};
 use netarium_base::trace::Names;
+use netarium_base::{FlowId, Instant};
 use serde::Serialize;
 
 use super::{Item, Timeline};
