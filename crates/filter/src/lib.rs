@@ -61,7 +61,7 @@
 //!
 //! # Reading order
 //!
-//! [`prefix`], [`rules`], [`chain`], [`firewall`]; [`tuple`], [`conntrack`]; [`nat`]; `track` (frame
+//! [`prefix`], [`rules`], [`chain`], [`firewall`]; [`mod@tuple`], [`conntrack`]; [`nat`]; `track` (frame
 //! to session), `hooks` (the way of a packet), `config` and `inspect` (from outside).
 
 use std::collections::BTreeMap;

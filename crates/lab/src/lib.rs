@@ -10,7 +10,7 @@
 //! 6. [`error`]: mistakes as pictures of the file;
 //! 7. [`builder`]: the same model made by a Rust program; [`write`](mod@write): a lab as a file again;
 //! 8. [`build`]: from the model to a world;
-//! 9. [`builtin`]: the labs that come with the program; [`words`]: splitting commands;
+//! 9. [`mod@builtin`]: the labs that come with the program; [`words`]: splitting commands;
 //!    [`limits`].
 //!
 //! Nothing here reads a file, a clock or the network, and nothing prints.
