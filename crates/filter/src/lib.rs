@@ -85,7 +85,7 @@ pub use conntrack::{Direction, TcpState, Timeout, Timeouts};
 pub use firewall::{InboundAction, InboundRule};
 pub use inspect::{MappingView, SessionView};
 pub use nat::{PortForward, SourceNat, SourceTo};
-pub use prefix::{PortRange, Prefix};
+pub use prefix::{Cidr, PortRange};
 pub use rules::{IcmpType, Is, Match, Rule, RuleError, States, Target};
 pub use tuple::Tuple;
 
