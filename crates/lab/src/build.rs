@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use netarium_base::trace::Text;
 use netarium_base::{IfIndex, Instant, NodeId, Seed};
-use netarium_filter::{Chain, Filter, Match, PortForward, Prefix, Reject, Rule, RuleError, Target};
+use netarium_filter::{Chain, Filter, Match, PortForward, Reject, Rule, RuleError, Target};
 use netarium_wire::{Cidr, protocol};
 use netarium_world::process::Programs;
 use netarium_world::{
@@ -239,7 +239,7 @@ fn inbound(filter: &mut Filter, firewall: &Firewall) -> Result<(), RuleError> {
     filter.host_firewall(Vec::new())?;
     for rule in &firewall.inbound {
         let text: Text = rule.label().into();
-        let from = rule.from.and_then(|net| Prefix::new(net.address.into(), net.prefix));
+        let from = rule.from.map(cidr);
         let source = from.map(Into::into);
         for (target, matches) in targets(rule.action, rule.traffic) {
             let rule = Rule::new(Match { source, ..matches }, target, Text::clone(&text))?;
