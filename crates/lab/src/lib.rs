@@ -10,13 +10,8 @@
 //! 6. [`error`]: mistakes as pictures of the file;
 //! 7. [`builder`]: the same model made by a Rust program; [`write`](mod@write): a lab as a file again;
 //! 8. [`build`]: from the model to a world;
-<<<<<<< HEAD
-//! 9. [`builtin`]: the labs that come with the program; [`words`]: splitting commands;
-//!    [`limits`]; [`recording`]: a lab at the head of a recording.
-=======
 //! 9. [`mod@builtin`]: the labs that come with the program; [`words`]: splitting commands;
-//!    [`limits`].
->>>>>>> main
+//!    [`limits`]; [`recording`]: a lab at the head of a recording.
 //!
 //! Nothing here reads a file, a clock or the network, and nothing prints.
 
