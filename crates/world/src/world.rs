@@ -51,6 +51,8 @@ impl std::fmt::Debug for World {
 impl Drop for World {
     /// Tasks may hold sockets, whose drops need the core.
     fn drop(&mut self) {
+        // The run is over: what is torn down now is nobody's event.
+        drop(std::mem::take(&mut self.seat.core().net.tracer));
         self.executor.drop_all(&mut self.seat);
     }
 }
