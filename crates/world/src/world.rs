@@ -400,6 +400,18 @@ impl World {
         if self.stack(host).is_some() { core.processes(host) } else { Vec::new() }
     }
 
+    /// The programs that run in the background on a host, by process id: program and arguments.
+    pub fn daemons(&self, host: NodeId) -> Vec<Rc<[String]>> {
+        let Some(_) = self.stack(host) else { return Vec::new() };
+        let procs = self.seat.look().host(host).procs.values();
+        procs.filter(|p| p.daemon && !p.ending).map(|p| Rc::clone(&p.argv)).collect()
+    }
+
+    /// The programs that ran in the background on a host until a command ended them (or tried to).
+    pub fn killed(&self, host: NodeId) -> &[Rc<[String]>] {
+        self.stack(host).map_or(&[], |_| &self.seat.look().host(host).killed)
+    }
+
     /// The last processes of a host that have ended, with their output.
     pub fn exited(&self, host: NodeId) -> Vec<ExitedProcess> {
         let core = self.seat.look();

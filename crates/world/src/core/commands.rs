@@ -1,6 +1,7 @@
 //! What an operator changes in a running world.
 
 use core::net::SocketAddr;
+use std::rc::Rc;
 
 use netarium_base::trace::Event;
 use netarium_base::{Cause, FlowId, NodeId, Pid, Place};
@@ -48,7 +49,10 @@ impl Core {
                 if !matches!(signal, 1 | 2 | 9 | 15) {
                     return Err(format!("signal {signal} does nothing"));
                 }
-                self.proc_mut(node, pid).ok_or("No such process")?;
+                let process = self.proc_mut(node, pid).ok_or("No such process")?;
+                let killed = process.daemon.then(|| Rc::clone(&process.argv));
+                let all = &mut self.host_mut(node).killed;
+                all.extend(killed.filter(|k| all.len() < KILLED_MAX && !all.contains(k)));
                 self.signal(node, pid, *signal, cause);
             }
             Command::LinkUp { link, up } => self.link_mut(link)?.set_up(*up),
@@ -132,4 +136,6 @@ impl Core {
     }
 }
 
+/// How many different programs are remembered as ended by the operator, per host.
+const KILLED_MAX: usize = 256;
 const NO_NAT: &str = "it is no router that translates addresses";
