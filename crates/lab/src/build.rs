@@ -13,8 +13,8 @@ use netarium_filter::{Chain, Filter, PortForward, RuleError};
 use netarium_wire::{Cidr, protocol};
 use netarium_world::process::Programs;
 use netarium_world::{
-    DirectionSpec, FileTree, ForwardPort, HostSpec, HubSpec, IfaceSpec, LinkSpec, RouteSpec, SwitchSpec, World,
-    WorldBuilder,
+    DirectionSpec, FileTree, ForwardPort, HostSpec, HubSpec, IfaceSpec, LinkSpec, RouteSpec,
+    SwitchSpec, World, WorldBuilder,
 };
 
 use crate::edit::ports;

@@ -18,9 +18,7 @@ use netarium_world::{DirectionSpec, World};
 use toml_edit::{Array, DocumentMut, InlineTable, Item, TableLike, Value};
 
 use crate::build::inbound_rule;
-use crate::model::{
-    Action, Forward, Host, InboundRule, Interface, Lab, Link, Wire,
-};
+use crate::model::{Action, Forward, Host, InboundRule, Interface, Lab, Link, Wire};
 use crate::value::{Ipv4Net, PortRange, Probability, Protocol, Rate, Traffic};
 use crate::words;
 use crate::write;
@@ -161,7 +159,11 @@ fn forward(forward: &netarium_filter::PortForward) -> Option<Forward> {
         _ => return None,
     };
     let SocketAddr::V4(to) = forward.to else { return None };
-    Some(Forward { protocol, port: forward.ports.first(), to: SocketAddrV4::new(*to.ip(), to.port()) })
+    Some(Forward {
+        protocol,
+        port: forward.ports.first(),
+        to: SocketAddrV4::new(*to.ip(), to.port()),
+    })
 }
 
 /// The lab file `text`, changed so that it says what is present.
@@ -204,9 +206,10 @@ fn left_out(present: &Present) -> Vec<String> {
 fn check(after: &Lab, present: &Present) -> Result<(), SaveError> {
     let no = |what: &str| Err(SaveError::Inexpressible(what.to_owned()));
     for (name, link, _) in links(after) {
-        let same = present.links.get(&name).is_some_and(|now| {
-            same(&now.up, &link.up) && same(&now.down, &link.down)
-        });
+        let same = present
+            .links
+            .get(&name)
+            .is_some_and(|now| same(&now.up, &link.up) && same(&now.down, &link.down));
         if !same {
             return no(&format!("the link {name}"));
         }
@@ -413,16 +416,7 @@ fn sync<T>(
                 tell('+', wanted);
                 there.insert(i, wanted);
                 let mut value = value(&text(wanted))?;
-                // An element of its own line is followed by one.
-                if let Some(before) = i.checked_sub(1).and_then(|i| array.get(i)) {
-                    let prefix = before.decor().prefix().cloned();
-                    let plain = toml_edit::RawString::from(" ");
-                    value.decor_mut().set_prefix(if i > 1 || array.trailing_comma() {
-                        prefix.unwrap_or(plain)
-                    } else {
-                        plain
-                    });
-                }
+                place(array, i, &mut value);
                 array.insert_formatted(i, value);
             }
         }
@@ -433,6 +427,28 @@ fn sync<T>(
         array.remove(last);
     }
     Ok(())
+}
+
+/// Gives a new element the line, or the space, that its neighbours have.
+fn place(array: &mut Array, i: usize, value: &mut Value) {
+    let text = |raw: Option<&toml_edit::RawString>| {
+        raw.and_then(toml_edit::RawString::as_str).unwrap_or_default().to_owned()
+    };
+    let Some(before) = i.checked_sub(1).and_then(|i| array.get(i)) else { return };
+    let prefix = text(before.decor().prefix());
+    let Some((_, indent)) = prefix.rsplit_once('\n') else {
+        return value.decor_mut().set_prefix(" ");
+    };
+    let trailing = text(Some(array.trailing()));
+    let mut lines = format!("\n{indent}");
+    if i == array.len()
+        && let Some((comment, rest)) = trailing.rsplit_once('\n')
+    {
+        // A comment behind the last element stays with that.
+        lines = format!("{comment}\n{indent}");
+        array.set_trailing(format!("\n{rest}"));
+    }
+    value.decor_mut().set_prefix(lines);
 }
 
 #[cfg(test)]

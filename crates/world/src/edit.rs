@@ -255,7 +255,11 @@ impl Inbound {
         while let Some(&(rule, mut counters)) = chain.get(at) {
             let mut read = read_rule(rule);
             let mut count = 1;
-            let pair = InboundRule { action: Action::Reject, protocol: None, ..read.clone().unwrap_or(ANY) };
+            let pair = InboundRule {
+                action: Action::Reject,
+                protocol: None,
+                ..read.clone().unwrap_or(ANY)
+            };
             if let (Some(_), Some(&(next, more))) = (&read, chain.get(at + 1))
                 && is_pair(&pair, rule, next)
             {

@@ -76,7 +76,7 @@ fn a_changed_world_comes_back_from_its_file() {
     order(&mut world, Command::AddRule { host: host("web"), rule, before: Some(1) });
     let rule = read_rule("reject any", None).unwrap();
     order(&mut world, Command::AddRule { host: host("pc"), rule, before: None });
-    let argv = vec![host("httpd"), host("--root"), host("a b")];
+    let argv = vec![host("curl"), host("http://web/a b")];
     order(&mut world, Command::Start { host: host("pc"), argv });
     let pid = world.processes(world.host_id("web").unwrap());
     let pid = pid.iter().find(|p| p.daemon).unwrap().pid.0;

@@ -1,7 +1,7 @@
 //! Inputs in the binary form.
 
-use super::parts::{Cursor, Fault, address, bytes, number, option, present, socket_address, utf8};
 use super::edits::{read_edit, write_edit};
+use super::parts::{Cursor, Fault, address, bytes, number, option, present, socket_address, utf8};
 use crate::message::{Command, Input, Target};
 
 pub(super) fn write_input(out: &mut Vec<u8>, input: &Input) {
