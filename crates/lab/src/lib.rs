@@ -12,7 +12,7 @@
 //! 8. [`build`]: from the model to a world;
 //! 9. [`edit`]: what an operator writes to change a running lab; [`save`]: the state of a world in
 //!    a lab file;
-//! 10. [`builtin`]: the labs that come with the program; [`words`]: splitting commands;
+//! 10. [`mod@builtin`]: the labs that come with the program; [`words`]: splitting commands;
 //!    [`limits`].
 //!
 //! Nothing here reads a file, a clock or the network, and nothing prints.

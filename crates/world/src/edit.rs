@@ -12,7 +12,7 @@ use netarium_base::chance::percent;
 use netarium_base::trace::Text;
 use netarium_base::{Duration, IfIndex};
 use netarium_filter::{
-    Chain, Counters, Filter, LOOPBACK, Match, Policy, PortForward, PortRange, Prefix, Reject, Rule,
+    Chain, Counters, Filter, LOOPBACK, Match, Policy, PortForward, PortRange, Reject, Rule,
     RuleError, States, Target,
 };
 use netarium_wire::{Cidr, protocol};
@@ -197,11 +197,10 @@ impl InboundRule {
         let range = self.ports.map(|(first, last)| {
             PortRange::new(first, last).ok_or(RuleError::NoSuchRule { index: 0, len: 0 })
         });
-        let source = self.from.and_then(|net| Prefix::new(net.address(), net.prefix()));
         let matches = Match {
             protocol: self.protocol.map(Into::into),
             destination_ports: range.transpose()?.map(Into::into),
-            source: source.map(Into::into),
+            source: self.from.map(Into::into),
             ..Match::default()
         };
         let reset = Target::Reject(Reject::TcpReset);
@@ -314,12 +313,11 @@ fn read_rule(rule: &Rule) -> Option<InboundRule> {
     };
     let matches = rule.matches();
     let ports = matches.destination_ports.map(|p| (p.value.first(), p.value.last()));
-    let from = matches.source.map(|p| (p.value.address(), p.value.bits()));
     let read = InboundRule {
         action,
         protocol: matches.protocol.map(|p| p.value),
         ports,
-        from: from.and_then(|(address, bits)| Cidr::new(address, bits)),
+        from: matches.source.map(|net| net.value),
         name: Some(rule.text().to_string()),
     };
     // Whatever else the rule compares, or denies with `not`, would not come out the same.

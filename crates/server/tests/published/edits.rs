@@ -83,11 +83,8 @@ async fn a_rule_that_goes_keeps_new_clients_out() {
     let up = Up::to(7).await;
     let client = up.client();
     send(&client, Method::PUT, "/hosts/server/rules", &DefaultEdit { deny: true }).await;
-    let allow = RuleEdit {
-        rule: "allow tcp/7".to_owned(),
-        name: Some("echo".to_owned()),
-        before: None,
-    };
+    let allow =
+        RuleEdit { rule: "allow tcp/7".to_owned(), name: Some("echo".to_owned()), before: None };
     send(&client, Method::POST, "/hosts/server/rules", &allow).await;
     let mut stream = up.connect().await;
     let mut back = [0; 3];

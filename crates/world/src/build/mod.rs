@@ -2,7 +2,7 @@
 //!
 //! 1. [`spec`]: what nodes, links and programs are made of;
 //! 2. this file: the [`WorldBuilder`], which collects them;
-//! 3. [`plan`]: what it checks and how ids derive from names: nodes, links and the ports of
+//! 3. `plan`: what it checks and how ids derive from names: nodes, links and the ports of
 //!    switches are numbered in the order of their names, whatever the order of the calls.
 
 mod plan;

@@ -3,9 +3,9 @@
 //! 1. [`codec`]: the binary form, documented there (`inputs` and `parts` are pieces of it);
 //! 2. this file: the [`Journal`] that a world keeps, bounded in memory or spilling into a
 //!    [`JournalSink`];
-//! 3. [`fingerprint`]: a rolling hash of what the world said and did, noted in the journal every so
+//! 3. `fingerprint`: a rolling hash of what the world said and did, noted in the journal every so
 //!    often;
-//! 4. [`replay`]: feeding a journal to a fresh world and comparing.
+//! 4. `replay`: feeding a journal to a fresh world and comparing.
 
 pub mod codec;
 mod edits;
