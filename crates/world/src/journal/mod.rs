@@ -8,6 +8,7 @@
 //! 4. `replay`: feeding a journal to a fresh world and comparing.
 
 pub mod codec;
+mod edits;
 mod fingerprint;
 mod inputs;
 mod parts;
