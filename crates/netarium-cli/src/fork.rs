@@ -1,6 +1,7 @@
 //! `netarium fork` and `netarium diff`: what differs between two runs.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 
 use netarium::recording::{Change, Diff, Difference, ForkError, Moment, What, compare_recordings};
 use serde_json::Value;
@@ -38,11 +39,12 @@ pub(crate) fn diff(args: &args::Diff, json: bool, terminal: &Terminal) -> Result
 }
 
 fn print(diff: &Diff, json: bool, terminal: &Terminal) -> Result<i32, Error> {
-    if json {
-        println!("{}", serde_json::to_string_pretty(diff).map_err(Error::failed)?);
-    } else {
-        print!("{}", text(diff, terminal));
-    }
+    let told = match json {
+        true => serde_json::to_string_pretty(diff).map_err(Error::failed)? + "\n",
+        false => text(diff, terminal),
+    };
+    // Who reads only the beginning (`| head`) has seen what it wanted.
+    let _ = std::io::stdout().write_all(told.as_bytes());
     Ok(exit::OK)
 }
 

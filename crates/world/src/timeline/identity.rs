@@ -39,11 +39,15 @@ impl Identities {
     pub(super) fn new(names: Rc<NameTable>) -> Identities {
         let hash = Seed(0).luck("timeline", "identity");
         let (subjects, seen) = (VecDeque::new(), Map::default());
-        Identities { names, hash, subjects, first: 1, seen }
+        Identities { names, hash, subjects, first: 0, seen }
     }
 
     /// Notes an event; its identity when it is `wanted`.
     pub(super) fn of(&mut self, record: &Record, wanted: bool) -> Option<Identity> {
+        if self.subjects.is_empty() {
+            // The world's first events may have happened before anybody looked.
+            self.first = record.id.0;
+        }
         let subject = self.subject(record);
         self.subjects.push_back(subject);
         if self.subjects.len() > SUBJECTS_MAX {
@@ -104,7 +108,7 @@ impl Identities {
             };
             if names_it(record, name, &value) {
                 key = self.hash.draw(key, hashed);
-            } else if name != "since" {
+            } else if !matches!(name, "since" | "socket") {
                 details = self.hash.draw(details, hashed ^ text(name));
             }
         });
