@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use netarium::Duration;
 
+use crate::edit;
+
 /// A whole network in one program.
 #[derive(Debug, Parser)]
 #[command(
@@ -74,6 +76,18 @@ pub(crate) enum Command {
     Exec(Exec),
     /// Capture wires of the running lab as pcapng
     Capture(Capture),
+    /// List the wires of the running lab, or change one: cut, loss, delay, rate
+    Link(edit::Link),
+    /// Forwarded ports of a router of the running lab
+    Forward(edit::Forward),
+    /// Inbound rules of a host of the running lab
+    Rule(edit::Rule),
+    /// Start a program in the background on a host of the running lab
+    Start(edit::Start),
+    /// End programs on a host of the running lab
+    Kill(edit::Kill),
+    /// Write the running lab's present state into its lab file
+    Save(edit::Save),
     /// List the built-in labs and the labs that run
     Labs,
     /// Play a recording again, and check that it is the same run

@@ -1,11 +1,13 @@
 //! The command `netarium`.
 //!
 //! [`args`] defines the command line, [`exit`] the exit codes. [`up`], [`run`], [`exec`] (in a fresh
-//! lab), [`labs`] are the commands, [`replay`] and [`fork`] those of recordings; [`remote`] those that speak to a running lab. [`screen`] is what
+//! lab), [`labs`] are the commands, [`replay`] and [`fork`] those of recordings; [`remote`] those
+//! that speak to a running lab, [`edit`] those that change one. [`screen`] is what
 //! `up` shows, [`terminal`] colours and asks for quiet, [`files`] are those that commands write.
 //! Data goes to the standard output, everything else to the standard error.
 
 mod args;
+mod edit;
 mod exec;
 mod exit;
 mod files;
@@ -39,6 +41,12 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<i32, Error> {
         Command::Exec(args) if args.lab.is_some() => exec::exec(&args, terminal),
         Command::Exec(args) => remote::exec(args, terminal),
         Command::Capture(args) => remote::capture(&args, terminal),
+        Command::Link(args) => edit::link(args, json),
+        Command::Forward(args) => edit::forward(args, json, terminal),
+        Command::Rule(args) => edit::rule(args, json, terminal),
+        Command::Start(args) => edit::start(args, json),
+        Command::Kill(args) => edit::kill(args, json),
+        Command::Save(args) => edit::save(args, json, terminal),
         Command::Labs => labs::labs(json, terminal),
         Command::Replay(args) => replay::replay(&args, json, terminal),
         Command::Fork(args) => fork::fork(&args, json, terminal),

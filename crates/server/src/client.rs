@@ -5,8 +5,9 @@ use std::net::Ipv4Addr;
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
-use http::header::{AUTHORIZATION, HOST};
-use http::{Method, Request, StatusCode};
+pub use http::Method;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
@@ -111,6 +112,34 @@ impl Client {
             return Err(refused(status, &body));
         }
         Ok(Streaming { body: response.into_body() })
+    }
+
+    /// Sends a request with a JSON body (`null` for none) and reads the whole answer.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: &serde_json::Value,
+    ) -> Result<Bytes, ClientError> {
+        let broken = |e: hyper::Error| ClientError::Broken(e.to_string());
+        let io = TokioIo::new(self.connect().await?);
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(io).await.map_err(broken)?;
+        tokio::spawn(connection);
+        let request = self
+            .request(path)
+            .method(method)
+            .header(CONTENT_TYPE, "application/json")
+            .body(http_body_util::Full::new(Bytes::from(body.to_string())))
+            .map_err(|e| ClientError::Broken(e.to_string()))?;
+        let response = sender.send_request(request).await.map_err(broken)?;
+        let status = response.status();
+        let body = http_body_util::Limited::new(response.into_body(), ANSWER_MAX);
+        let body = body.collect().await.map_err(|e| ClientError::Broken(e.to_string()))?.to_bytes();
+        if status.is_success() { Ok(body) } else { Err(refused(status, &body)) }
     }
 
     /// Starts a program on a host.

@@ -21,6 +21,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant as Wall;
 
+use netarium_base::Pid;
 use netarium_world::{Input, Output, PortId, World};
 use tokio::sync::{Notify, mpsc, oneshot};
 
@@ -140,6 +141,17 @@ impl WorldHandle {
         ask: impl FnOnce(&mut World) -> R + Send + 'static,
     ) -> Result<R, WorldEnded> {
         self.desk(move |desk| ask(&mut desk.world)).await
+    }
+
+    /// Obeys an operator's command, also while the lab is paused, and answers it.
+    ///
+    /// # Errors
+    /// When the lab has ended; within: why the command was not obeyed.
+    pub async fn command(
+        &self,
+        command: netarium_world::Command,
+    ) -> Result<Result<Option<Pid>, String>, WorldEnded> {
+        self.desk(move |desk| desk.world.command(command)).await
     }
 
     /// Like [`query`](Self::query), with everything that the thread has on its desk.

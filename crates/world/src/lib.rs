@@ -24,6 +24,7 @@
 pub mod build;
 pub mod capture;
 pub(crate) mod core;
+pub mod edit;
 pub mod files;
 pub mod gateway;
 pub mod journal;
@@ -44,6 +45,7 @@ pub use build::spec::{
 };
 pub use build::{BuildError, WorldBuilder};
 pub use capture::{ByteSink, CaptureId, CaptureSink, CaptureSpec, Ends, PcapSink};
+pub use edit::{Directions, ForwardPort, Inbound, InboundRule, LinkChange};
 pub use files::FileTree;
 pub use gateway::{ConnectionInfo, PORTS_MAX};
 pub use journal::{Journal, JournalSink, ReplayEnd, replay};

@@ -224,6 +224,10 @@ impl Nat {
         !self.forwards.is_empty() || !self.sources.is_empty()
     }
 
+    pub(crate) fn guarded(&self) -> &[(IfIndex, IfIndex)] {
+        &self.guarded
+    }
+
     /// Whether new flows from `input` to `output` need a forward.
     pub(crate) fn is_guarded(&self, input: IfIndex, output: IfIndex) -> bool {
         self.guarded.contains(&(input, output))

@@ -4,9 +4,11 @@
 //!
 //! 1. `guard`: who may call;
 //! 2. `routes`: what can be asked, as JSON;
-//! 3. `streams`: captures and trace events as they happen;
-//! 4. [`session`]: programs on hosts over WebSockets.
+//! 3. [`edits`]: links, forwards, rules and programs change while the lab runs;
+//! 4. `streams`: captures and trace events as they happen;
+//! 5. [`session`]: programs on hosts over WebSockets.
 
+pub mod edits;
 mod guard;
 mod routes;
 pub mod session;
@@ -29,7 +31,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 pub use guard::new_token;
-pub use routes::{DropView, drops};
+pub use routes::{DropView, Source, drops};
 pub use streams::links;
 use view::LabView;
 
@@ -97,9 +99,15 @@ impl Api {
     }
 
     /// Answers requests until the future is dropped; requests that still run are cut off then.
-    pub async fn serve(self, token: String, world: WorldHandle, lab: Arc<LabView>) {
+    pub async fn serve(
+        self,
+        token: String,
+        world: WorldHandle,
+        lab: Arc<LabView>,
+        source: Arc<Source>,
+    ) {
         let guard = Arc::new(guard::Guard::new(self.port, token));
-        let app = routes::router(routes::Shared { world, lab })
+        let app = routes::router(routes::Shared { world, lab, source })
             .layer(axum::extract::DefaultBodyLimit::max(BODY_MAX))
             .layer(axum::middleware::from_fn_with_state(guard, guard::admit));
         let service = TowerToHyperService::new(app);

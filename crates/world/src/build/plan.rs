@@ -245,6 +245,7 @@ fn make_host(
         stack,
         procs: BTreeMap::new(),
         started: 0,
+        killed: Vec::new(),
         exited: Default::default(),
         waits: Vec::new(),
         timers: Default::default(),

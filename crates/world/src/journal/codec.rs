@@ -26,6 +26,15 @@
 //! 9 command 0 host:text argv                   start a program
 //!         | 1 host:text pid:number signal:number    send a signal
 //!         | 2 link:text up:byte(0|1)           take a link up or down
+//!         | 3 link:text directions:byte(0 both|1 up|2 down) change    change a wire
+//!         | 4 host:text protocol:number port:number address port:number   add a forward
+//!         | 5 host:text protocol:number port:number    remove a forward
+//!         | 6 host:text rule before:option(number)     add an inbound rule
+//!         | 7 host:text rule:text              remove an inbound rule
+//!         | 8 host:text deny:byte(0|1)         deny or let in what no rule names
+//! change    0 loss:number | 1 delay:number | 2 rate:option(number) | 3 queue:number
+//! rule      action:byte(0 allow|1 drop|2 reject) protocol:option(number) ports:option(number number)
+//!           from:option(address prefix:number) name:option(text)
 //! 10        reserved: a datagram of a published UDP port
 //! 11 full                                      inputs from here on are not recorded; the last entry
 //! 12 end                                       the run ended here; the last entry

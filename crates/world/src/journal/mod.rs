@@ -9,6 +9,7 @@
 //!    piece, and going on otherwise.
 
 pub mod codec;
+mod edits;
 mod fingerprint;
 mod inputs;
 mod parts;
