@@ -1,8 +1,8 @@
 //! The command `netarium`.
 //!
 //! [`args`] defines the command line, [`exit`] the exit codes. [`up`], [`run`], [`exec`] (in a fresh
-//! lab), [`labs`] are the commands; [`remote`] those that speak to a running lab, [`edit`] those that
-//! change one. [`screen`] is what
+//! lab), [`labs`] are the commands, [`replay`] and [`fork`] those of recordings; [`remote`] those
+//! that speak to a running lab, [`edit`] those that change one. [`screen`] is what
 //! `up` shows, [`terminal`] colours and asks for quiet, [`files`] are those that commands write.
 //! Data goes to the standard output, everything else to the standard error.
 
@@ -11,8 +11,10 @@ mod edit;
 mod exec;
 mod exit;
 mod files;
+mod fork;
 mod labs;
 mod remote;
+mod replay;
 mod run;
 mod screen;
 mod terminal;
@@ -46,6 +48,9 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<i32, Error> {
         Command::Kill(args) => edit::kill(args, json),
         Command::Save(args) => edit::save(args, json, terminal),
         Command::Labs => labs::labs(json, terminal),
+        Command::Replay(args) => replay::replay(&args, json, terminal),
+        Command::Fork(args) => fork::fork(&args, json, terminal),
+        Command::Diff(args) => fork::diff(&args, json, terminal),
         Command::Completions(args) => {
             let mut command = Cli::command();
             clap_complete::generate(args.shell, &mut command, "netarium", &mut std::io::stdout());

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use netarium_base::trace::{Names, Tracer};
-use netarium_base::{DropReason, Instant, LinkEnd, LinkId, NodeId, Pid, Place};
+use netarium_base::{DropReason, EventId, Instant, LinkEnd, LinkId, NodeId, Pid, Place};
 use netarium_stack::Stack;
 
 use crate::capture::{CaptureId, CaptureInterface, CaptureSink, CaptureSpec};
@@ -144,6 +144,11 @@ impl World {
         while self.events() < events && self.dispatch(at) {}
         self.seat.core().advance(at);
     }
+
+    /// Lets one event happen if it is due until `limit`. False: there is none.
+    pub(crate) fn step_until(&mut self, limit: Instant) -> bool {
+        self.dispatch(limit)
+    }
 }
 
 /// The border.
@@ -196,6 +201,19 @@ impl World {
         let core = self.seat.core();
         self.journal.check(core.net.now, core.events, core.fingerprint());
         self.journal.flush();
+    }
+
+    /// Notes in the journal that the run ends here, and hands all of it to its sink. Inputs that are
+    /// applied later are not recorded.
+    pub fn finish_journal(&mut self) {
+        let core = self.seat.core();
+        self.journal.end(core.net.now, core.events, core.fingerprint());
+    }
+
+    /// Has the frame that is handed to a link in this event (a `frame.sent`) lost there. For forks:
+    /// it is no input, and not journalled.
+    pub fn lose_frame(&mut self, sent: EventId) {
+        self.seat.core().net.doomed = sent;
     }
 }
 

@@ -131,7 +131,7 @@ fn journal(inputs: Vec<(u64, Input)>) -> (Vec<u8>, Vec<(Instant, Input)>) {
 fn inputs(entries: impl Iterator<Item = Entry>) -> Vec<(Instant, Input)> {
     let only = |e: Entry| match e.what {
         Recorded::Input(input) => Some((e.at, input)),
-        Recorded::Check(_) | Recorded::Full => None,
+        Recorded::Check(_) | Recorded::Full | Recorded::End => None,
     };
     entries.filter_map(only).collect()
 }

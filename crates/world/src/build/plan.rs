@@ -79,6 +79,7 @@ pub(super) fn build(b: WorldBuilder) -> Result<World, BuildError> {
         captures: Captures::default(),
         in_flight: 0,
         frames: FrameHash::default(),
+        doomed: netarium_base::EventId::NONE,
     };
     let mut hosts_table = Map::default();
     hosts_table.extend(b.names.into_iter().map(|(name, to)| (name.to_ascii_lowercase(), to)));

@@ -37,6 +37,7 @@
 //!           from:option(address prefix:number) name:option(text)
 //! 10        reserved: a datagram of a published UDP port
 //! 11 full                                      inputs from here on are not recorded; the last entry
+//! 12 end                                       the run ended here; the last entry
 //! option    0 | 1 value
 //! target    0 address port:number | 1 name:text port:number
 //! address   4 | 6, then 4 or 16 bytes
@@ -61,6 +62,8 @@ pub const MAGIC: &[u8] = b"NETARIUM-J\n";
 pub const VERSION: u64 = 1;
 /// The kind of the entry that says that the journal was full.
 const FULL: u8 = 11;
+/// The kind of the entry that says that the run ended.
+const END: u8 = 12;
 /// The longest entry that is read, bytes: a file edit of the largest size and its path fit.
 const ENTRY_MAX: usize = crate::files::EDIT_MAX + 64 * 1024;
 
@@ -97,6 +100,8 @@ pub enum Recorded {
     Check(Fingerprint),
     /// The journal had no more room: the inputs from here on are missing. The last entry.
     Full,
+    /// The run ended, as it was to: nothing is missing. The last entry.
+    End,
 }
 
 /// Why bytes are not a journal.
@@ -142,6 +147,7 @@ pub(super) enum Item<'a> {
     Input(&'a Input),
     Check(Fingerprint),
     Full,
+    End,
 }
 
 /// Writes entries.
@@ -171,6 +177,7 @@ impl Writer {
         match item {
             Item::Input(input) => write_input(&mut body, input),
             Item::Full => body.push(FULL),
+            Item::End => body.push(END),
             Item::Check(f) => {
                 body.push(0);
                 number(&mut body, f.count());
@@ -244,6 +251,7 @@ impl<'a> Reader<'a> {
                 Recorded::Check(Fingerprint::from_parts(count, u64::from_le_bytes(hash)))
             }
             FULL => Recorded::Full,
+            END => Recorded::End,
             kind => Recorded::Input(read_input(kind, &mut c)?),
         };
         if c.0.is_empty() {
