@@ -224,6 +224,8 @@ fn a_running_lab_is_changed_and_saved() {
     insta::assert_snapshot!("live_edits", told);
     let saved = home.path().join("data/netarium/labs/course/lab.toml");
     insta::assert_snapshot!("live_edits_saved", std::fs::read_to_string(saved).unwrap());
+}
+
 #[test]
 fn a_recorded_run_is_replayed_and_forked() {
     let home = tempfile::tempdir().unwrap();
