@@ -434,7 +434,14 @@ fn place(array: &mut Array, i: usize, value: &mut Value) {
     let text = |raw: Option<&toml_edit::RawString>| {
         raw.and_then(toml_edit::RawString::as_str).unwrap_or_default().to_owned()
     };
-    let Some(before) = i.checked_sub(1).and_then(|i| array.get(i)) else { return };
+    let Some(before) = i.checked_sub(1).and_then(|i| array.get(i)) else {
+        if let Some(first) = array.get_mut(0)
+            && text(first.decor().prefix()).is_empty()
+        {
+            first.decor_mut().set_prefix(" ");
+        }
+        return;
+    };
     let prefix = text(before.decor().prefix());
     let Some((_, indent)) = prefix.rsplit_once('\n') else {
         return value.decor_mut().set_prefix(" ");

@@ -45,6 +45,12 @@ fn help() {
         ("help_run", &["run", "--help"]),
         ("help_exec", &["exec", "--help"]),
         ("help_capture", &["capture", "--help"]),
+        ("help_link", &["link", "--help"]),
+        ("help_forward_add", &["forward", "add", "--help"]),
+        ("help_rule", &["rule", "--help"]),
+        ("help_start", &["start", "--help"]),
+        ("help_kill", &["kill", "--help"]),
+        ("help_save", &["save", "--help"]),
         ("help_replay", &["replay", "--help"]),
         ("help_fork", &["fork", "--help"]),
         ("help_diff", &["diff", "--help"]),
@@ -67,6 +73,8 @@ fn errors_say_what_to_do() {
         ("unknown_host", &["exec", "--lab", "course", "nobody", "true"]),
         ("no_lab_runs", &["exec", "friend", "true"]),
         ("no_lab_runs_capture", &["capture", "-w", "x.pcapng"]),
+        ("no_lab_runs_link", &["link", "web.home", "down"]),
+        ("link_sideways", &["link", "web.home", "sideways"]),
         ("bad_time", &["run", "--for", "soon"]),
         ("unwritable", &["run", "--pcap", "no/such/dir/x.pcapng"]),
         ("bad_speed", &["up", "--speed", "0"]),
@@ -153,6 +161,69 @@ fn completions_exist_for_each_shell() {
         assert_eq!(out.status.code(), Some(0));
         assert!(String::from_utf8_lossy(&out.stdout).contains("capture"), "{shell}");
     }
+}
+
+/// A lab that runs until it is dropped.
+struct Running(std::process::Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_running_lab_is_changed_and_saved() {
+    use std::io::BufRead;
+    let home = tempfile::tempdir().unwrap();
+    let mut child = command(home.path(), &["up", "course", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let out = std::io::BufReader::new(child.stdout.take().unwrap());
+    let _running = Running(child);
+    let first = out.lines().next().unwrap().unwrap();
+    assert!(first.contains("\"up\""), "{first}");
+
+    let mut told = String::new();
+    for args in [
+        &["link", "web.home", "--loss", "5%", "--delay", "20ms"][..],
+        &["link", "web.home", "--rate", "10Mbit", "--down"],
+        &["link", "pc.home", "down"],
+        &["link", "nowhere.home", "down"],
+        &["link", "web.home", "--loss", "5"],
+        &["forward", "add", "router", "tcp/8081", "192.168.17.20:80"],
+        &["forward", "add", "router", "tcp/8081", "192.168.17.20:80"],
+        &["forward", "remove", "router", "tcp/65535"],
+        &["forward", "list", "router"],
+        &["rule", "add", "web", "allow icmp", "--from", "192.168.17.0/24", "--before", "1"],
+        &["rule", "add", "web", "permit icmp"],
+        &["rule", "remove", "web", "web server (tcp/80)"],
+        &["rule", "remove", "web", "allow tcp/80"],
+        &["rule", "list", "web"],
+        &["rule", "list", "pc"],
+        &["start", "pc", "nonsense"],
+        &["start", "pc", "httpd", "--root", "htdocs"],
+        &["kill", "web", "httpd"],
+        &["save"],
+        &["save"],
+        &["save", "-o", "no/such/dir/lab.toml"],
+    ] {
+        let out = netarium(home.path(), args);
+        told += &format!("$ netarium {}\n", args.join(" "));
+        told += &String::from_utf8_lossy(&out.stdout);
+        told += &String::from_utf8_lossy(&out.stderr);
+        match out.status.code().unwrap() {
+            0 => {}
+            code => told += &format!("exit code {code}\n"),
+        }
+    }
+    let told = told.replace(&home.path().display().to_string(), "HOME");
+    insta::assert_snapshot!("live_edits", told);
+    let saved = home.path().join("data/netarium/labs/course/lab.toml");
+    insta::assert_snapshot!("live_edits_saved", std::fs::read_to_string(saved).unwrap());
 }
 
 #[test]

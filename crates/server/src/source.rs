@@ -91,7 +91,9 @@ pub fn replace(file: &Path, contents: &[u8]) -> io::Result<()> {
     let file = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
     let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Its name begins with a dot: it is no file of the lab.
-    let mut new = tempfile::Builder::new().prefix(".netarium-").tempfile_in(folder)?;
+    let new = tempfile::Builder::new().prefix(".netarium-").tempfile_in(folder);
+    // Its name, which the error would show, means nothing to anybody.
+    let mut new = new.map_err(|e| io::Error::from(e.kind()))?;
     io::Write::write_all(&mut new, contents)?;
     new.as_file().sync_all()?;
     match fs::metadata(&file) {

@@ -29,6 +29,8 @@ pub(crate) async fn run(
     trouble: impl Fn(String),
 ) -> notify::Result<()> {
     let (tx, mut changes) = mpsc::channel(1);
+    // What was edited since the folder was read, before it was watched, is found like an edit.
+    let _ = tx.try_send(());
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         // One waiting message is enough: everything is read again. Reading is no change.
         if event.map_or(true, |e| !e.kind.is_access()) {

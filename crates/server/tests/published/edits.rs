@@ -157,3 +157,15 @@ async fn what_cannot_be_done_is_said() {
     let (status, _) = refused(&client, "/hosts/nowhere/kill", &nobody).await;
     assert_eq!(status, 404);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_is_edited_enters_the_lab_at_once() {
+    let (up, folder) = Up::with_folder(7).await;
+    let client = up.client();
+    let mut events = client.stream("/api/v1/events").await.unwrap();
+    std::fs::write(folder.path().join("page.html"), "edited").unwrap();
+    let mut seen = Vec::new();
+    while !String::from_utf8_lossy(&seen).contains(r#""file""#) {
+        seen.extend_from_slice(&soon("the edit", events.next()).await.unwrap().unwrap());
+    }
+}

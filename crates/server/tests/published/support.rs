@@ -8,6 +8,7 @@ use netarium_lab::build::{BuildOptions, world};
 use netarium_lab::{Files, Lab};
 use netarium_server::api::new_token;
 use netarium_server::client::Client;
+use netarium_server::folder::LabFolder;
 use netarium_server::publish::Limits;
 use netarium_server::report::{Notice, Reporter};
 use netarium_server::up::{Door, Options, RunningLab};
@@ -153,13 +154,27 @@ impl Up {
         Up::start(&LAB.replace("10.0.0.1:TO", address), limits).await
     }
 
+    /// Starts the lab in a folder on disk, whose edits enter it.
+    pub(crate) async fn with_folder(port: u16) -> (Up, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let text = LAB.replace("10.0.0.1:TO", &format!("10.0.0.1:{port}"));
+        std::fs::write(folder.path().join("lab.toml"), &text).unwrap();
+        std::fs::write(folder.path().join("page.html"), "as it was").unwrap();
+        let read = LabFolder::read(folder.path()).unwrap();
+        (Up::start_in(&text, Limits::default(), Some(read)).await, folder)
+    }
+
     pub(crate) async fn start(text: &str, limits: Limits) -> Up {
+        Up::start_in(text, limits, None).await
+    }
+
+    async fn start_in(text: &str, limits: Limits, folder: Option<LabFolder>) -> Up {
         let lab = Lab::from_parts("lab.toml", text, &Files::new(), &Servers.names())
             .unwrap_or_else(|e| panic!("{e}"));
         let runtime_dir = tempfile::tempdir().unwrap();
         let options = Options {
             lab,
-            folder: None,
+            folder,
             what: "test".to_owned(),
             name: None,
             pace: Pace::Times(1.0),
