@@ -4,13 +4,16 @@
 //!
 //! 1. `guard`: who may call;
 //! 2. `routes`: what can be asked, as JSON;
-//! 3. `streams`: captures and trace events as they happen;
-//! 4. [`session`]: programs on hosts over WebSockets.
+//! 3. `pacing`: speed, pause, steps and breakpoints; `trace`: events, kept and live, and why;
+//! 4. `streams`: captures as they happen;
+//! 5. [`session`]: programs on hosts over WebSockets.
 
 mod guard;
+pub mod pacing;
 mod routes;
 pub mod session;
 mod streams;
+mod trace;
 pub mod view;
 
 use std::io;
