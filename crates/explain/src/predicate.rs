@@ -196,8 +196,15 @@ impl Parser<'_> {
             return Err(self.expected("a field"));
         };
         self.at += 1;
-        let (field, kind) = self.field(&name, span.clone())?;
-        match self.peek().cloned() {
+        let next = self.peek().cloned();
+        let compared = matches!(next, Some(Token::Op(_) | Token::In | Token::Contains));
+        let (field, kind) = self.field(&name, span, compared)?;
+        if compared && matches!(field, Field::Event(_)) {
+            let hint = format!("write `{name}` alone, or `{name}.FIELD == …`");
+            let what = format!("`{name}` is an event and has no value");
+            return Err(PredicateError::new(self.text, self.span(), what, Some(hint)));
+        }
+        match next {
             Some(Token::Op(op)) => self.compare(field, kind, &name, op),
             Some(Token::In) => {
                 self.at += 1;
@@ -223,11 +230,6 @@ impl Parser<'_> {
         name: &str,
         op: Op,
     ) -> Result<Expr, PredicateError> {
-        if matches!(field, Field::Event(_)) {
-            let hint = format!("write `{name}` alone, or `{name}.FIELD == …`");
-            let what = format!("`{name}` is an event and has no value");
-            return Err(PredicateError::new(self.text, self.span(), what, Some(hint)));
-        }
         if op.is_order() && !kind.is_ordered() {
             let what = format!("`{name}` is a {}, of which none is less or more", kind.name());
             let hint = Some("compare it with `==` or `!=`".to_owned());
@@ -295,8 +297,13 @@ fn single(mut parts: Vec<Expr>, many: fn(Vec<Expr>) -> Expr) -> Expr {
 
 /// Names and values.
 impl Parser<'_> {
-    fn field(&self, name: &str, span: Range<usize>) -> Result<(Field, Kind), PredicateError> {
-        resolve(name).ok_or_else(|| {
+    fn field(
+        &self,
+        name: &str,
+        span: Range<usize>,
+        compared: bool,
+    ) -> Result<(Field, Kind), PredicateError> {
+        resolve(name, compared).ok_or_else(|| {
             let hint = nearest(name, all_names());
             let what = format!("no event has a field `{name}`");
             PredicateError::new(self.text, span, what, hint)

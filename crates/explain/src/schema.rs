@@ -133,12 +133,16 @@ fn kind_of(event: &str, field: &str, ty: &str) -> Kind {
     }
 }
 
-/// What `name` means and what kind its values are of.
-pub(crate) fn resolve(name: &str) -> Option<(Field, Kind)> {
+/// What `name` means and what kind its values are of. A name that is an event's and a field's
+/// (`command`, `call`, `rule`) is the field's when it is `compared`.
+pub(crate) fn resolve(name: &str, compared: bool) -> Option<(Field, Kind)> {
     if let Some(&(_, field, kind, _)) = GENERAL.iter().find(|g| g.0 == name) {
         return Some((Field::General(field), kind));
     }
-    if let Some(event) = SCHEMA.iter().find(|e| e.name == name) {
+    let is_field = || SCHEMA.iter().any(|e| e.fields.iter().any(|f| f.name == name));
+    if let Some(event) = SCHEMA.iter().find(|e| e.name == name)
+        && !(compared && is_field())
+    {
         return Some(alias(event).unwrap_or((Field::Event(event.name), Kind::Event)));
     }
     if let Some((event, field)) = name.rsplit_once('.')

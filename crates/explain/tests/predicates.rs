@@ -157,7 +157,7 @@ fn mistakes_are_shown_where_they_are() {
         "len == +5",
         "at > 5",
         "at contains 5",
-        "reason == filter",
+        "drop contains 5",
         "drop.reason == filterdrop",
         "event == dorp",
         "drop == 5",

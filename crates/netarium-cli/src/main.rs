@@ -1,15 +1,18 @@
 //! The command `netarium`.
 //!
 //! [`args`] defines the command line, [`exit`] the exit codes. [`up`], [`run`], [`exec`] (in a fresh
-//! lab), [`labs`] are the commands; [`remote`] those that speak to a running lab. [`screen`] is what
+//! lab), [`labs`] are the commands; [`remote`] those that speak to a running lab; [`eyes`] those that
+//! look at its events, [`pacing`] those that change its pace. [`screen`] is what
 //! `up` shows, [`terminal`] colours and asks for quiet, [`files`] are those that commands write.
 //! Data goes to the standard output, everything else to the standard error.
 
 mod args;
 mod exec;
 mod exit;
+mod eyes;
 mod files;
 mod labs;
+mod pacing;
 mod remote;
 mod run;
 mod screen;
@@ -37,6 +40,13 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<i32, Error> {
         Command::Exec(args) if args.lab.is_some() => exec::exec(&args, terminal),
         Command::Exec(args) => remote::exec(args, terminal),
         Command::Capture(args) => remote::capture(&args, terminal),
+        Command::Trace(args) => eyes::trace(&args, terminal),
+        Command::Why(args) => eyes::why(&args, json),
+        Command::Speed(args) => pacing::speed(&args, json, terminal),
+        Command::Pause(args) => pacing::pause(&args, true, json, terminal),
+        Command::Resume(args) => pacing::pause(&args, false, json, terminal),
+        Command::Step(args) => pacing::step(&args, json, terminal),
+        Command::Break(args) => pacing::breakpoints(&args, json, terminal),
         Command::Labs => labs::labs(json, terminal),
         Command::Completions(args) => {
             let mut command = Cli::command();

@@ -27,7 +27,7 @@ impl From<ClientError> for Error {
 }
 
 /// The running lab that is meant.
-fn find(on: Option<&str>) -> Result<RuntimeInfo, Error> {
+pub(crate) fn find(on: Option<&str>) -> Result<RuntimeInfo, Error> {
     let mut labs = running_labs(&runtime_dir()).map_err(Error::failed)?;
     let names = labs.iter().map(|l| l.name.as_str()).collect::<Vec<_>>().join(", ");
     let start = "start one with `netarium up`, or use `--lab LAB` for a fresh one";
@@ -47,7 +47,7 @@ fn find(on: Option<&str>) -> Result<RuntimeInfo, Error> {
     }
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, Error> {
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Error> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::failed)
 }
 
@@ -153,7 +153,7 @@ fn capture_path(args: &Capture) -> String {
 }
 
 /// Percent-encodes what is not a plain character of a query.
-fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     text.bytes()
         .map(|b| match b {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' => {

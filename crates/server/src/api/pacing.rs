@@ -174,10 +174,8 @@ pub(super) async fn step(
 fn view(desk: &Desk, taken: u64, before: u64) -> StepView {
     let names = desk.world.names();
     let latest = desk.world.tracer().records().rev().take_while(|r| r.id.0 > before);
-    let mut happened: Vec<_> = latest
-        .take(SHOWN_MAX)
-        .filter_map(|r| serde_json::to_value(r.json(names)).ok())
-        .collect();
+    let mut happened: Vec<_> =
+        latest.take(SHOWN_MAX).filter_map(|r| serde_json::to_value(r.json(names)).ok()).collect();
     happened.reverse();
     StepView { taken, pace: PaceView::of(desk), happened }
 }

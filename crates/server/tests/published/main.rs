@@ -5,4 +5,5 @@ mod bytes;
 mod control;
 mod ends;
 mod limits;
+mod pacing;
 mod support;
