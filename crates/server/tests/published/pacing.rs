@@ -144,7 +144,8 @@ async fn until_runs_on_to_its_condition_or_until_somebody_pauses() {
     assert_eq!(view.taken, 1);
     let stopped = view.pace.stopped.unwrap();
     assert!(view.pace.paused && stopped.breakpoint.is_none());
-    assert_eq!(view.happened.last().unwrap()["place"], "server");
+    let event = view.happened.iter().find(|e| e["id"] == stopped.id.0).unwrap();
+    assert_eq!((&event["call"], &event["place"]), (&"recv".into(), &"server".into()));
 
     // One that never comes ends with the next pause.
     let (waiting, other) = (up.client(), up.client());
