@@ -84,6 +84,39 @@ pub fn probability(p: f64) -> u32 {
     (p.clamp(0.0, 1.0) * 4_294_967_296.0).min(4_294_967_295.0) as u32
 }
 
+/// The shortest decimal fraction whose [`probability`] is `threshold`, as digits and how many of
+/// them stand behind the point.
+fn decimal(threshold: u32) -> (u64, u32) {
+    let exact = |n: u64, scale: u64| probability(n as f64 / scale as f64) == threshold;
+    for places in 0..10 {
+        let scale = 10u64.pow(places);
+        let below = (u128::from(threshold) * u128::from(scale) >> 32) as u64;
+        if let Some(n) = (below..=below + 1).find(|&n| exact(n, scale)) {
+            return (n, places);
+        }
+    }
+    // Steps of 10⁻¹⁰ are finer than those of 2⁻³².
+    let scale = 10u64.pow(10);
+    (((u128::from(threshold) * u128::from(scale)).div_ceil(1 << 32)) as u64, 10)
+}
+
+/// A threshold as the shortest number from 0 to 1 that [`probability`] makes it of.
+pub fn fraction(threshold: u32) -> f64 {
+    let (n, places) = decimal(threshold);
+    n as f64 / 10u64.pow(places) as f64
+}
+
+/// A threshold in words, exactly: `5%`, `0.1%`.
+pub fn percent(threshold: u32) -> String {
+    let (n, places) = decimal(threshold);
+    let (n, places) = if places < 2 { (n * 10u64.pow(2 - places), 0) } else { (n, places - 2) };
+    let scale = 10u64.pow(places);
+    match places as usize {
+        0 => format!("{n}%"),
+        width => format!("{}.{:0width$}%", n / scale, n % scale),
+    }
+}
+
 /// A small, fast, seeded generator (xoshiro256++ by Blackman and Vigna, public domain).
 #[derive(Clone, Debug)]
 pub struct Rng {
@@ -155,6 +188,27 @@ mod tests {
         assert!((24_000..26_000).contains(&hits), "{hits}");
         assert_eq!(luck.draw(1, 2), luck.draw(1, 2));
         assert!(!luck.happens(0, 1, 1));
+    }
+
+    #[test]
+    fn thresholds_read_back_as_written() {
+        for (p, text) in [
+            (0.0, "0%"),
+            (1.0, "100%"),
+            (0.05, "5%"),
+            (0.07, "7%"),
+            (0.5, "50%"),
+            (0.001, "0.1%"),
+            (0.125, "12.5%"),
+            (0.000_123, "0.0123%"),
+        ] {
+            let threshold = probability(p);
+            assert_eq!((fraction(threshold), percent(threshold).as_str()), (p, text));
+        }
+        let mut rng = Seed(5).stream("x", "y");
+        for threshold in (0..10_000).map(|_| rng.next_u32()).chain([1, u32::MAX - 1]) {
+            assert_eq!(probability(fraction(threshold)), threshold);
+        }
     }
 
     #[test]

@@ -163,7 +163,7 @@ impl Filter {
     }
 
     /// Sets how many sessions are tracked at most, up to
-    /// [`SESSIONS_MAX`](crate::conntrack::SESSIONS_MAX). A smaller limit than there are sessions
+    /// [`SESSIONS_MAX`]. A smaller limit than there are sessions
     /// ends none of them, but lets no new one in.
     pub fn set_session_limit(&mut self, limit: usize) {
         self.conntrack.limit = limit.min(SESSIONS_MAX);

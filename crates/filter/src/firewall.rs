@@ -5,7 +5,7 @@ use netarium_base::trace::Text;
 use netarium_wire::protocol;
 
 use crate::chain::{Chain, Policy};
-use crate::prefix::{PortRange, Prefix};
+use crate::prefix::{Cidr, PortRange};
 use crate::rules::{Is, Match, Rule, RuleError, States, Target};
 use crate::{Filter, LOOPBACK};
 
@@ -30,7 +30,7 @@ pub struct InboundRule {
     /// Local ports; any when absent. Needs the protocol TCP or UDP.
     pub ports: Option<PortRange>,
     /// Who may ask; anybody when absent.
-    pub source: Option<Prefix>,
+    pub source: Option<Cidr>,
 }
 
 impl InboundRule {

@@ -4,7 +4,7 @@
 use core::net::SocketAddr;
 
 use netarium_base::trace::Text;
-use netarium_base::{DropReason, Duration, Instant};
+use netarium_base::{DropReason, Duration, IfIndex, Instant};
 
 use crate::Filter;
 use crate::chain::{Chain, Counters, Policy};
@@ -78,6 +78,11 @@ impl Filter {
     /// The forwards for flows that this host begins, in order, with the flows they redirected.
     pub fn local_forwards(&self) -> impl Iterator<Item = (&PortForward, Counters)> {
         self.nat.forwards.iter().filter(|f| f.local).map(|f| (&f.spec, f.counters))
+    }
+
+    /// The pairs of interfaces, outside and inside, between which this host is a NAT router.
+    pub fn routers(&self) -> &[(IfIndex, IfIndex)] {
+        self.nat.guarded()
     }
 
     /// The source translations, in order, with the flows they were applied to.

@@ -61,7 +61,7 @@
 //!
 //! # Reading order
 //!
-//! [`prefix`], [`rules`], [`chain`], [`firewall`]; [`tuple`], [`conntrack`]; [`nat`]; `track` (frame
+//! [`prefix`], [`rules`], [`chain`], [`firewall`]; [`mod@tuple`], [`conntrack`]; [`nat`]; `track` (frame
 //! to session), `hooks` (the way of a packet), `config` and `inspect` (from outside).
 
 use std::collections::BTreeMap;
@@ -85,7 +85,7 @@ pub use conntrack::{Direction, TcpState, Timeout, Timeouts};
 pub use firewall::{InboundAction, InboundRule};
 pub use inspect::{MappingView, SessionView};
 pub use nat::{PortForward, SourceNat, SourceTo};
-pub use prefix::{PortRange, Prefix};
+pub use prefix::{Cidr, PortRange};
 pub use rules::{IcmpType, Is, Match, Rule, RuleError, States, Target};
 pub use tuple::Tuple;
 

@@ -11,7 +11,7 @@ use netarium_base::trace::Text;
 use netarium_wire::{Frame, protocol};
 
 use crate::Reject;
-use crate::prefix::{PortRange, Prefix};
+use crate::prefix::{Cidr, PortRange};
 use crate::tuple::icmp_of;
 
 bitflags! {
@@ -71,9 +71,9 @@ pub struct Match {
     /// IP protocol number.
     pub protocol: Option<Is<u8>>,
     /// Source address.
-    pub source: Option<Is<Prefix>>,
+    pub source: Option<Is<Cidr>>,
     /// Destination address.
-    pub destination: Option<Is<Prefix>>,
+    pub destination: Option<Is<Cidr>>,
     /// Source port; TCP or UDP only.
     pub source_ports: Option<Is<PortRange>>,
     /// Destination port; TCP or UDP only.
@@ -135,7 +135,7 @@ pub enum RuleError {
     ResetNeedsTcp,
     /// Source and destination of different address families.
     #[error("source {0} and destination {1} are of different address families")]
-    FamiliesDiffer(Prefix, Prefix),
+    FamiliesDiffer(Cidr, Cidr),
     /// No state at all: nothing would ever match.
     #[error("the set of states is empty")]
     NoStates,
@@ -303,8 +303,8 @@ mod tests {
     fn every_part_of_a_match_counts() {
         let all = Match {
             protocol: Some(protocol::TCP.into()),
-            source: Some("10.0.0.0/24".parse::<Prefix>().unwrap().into()),
-            destination: Some(Prefix::host("192.168.17.17".parse().unwrap()).into()),
+            source: Some("10.0.0.0/24".parse::<Cidr>().unwrap().into()),
+            destination: Some(Cidr::host("192.168.17.17".parse().unwrap()).into()),
             source_ports: Some(PortRange::new(1024, 65_535).unwrap().into()),
             destination_ports: Some(PortRange::one(80).into()),
             input: Some(IfIndex(2).into()),

@@ -7,8 +7,8 @@ use netarium_base::{DropReason, IfIndex};
 use netarium_filter::chain::RULES_MAX;
 use netarium_filter::firewall::DEFAULT_DENY;
 use netarium_filter::{
-    Chain, InboundAction, InboundRule, Is, Match, Policy, PortRange, Prefix, Reject, Rule,
-    RuleError, States, Target, TcpState,
+    Chain, Cidr, InboundAction, InboundRule, Is, Match, Policy, PortRange, Reject, Rule, RuleError,
+    States, Target, TcpState,
 };
 use netarium_wire::icmp::kind;
 use netarium_wire::protocol;
@@ -97,7 +97,7 @@ fn blocking_goes_before_allowing() {
         action: InboundAction::Block,
         protocol: None,
         ports: None,
-        source: Some(Prefix::host(ip(FRIEND))),
+        source: Some(Cidr::host(ip(FRIEND))),
     };
     let mut h = host(vec![InboundRule::allow_tcp(80), block]);
     let f = tcp("10.0.0.7:4000", "192.168.17.1:80", SYN);

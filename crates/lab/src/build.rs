@@ -8,18 +8,17 @@
 use core::net::IpAddr;
 use std::rc::Rc;
 
-use netarium_base::trace::Text;
 use netarium_base::{IfIndex, Instant, NodeId, Seed};
-use netarium_filter::{Chain, Filter, Match, PortForward, Prefix, Reject, Rule, RuleError, Target};
+use netarium_filter::{Chain, Filter, PortForward, RuleError};
 use netarium_wire::{Cidr, protocol};
 use netarium_world::process::Programs;
 use netarium_world::{
-    DirectionSpec, FileTree, HostSpec, HubSpec, IfaceSpec, LinkSpec, RouteSpec, SwitchSpec, World,
-    WorldBuilder,
+    DirectionSpec, FileTree, ForwardPort, HostSpec, HubSpec, IfaceSpec, LinkSpec, RouteSpec,
+    SwitchSpec, World, WorldBuilder,
 };
 
+use crate::edit::ports;
 use crate::model::GATEWAY;
-use crate::value::PortRange;
 use crate::{Action, Firewall, Host, Interface, Ipv4Net, Lab, Link, NodeKind, Protocol, Traffic};
 
 /// What a lab's hosts take for the time at the start, unless told otherwise: 2026-01-01 UTC, in
@@ -29,8 +28,6 @@ pub const EPOCH: u64 = 1_767_225_600_000_000_000;
 const MTU: u16 = 1500;
 /// The first interface of a host besides `lo`.
 const FIRST_IFACE: usize = 2;
-/// ICMP «destination unreachable, port unreachable».
-const PORT_UNREACHABLE: Reject = Reject::Icmp { kind: 3, code: 3 };
 
 /// How a world is built from a lab.
 pub struct BuildOptions {
@@ -238,50 +235,38 @@ fn filter(host: &Host, node: NodeId, seed: Seed) -> Result<Filter, RuleError> {
 fn inbound(filter: &mut Filter, firewall: &Firewall) -> Result<(), RuleError> {
     filter.host_firewall(Vec::new())?;
     for rule in &firewall.inbound {
-        let text: Text = rule.label().into();
-        let from = rule.from.and_then(|net| Prefix::new(net.address.into(), net.prefix));
-        let source = from.map(Into::into);
-        for (target, matches) in targets(rule.action, rule.traffic) {
-            let rule = Rule::new(Match { source, ..matches }, target, Text::clone(&text))?;
+        for rule in inbound_rule(rule).rules()? {
             filter.append_rule(Chain::Input, rule)?;
         }
     }
     Ok(())
 }
 
-/// The rules that an action on some traffic takes: refusing everything answers TCP with a reset and
-/// the rest with an ICMP error, which are two.
-fn targets(action: Action, traffic: Traffic) -> Vec<(Target, Match)> {
-    let of = |number: u8| Match { protocol: Some(number.into()), ..Match::default() };
-    let ports = |number: u8, ports: PortRange| Match {
-        destination_ports: netarium_filter::PortRange::new(ports.first, ports.last)
-            .filter(|_| ports != PortRange::ALL)
-            .map(Into::into),
-        ..of(number)
+/// A rule as a world takes it.
+pub(crate) fn inbound_rule(rule: &crate::InboundRule) -> netarium_world::InboundRule {
+    let (protocol, ports) = match rule.traffic {
+        Traffic::Any => (None, None),
+        Traffic::Icmp => (Some(protocol::ICMP), None),
+        Traffic::Tcp(range) => (Some(protocol::TCP), ports(range)),
+        Traffic::Udp(range) => (Some(protocol::UDP), ports(range)),
     };
-    let matches = match traffic {
-        Traffic::Any => Match::default(),
-        Traffic::Icmp => of(protocol::ICMP),
-        Traffic::Tcp(range) => ports(protocol::TCP, range),
-        Traffic::Udp(range) => ports(protocol::UDP, range),
-    };
-    match (action, traffic) {
-        (Action::Allow, _) => vec![(Target::Accept, matches)],
-        (Action::Drop, _) => vec![(Target::Drop, matches)],
-        (Action::Reject, Traffic::Tcp(_)) => vec![(Target::Reject(Reject::TcpReset), matches)],
-        (Action::Reject, Traffic::Any) => vec![
-            (Target::Reject(Reject::TcpReset), of(protocol::TCP)),
-            (Target::Reject(PORT_UNREACHABLE), matches),
-        ],
-        (Action::Reject, _) => vec![(Target::Reject(PORT_UNREACHABLE), matches)],
+    netarium_world::InboundRule {
+        action: match rule.action {
+            Action::Allow => netarium_world::edit::Action::Allow,
+            Action::Drop => netarium_world::edit::Action::Drop,
+            Action::Reject => netarium_world::edit::Action::Reject,
+        },
+        protocol,
+        ports,
+        from: rule.from.map(cidr),
+        name: rule.name.clone(),
     }
 }
 
 fn forward(forward: &crate::Forward) -> PortForward {
-    let mut made = PortForward::tcp(forward.port, forward.to.into());
-    if forward.protocol == Protocol::Udp {
-        made.protocol = protocol::UDP;
-        made.text = format!("udp/{} -> {}", forward.port, forward.to).into();
-    }
-    made
+    let protocol = match forward.protocol {
+        Protocol::Tcp => protocol::TCP,
+        Protocol::Udp => protocol::UDP,
+    };
+    ForwardPort { protocol, port: forward.port }.to(forward.to.into())
 }

@@ -113,10 +113,17 @@ pub enum FilesError {
 }
 
 /// The files of a lab's folder. Cloning shares the contents.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Files {
     map: BTreeMap<String, Bytes>,
     bytes: usize,
+}
+
+impl std::fmt::Debug for Files {
+    /// Names and sizes: contents may be large.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_map().entries(self.map.iter().map(|(path, b)| (path, b.len()))).finish()
+    }
 }
 
 impl Files {

@@ -10,7 +10,9 @@
 //! 6. [`error`]: mistakes as pictures of the file;
 //! 7. [`builder`]: the same model made by a Rust program; [`write`](mod@write): a lab as a file again;
 //! 8. [`build`]: from the model to a world;
-//! 9. [`builtin`]: the labs that come with the program; [`words`]: splitting commands;
+//! 9. [`edit`]: what an operator writes to change a running lab; [`save`]: the state of a world in
+//!    a lab file; [`recording`]: a lab at the head of a recording;
+//! 10. [`mod@builtin`]: the labs that come with the program; [`words`]: splitting commands;
 //!    [`limits`].
 //!
 //! Nothing here reads a file, a clock or the network, and nothing prints.
@@ -19,11 +21,14 @@ pub mod build;
 pub mod builder;
 pub mod builtin;
 mod decode;
+pub mod edit;
 pub mod error;
 pub mod files;
 pub mod limits;
 pub mod model;
 mod raw;
+pub mod save;
+pub mod recording;
 mod tree;
 mod validate;
 pub mod value;

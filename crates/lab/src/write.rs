@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use toml::Value;
 
 use crate::model::{
-    Gateway, Host, InboundRule, Interface, Lab, Link, Nat, NodeKind, Publish, Title, Wire,
+    Forward, Gateway, Host, InboundRule, Interface, Lab, Link, Nat, NodeKind, Publish, Title, Wire,
 };
 use crate::value::Protocol;
 
@@ -65,7 +65,7 @@ fn line(out: &mut String, key: &str, value: &str) {
 }
 
 /// A basic TOML string on one line.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
         match c {
@@ -110,6 +110,23 @@ fn link(link: &Link) -> Option<String> {
         (up, down) if up == down => up,
         (up, down) => Some(table(&[("up", up), ("down", down)])),
     }
+}
+
+/// All settings of a wire, whatever its network's are.
+pub(crate) fn whole_link(link: &Link) -> String {
+    match (whole_wire(&link.up), whole_wire(&link.down)) {
+        (up, down) if up == down => up,
+        (up, down) => table(&[("up", Some(up)), ("down", Some(down))]),
+    }
+}
+
+fn whole_wire(wire: &Wire) -> String {
+    table(&[
+        ("delay", Some(quoted(&wire.delay.to_string()))),
+        ("rate", wire.rate.map(|r| quoted(&r.to_string()))),
+        ("queue", Some(wire.queue.to_string())),
+        ("loss", Some(Value::Float(wire.loss.value).to_string())),
+    ])
 }
 
 fn wire(wire: &Wire) -> Option<String> {
@@ -167,7 +184,7 @@ fn host(out: &mut String, host: &Host) {
     }
 }
 
-fn rule(rule: &InboundRule) -> String {
+pub(crate) fn rule(rule: &InboundRule) -> String {
     table(&[
         (rule.action.as_str(), Some(quoted(&rule.traffic.to_string()))),
         ("from", rule.from.map(|f| quoted(&f.to_string()))),
@@ -176,15 +193,17 @@ fn rule(rule: &InboundRule) -> String {
 }
 
 fn nat(nat: &Nat) -> String {
-    let forwards = nat.forwards.iter().map(|f| {
-        let from = quoted(&format!("{}/{}", f.protocol, f.port));
-        table(&[("from", Some(from)), ("to", Some(quoted(&f.to.to_string())))])
-    });
+    let forwards = nat.forwards.iter().map(forward);
     table(&[
         ("inside", Some(quoted(&nat.inside))),
         ("outside", Some(quoted(&nat.outside))),
         ("forward", (!nat.forwards.is_empty()).then(|| list(forwards))),
     ])
+}
+
+pub(crate) fn forward(f: &Forward) -> String {
+    let from = quoted(&format!("{}/{}", f.protocol, f.port));
+    table(&[("from", Some(from)), ("to", Some(quoted(&f.to.to_string())))])
 }
 
 fn gateway(out: &mut String, gateway: &Gateway) {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use netarium::Duration;
 
+use crate::edit;
 mod eyes;
 
 pub(crate) use eyes::{Break, OnLab, Speed, Step, Trace, Unit, Why};
@@ -92,8 +93,26 @@ pub(crate) enum Command {
     Step(eyes::Step),
     /// Pause a running lab when a condition holds
     Break(eyes::Break),
+    /// List the wires of the running lab, or change one: cut, loss, delay, rate
+    Link(edit::Link),
+    /// Forwarded ports of a router of the running lab
+    Forward(edit::Forward),
+    /// Inbound rules of a host of the running lab
+    Rule(edit::Rule),
+    /// Start a program in the background on a host of the running lab
+    Start(edit::Start),
+    /// End programs on a host of the running lab
+    Kill(edit::Kill),
+    /// Write the running lab's present state into its lab file
+    Save(edit::Save),
     /// List the built-in labs and the labs that run
     Labs,
+    /// Play a recording again, and check that it is the same run
+    Replay(Replay),
+    /// Change one thing in a recorded run, go on, and tell what differs
+    Fork(Fork),
+    /// Tell what differs between two recorded runs
+    Diff(Diff),
     /// Print completions for a shell
     Completions(Completions),
 }
@@ -126,6 +145,9 @@ pub(crate) struct Up {
     /// Virtual seconds per second, 0.001 to 1000, or max
     #[arg(long, value_name = "X", default_value = "1", value_parser = eyes::pace)]
     pub(crate) speed: netarium_server::Pace,
+    /// Record the run into this file, for `netarium replay`
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) record: Option<PathBuf>,
     /// Allow published ports on addresses that other machines can reach
     #[arg(long)]
     pub(crate) allow_lan: bool,
@@ -158,6 +180,9 @@ pub(crate) struct Run {
     /// Write every event into this file, one JSON object per line
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) trace: Option<PathBuf>,
+    /// Record the run into this file, for `netarium replay`
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) record: Option<PathBuf>,
     /// The seed of all chance [default: the lab's own, or 0]
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
@@ -231,6 +256,82 @@ pub(crate) enum Ends {
     Receiver,
     /// Each frame at both ends
     Both,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  netarium run course --record run.rec
+  netarium replay run.rec                       the same run, compared on the way
+  netarium replay run.rec --to 1.5s --pcap until.pcapng
+  netarium replay run.rec --trace events.jsonl  every event, even if nobody watched then
+
+Exit code 1: the replay did something else than the recorded run.")]
+pub(crate) struct Replay {
+    /// The recording
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+    /// Play only up to this virtual time, or event
+    #[arg(long, value_name = "TIME|#EVENT")]
+    pub(crate) to: Option<At>,
+    /// Capture every wire into this file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) pcap: Option<PathBuf>,
+    /// Which ends of a wire a capture shows
+    #[arg(long, value_enum, default_value_t = Ends::Sender)]
+    pub(crate) ends: Ends,
+    /// Write every event into this file, one JSON object per line
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) trace: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  netarium fork run.rec --at '#1234' --change 'drop frame'
+  netarium fork run.rec --at 2s --change 'link web.home down'
+  netarium fork run.rec --change 'seed 7'
+
+Outside connections are detached: what their other ends sent is sent again at the recorded times.
+Event numbers are those of `netarium replay FILE --trace events.jsonl`.")]
+pub(crate) struct Fork {
+    /// The recording
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+    /// Where the fork begins; a seed changes the run from its start
+    #[arg(long, value_name = "TIME|#EVENT")]
+    pub(crate) at: Option<At>,
+    /// `drop frame`, `link NAME down`, `link NAME up` or `seed N`
+    #[arg(long, value_name = "CHANGE")]
+    pub(crate) change: netarium::recording::Change,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Diff {
+    /// A recording
+    #[arg(value_name = "A", value_hint = ValueHint::FilePath)]
+    pub(crate) before: PathBuf,
+    /// Another
+    #[arg(value_name = "B", value_hint = ValueHint::FilePath)]
+    pub(crate) after: PathBuf,
+}
+
+/// A point of a run: a virtual time or `#` and the number of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct At(pub(crate) netarium::recording::Moment);
+
+impl std::str::FromStr for At {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<At, String> {
+        use netarium::recording::Moment;
+        if let Some(id) = text.strip_prefix('#') {
+            let id = id.parse().map_err(|_| format!("`{text}` is not `#` and a number"))?;
+            return Ok(At(Moment::Event(netarium::EventId(id))));
+        }
+        let time: Duration = text.parse().map_err(|e| format!("{e}, or an event: #1234"))?;
+        Ok(At(Moment::Time(netarium::Instant::ZERO + time)))
+    }
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,8 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use netarium_server::recording::{Failure, RecordingFile};
+
 use crate::exit::Error;
 
 /// A file that is being written. It is created before anything is started, so that a path that
@@ -66,4 +68,23 @@ impl netarium::world::ByteSink for OutputFile {
 /// Completes a shared file.
 pub(crate) fn finish(file: &SharedFile) -> Result<(), Error> {
     file.borrow_mut().finish()
+}
+
+/// Creates a recording of a lab.
+pub(crate) fn recording_file(
+    path: &Path,
+    lab: &netarium::lab::Lab,
+    runs: bool,
+) -> Result<RecordingFile, Error> {
+    RecordingFile::create(path, lab, runs)
+        .map_err(|e| Error::Usage(format!("cannot write {}: {e}", path.display()), None))
+}
+
+/// Tells whether the recording was written whole.
+pub(crate) fn recorded_all(failure: &Failure) -> Result<(), Error> {
+    failure.take().map_or(Ok(()), |e| {
+        Err(Error::failed(format_args!(
+            "the recording is incomplete, it could not be written: {e}"
+        )))
+    })
 }

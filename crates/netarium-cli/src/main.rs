@@ -1,19 +1,23 @@
 //! The command `netarium`.
 //!
 //! [`args`] defines the command line, [`exit`] the exit codes. [`up`], [`run`], [`exec`] (in a fresh
-//! lab), [`labs`] are the commands; [`remote`] those that speak to a running lab; [`eyes`] those that
-//! look at its events, [`pacing`] those that change its pace. [`screen`] is what
+//! lab), [`labs`] are the commands, [`replay`] and [`fork`] those of recordings; [`remote`] those
+//! that speak to a running lab, [`edit`] those that change one, [`eyes`] those that look at its
+//! events, [`pacing`] those that change its pace. [`screen`] is what
 //! `up` shows, [`terminal`] colours and asks for quiet, [`files`] are those that commands write.
 //! Data goes to the standard output, everything else to the standard error.
 
 mod args;
+mod edit;
 mod exec;
 mod exit;
 mod eyes;
 mod files;
+mod fork;
 mod labs;
 mod pacing;
 mod remote;
+mod replay;
 mod run;
 mod screen;
 mod terminal;
@@ -47,7 +51,16 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<i32, Error> {
         Command::Resume(args) => pacing::pause(&args, false, json, terminal),
         Command::Step(args) => pacing::step(&args, json, terminal),
         Command::Break(args) => pacing::breakpoints(&args, json, terminal),
+        Command::Link(args) => edit::link(args, json),
+        Command::Forward(args) => edit::forward(args, json, terminal),
+        Command::Rule(args) => edit::rule(args, json, terminal),
+        Command::Start(args) => edit::start(args, json),
+        Command::Kill(args) => edit::kill(args, json),
+        Command::Save(args) => edit::save(args, json, terminal),
         Command::Labs => labs::labs(json, terminal),
+        Command::Replay(args) => replay::replay(&args, json, terminal),
+        Command::Fork(args) => fork::fork(&args, json, terminal),
+        Command::Diff(args) => fork::diff(&args, json, terminal),
         Command::Completions(args) => {
             let mut command = Cli::command();
             clap_complete::generate(args.shell, &mut command, "netarium", &mut std::io::stdout());

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::args::{Ends, Run};
 use crate::exit::{self, Error};
-use crate::files::{OutputFile, SharedFile, finish};
+use crate::files::{OutputFile, SharedFile, finish, recorded_all, recording_file};
 use crate::terminal::{Style, Terminal};
 
 /// A lab that is never idle is stopped after so much virtual time.
@@ -27,12 +27,20 @@ impl From<Ends> for netarium::Ends {
 }
 
 /// Writes what passes here into a file that is shared.
-struct Into(SharedFile);
+pub(crate) struct Into(pub(crate) SharedFile);
 
 impl ByteSink for Into {
     fn write(&mut self, bytes: &[u8]) {
         self.0.borrow_mut().write(bytes);
     }
+}
+
+/// Writes every event into a file.
+pub(crate) fn trace_all(world: &mut netarium::world::World, file: OutputFile) -> SharedFile {
+    let file = file.shared();
+    let sink = JsonTrace::new(Into(Rc::clone(&file)), world.name_table());
+    world.tracer_mut().add_sink(Box::new(sink));
+    file
 }
 
 /// Captures every wire into a file.
@@ -50,17 +58,19 @@ pub(crate) fn capture_all(
 pub(crate) fn run(args: &Run, json: bool, terminal: &Terminal) -> Result<i32, Error> {
     let lab = Lab::from(load(&args.lab, &program_names())?.lab);
     let pcap = args.pcap.as_deref().map(OutputFile::create).transpose()?;
+    let record = args.record.as_deref().map(|path| recording_file(path, lab.model(), true));
+    let record = record.transpose()?;
     let trace = args.trace.as_deref().map(OutputFile::create).transpose()?;
     let options = BuildOptions { seed: args.seed, runs: true, ..BuildOptions::default() };
     let mut world = lab.build_with(options).map_err(Error::failed)?;
 
+    let recorded = record.map(|file| {
+        let failure = file.failure();
+        file.record(world.inner_mut());
+        failure
+    });
     let pcap = pcap.map(|file| capture_all(&mut world, file, args.ends.into()));
-    let trace = trace.map(OutputFile::shared);
-    if let Some(file) = &trace {
-        let names = world.inner().name_table();
-        let sink = JsonTrace::new(Into(Rc::clone(file)), names);
-        world.inner_mut().tracer_mut().add_sink(Box::new(sink));
-    }
+    let trace = trace.map(|file| trace_all(world.inner_mut(), file));
     let end = match args.limit {
         None => world.run_until_idle(LONGEST),
         Some(time) => {
@@ -68,6 +78,10 @@ pub(crate) fn run(args: &Run, json: bool, terminal: &Terminal) -> Result<i32, Er
             world.inner().stuck().map_or(RunEnd::Limit, |why| RunEnd::Stuck(why.to_owned()))
         }
     };
+    if let Some(failure) = recorded {
+        world.inner_mut().finish_journal();
+        recorded_all(&failure)?;
+    }
     if let Some((id, file)) = pcap {
         world.inner_mut().end_capture(id);
         finish(&file)?;

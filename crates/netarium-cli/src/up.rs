@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use netarium::{BuildOptions, Lab, program_names};
 use netarium_server::publish::Limits;
+use netarium_server::recording::RecordingFile;
 use netarium_server::report::{Notice, Reporter};
 use netarium_server::runtime_file::runtime_dir;
 use netarium_server::source::{LoadedLab, copies_dir, load_to_edit};
@@ -14,7 +15,7 @@ use netarium_server::up::{Door, Options, RunningLab, UpError};
 
 use crate::args::Up;
 use crate::exit::{self, Error};
-use crate::files::OutputFile;
+use crate::files::{OutputFile, recorded_all, recording_file};
 use crate::screen;
 use crate::terminal::{Style, Terminal};
 
@@ -34,18 +35,30 @@ impl From<UpError> for Error {
 pub(crate) fn up(args: Up, json: bool, terminal: &Terminal) -> Result<i32, Error> {
     let loaded = load_to_edit(&args.lab, &copies_dir(), &program_names())?;
     let capture = args.pcap.as_deref().map(OutputFile::create).transpose()?;
+    let record = args.record.as_deref().map(|path| recording_file(path, &loaded.lab, false));
+    let record = record.transpose()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(Error::failed)?;
-    runtime.block_on(serve(args, loaded, capture, json, *terminal))
+    let failure = record.as_ref().map(RecordingFile::failure);
+    let files = Files { capture, record };
+    let code = runtime.block_on(serve(args, loaded, files, json, *terminal))?;
+    failure.map_or(Ok(()), |failure| recorded_all(&failure))?;
+    Ok(code)
+}
+
+/// What is written while the lab runs.
+struct Files {
+    capture: Option<OutputFile>,
+    record: Option<RecordingFile>,
 }
 
 async fn serve(
     args: Up,
     loaded: LoadedLab,
-    capture: Option<OutputFile>,
+    files: Files,
     json: bool,
     terminal: Terminal,
 ) -> Result<i32, Error> {
@@ -55,12 +68,17 @@ async fn serve(
         trace_limit: TRACE_KEPT,
         ..Default::default()
     };
+    let Files { capture, record } = files;
     let edited = loaded.edited;
     let (options, limits) = options(&args, loaded);
     let broken = Arc::new(AtomicBool::new(false));
     let reporter = reporter(json, terminal);
     let (lab, doors) = RunningLab::start(options, reporter, move |lab| {
-        Lab::from(lab.clone()).build_with(build).map(netarium::World::into_inner)
+        let world = Lab::from(lab.clone()).build_with(build).map(netarium::World::into_inner);
+        world.map(|mut world| {
+            record.into_iter().for_each(|file| file.record(&mut world));
+            world
+        })
     })
     .await?;
     if let Some(file) = capture {

@@ -49,6 +49,9 @@ fn help() {
         ("help_why", &["why", "--help"]),
         ("help_step", &["step", "--help"]),
         ("help_break", &["break", "--help"]),
+        ("help_replay", &["replay", "--help"]),
+        ("help_fork", &["fork", "--help"]),
+        ("help_diff", &["diff", "--help"]),
     ] {
         insta::assert_snapshot!(name, told(args));
     }
@@ -175,4 +178,45 @@ fn completions_exist_for_each_shell() {
         assert_eq!(out.status.code(), Some(0));
         assert!(String::from_utf8_lossy(&out.stdout).contains("capture"), "{shell}");
     }
+}
+
+#[test]
+fn a_recorded_run_is_replayed_and_forked() {
+    let home = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| {
+        let out = netarium(home.path(), args);
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let told = format!("{}--- stderr\n{}", text(&out.stdout), text(&out.stderr));
+        (out.status.code().unwrap(), text(&out.stdout), told)
+    };
+    let files = ["--pcap", "a.pcapng", "--trace", "a.jsonl"];
+    assert_eq!(run(&[&["run", "course", "--record", "r.rec"], &files[..]].concat()).0, 0);
+    let files = ["--pcap", "b.pcapng", "--trace", "b.jsonl"];
+    let (code, json, _) = run(&[&["replay", "r.rec", "--json"], &files[..]].concat());
+    assert_eq!(code, 0);
+    insta::assert_snapshot!("replay_json", json);
+    let read = |name: &str| std::fs::read(home.path().join(name)).unwrap();
+    assert!(read("a.pcapng") == read("b.pcapng") && read("a.jsonl") == read("b.jsonl"));
+
+    let trace = String::from_utf8(read("a.jsonl")).unwrap();
+    let frame = trace.lines().find(|l| l.contains("frame.sent") && l.contains("1514")).unwrap();
+    let frame: serde_json::Value = serde_json::from_str(frame).unwrap();
+    let at = format!("#{}", frame["id"]);
+    let fork = ["fork", "r.rec", "--at", &at, "--change", "drop frame"];
+    let (code, text, _) = run(&fork);
+    assert_eq!(code, 0);
+    insta::assert_snapshot!("fork_drop_frame", text);
+    let (code, json, _) = run(&[&fork[..], &["--json"]].concat());
+    let diff: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((code, &diff["first"]["after"]["cause"]), (0, &frame["id"]));
+    insta::assert_snapshot!("fork_first_json", format!("{:#}", diff["first"]));
+
+    let whole = read("r.rec");
+    std::fs::write(home.path().join("cut.rec"), &whole[..whole.len() - 2]).unwrap();
+    let (code, _, told) = run(&["replay", "cut.rec"]);
+    assert_eq!(code, 0);
+    insta::assert_snapshot!("replay_cut", told);
+    assert_eq!(run(&["replay", "r.rec", "--to", "99s"]).0, 1);
+    assert_eq!(run(&["replay", "a.pcapng"]).0, 2);
+    assert_eq!(run(&["diff", "r.rec", "r.rec"]).1, "the same in both runs\n");
 }

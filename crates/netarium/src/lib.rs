@@ -17,18 +17,21 @@
 //!
 //! In reading order: [`Lab`] (a network's description, from [a built-in one](Lab::builtin), a
 //! [text](Lab::load_str) or the [builder](lab::LabBuilder)), [`World`] (a network that runs),
-//! [`Output`] (what a program said); `headless` runs them. The layers below are re-exported as [`lab`] and [`world`].
+//! [`Output`] (what a program said); `headless` runs them. [`recording`] plays a recorded run
+//! again, rewinds it, and forks it. The layers below are re-exported as [`lab`] and [`world`].
 
 mod headless;
+pub mod recording;
 
 use std::rc::Rc;
 
 pub use headless::{CaptureSpec, Captured, ExecError, Exit, Output, Streams, World};
-pub use netarium_base::{Duration, Instant};
+pub use netarium_base::{Duration, EventId, Instant};
 pub use netarium_lab as lab;
 pub use netarium_lab::build::BuildError;
 pub use netarium_world as world;
 pub use netarium_world::{Ends, RunEnd};
+pub use recording::{Recording, Replay};
 
 use netarium_lab::{Files, LabErrors};
 
@@ -134,4 +137,9 @@ impl From<netarium_lab::Lab> for Lab {
 pub fn program_names() -> Vec<&'static str> {
     use netarium_world::process::Programs;
     netarium_programs::Builtin.names()
+}
+
+/// This build's name, as recordings tell it.
+pub fn build_name() -> String {
+    netarium_world::build::build_name()
 }

@@ -104,7 +104,7 @@ impl Client {
     ) -> Result<A, ClientError> {
         let broken = |e: serde_json::Error| ClientError::Broken(e.to_string());
         let body = body.map(serde_json::to_vec).transpose().map_err(broken)?.unwrap_or_default();
-        let answer = self.send(method, path, body.into()).await?.body;
+        let answer = self.exchange(method, path, body.into()).await?.body;
         let whole = http_body_util::Limited::new(answer, ANSWER_MAX).collect().await;
         let whole = whole.map_err(|e| ClientError::Broken(e.to_string()))?.to_bytes();
         serde_json::from_slice(&whole).map_err(broken)
@@ -115,10 +115,10 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub async fn stream(&self, path: &str) -> Result<Streaming, ClientError> {
-        self.send(Method::GET, path, Bytes::new()).await
+        self.exchange(Method::GET, path, Bytes::new()).await
     }
 
-    async fn send(
+    async fn exchange(
         &self,
         method: Method,
         path: &str,
@@ -143,6 +143,34 @@ impl Client {
             return Err(refused(status, &body));
         }
         Ok(Streaming { body: response.into_body() })
+    }
+
+    /// Sends a request with a JSON body (`null` for none) and reads the whole answer.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: &serde_json::Value,
+    ) -> Result<Bytes, ClientError> {
+        let broken = |e: hyper::Error| ClientError::Broken(e.to_string());
+        let io = TokioIo::new(self.connect().await?);
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(io).await.map_err(broken)?;
+        tokio::spawn(connection);
+        let request = self
+            .request(path)
+            .method(method)
+            .header(CONTENT_TYPE, "application/json")
+            .body(http_body_util::Full::new(Bytes::from(body.to_string())))
+            .map_err(|e| ClientError::Broken(e.to_string()))?;
+        let response = sender.send_request(request).await.map_err(broken)?;
+        let status = response.status();
+        let body = http_body_util::Limited::new(response.into_body(), ANSWER_MAX);
+        let body = body.collect().await.map_err(|e| ClientError::Broken(e.to_string()))?.to_bytes();
+        if status.is_success() { Ok(body) } else { Err(refused(status, &body)) }
     }
 
     /// Starts a program on a host.

@@ -108,6 +108,10 @@ fn read_text(file: &Path) -> Result<String, FolderError> {
 /// Reads a file of at most `most` bytes; `None` when there are more.
 fn read_bounded(path: &Path, most: usize) -> Result<Option<Vec<u8>>, FolderError> {
     let file = fs::File::open(path).map_err(io_error(path))?;
+    // Mostly the size is known before reading; a file that grows meanwhile is caught below.
+    if file.metadata().is_ok_and(|m| m.len() > most as u64) {
+        return Ok(None);
+    }
     let mut bytes = Vec::new();
     file.take(most as u64 + 1).read_to_end(&mut bytes).map_err(io_error(path))?;
     Ok((bytes.len() <= most).then_some(bytes))
@@ -234,7 +238,7 @@ mod tests {
         assert!(error.contains("lab.toml"), "{error}");
         write(dir.path(), &[("lab.toml", "")]);
         let big = fs::File::create(dir.path().join("big")).unwrap();
-        big.set_len(17 * 1024 * 1024).unwrap();
+        big.set_len(netarium_lab::limits::MAX_HOST_FILE_BYTES as u64 + 1).unwrap();
         let error = LabFolder::read(dir.path()).unwrap_err().to_string();
         assert!(error.contains("big"), "{error}");
     }

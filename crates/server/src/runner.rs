@@ -21,6 +21,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant as Wall;
 
+use netarium_base::Pid;
 use netarium_world::{Input, Output, PortId, World};
 use tokio::sync::{Notify, mpsc, oneshot};
 
@@ -141,6 +142,17 @@ impl WorldHandle {
         ask: impl FnOnce(&mut World) -> R + Send + 'static,
     ) -> Result<R, WorldEnded> {
         self.desk(move |desk| ask(&mut desk.world)).await
+    }
+
+    /// Obeys an operator's command, also while the lab is paused, and answers it.
+    ///
+    /// # Errors
+    /// When the lab has ended; within: why the command was not obeyed.
+    pub async fn command(
+        &self,
+        command: netarium_world::Command,
+    ) -> Result<Result<Option<Pid>, String>, WorldEnded> {
+        self.desk(move |desk| desk.world.command(command)).await
     }
 
     /// Like [`query`](Self::query), with everything that the thread has on its desk.
@@ -394,13 +406,16 @@ pub(crate) struct Desk {
     /// Inputs that came while paused.
     held: Vec<Command>,
     sleeps: u64,
-    /// When the journal was last handed to its file, and how many entries it had.
-    journalled: (Wall, u64),
+    /// When the journal was last handed to its file, and how many entries and events there were.
+    journalled: (Wall, (u64, u64)),
 }
 
 impl Desk {
     fn new(mut world: World, pace: Pace) -> Desk {
-        world.spill_journal(Box::new(Spill::default()));
+        // A world that is recorded has a sink already.
+        if !world.journal().has_sink() {
+            world.spill_journal(Box::new(Spill::default()));
+        }
         let clock = Clock::new(Wall::now(), world.now(), pace);
         Desk {
             stops: Stops::new(&world, pace),
@@ -410,7 +425,7 @@ impl Desk {
             ports: HashMap::new(),
             held: Vec::new(),
             sleeps: 0,
-            journalled: (Wall::now(), 0),
+            journalled: (Wall::now(), (0, 0)),
         }
     }
 
@@ -430,7 +445,7 @@ impl Desk {
             }
         }
         self.observers.end(&mut self.world);
-        self.world.flush_journal();
+        self.world.finish_journal();
     }
 
     /// Brings the world to the present, or a slice closer to it.
@@ -530,14 +545,22 @@ impl Desk {
         self.keep_journal();
     }
 
-    /// Hands the journal on every second in which something was recorded.
+    /// Hands the journal on every second in which something was recorded or happened.
     fn keep_journal(&mut self) {
-        let entries = self.world.journal().entries();
-        let (last, known) = self.journalled;
-        if entries != known && last.elapsed() >= JOURNAL_EVERY {
+        if self.journal_due().is_some_and(|wait| wait.is_zero()) {
             self.world.flush_journal();
-            self.journalled = (Wall::now(), entries);
+            self.journalled = (Wall::now(), self.progress());
         }
+    }
+
+    /// When the journal is to be handed on; `None` when nothing is new in it.
+    fn journal_due(&self) -> Option<std::time::Duration> {
+        let (last, known) = self.journalled;
+        (self.progress() != known).then(|| JOURNAL_EVERY.saturating_sub(last.elapsed()))
+    }
+
+    fn progress(&self) -> (u64, u64) {
+        (self.world.journal().entries(), self.world.events())
     }
 
     /// Waits for commands or the next event; false when the lab is to end.
@@ -552,8 +575,13 @@ impl Desk {
                 return false;
             }
             let now = Wall::now();
-            let wait = self.world.next_event().map(|next| self.clock.until(now, next));
-            queue = match wait.flatten() {
+            let wait = self.world.next_event().map(|next| self.clock.until(now, next)).flatten();
+            let journal = self.journal_due();
+            if journal.is_some_and(|wait| wait.is_zero()) {
+                return true;
+            }
+            let wait = wait.map_or(journal, |wait| Some(journal.map_or(wait, |j| j.min(wait))));
+            queue = match wait {
                 Some(wait) if wait <= EARLY || self.is_hurried() => return true,
                 Some(wait) => {
                     self.sleeps += 1;

@@ -82,6 +82,37 @@ fn load_folder(path: &Path, what: &str, known: &[&str]) -> Result<LoadedLab, Loa
     Ok(LoadedLab { lab, folder: Some(folder), what: what.to_owned(), edited: false })
 }
 
+/// Replaces a file at once: whoever reads it finds the old text or the new one, never a part. A
+/// link is followed; the permissions of a file that is there stay.
+///
+/// # Errors
+/// When the disk refuses; the file is as it was then.
+pub fn replace(file: &Path, contents: &[u8]) -> io::Result<()> {
+    let file = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+    let folder = file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Its name begins with a dot: it is no file of the lab.
+    let mut new = tempfile::Builder::new().prefix(".netarium-").tempfile_in(folder)?;
+    io::Write::write_all(&mut new, contents)?;
+    new.as_file().sync_all()?;
+    match fs::metadata(&file) {
+        Ok(old) => new.as_file().set_permissions(old.permissions())?,
+        Err(_) => readable(new.as_file())?,
+    }
+    new.persist(&file).map(drop).map_err(|e| e.error)
+}
+
+/// Temporary files are for their owner alone; a lab file is for all, as editors write files.
+#[cfg(unix)]
+fn readable(file: &fs::File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+fn readable(_: &fs::File) -> io::Result<()> {
+    Ok(())
+}
+
 /// Where working copies of built-in labs go: below the user's data directory.
 pub fn copies_dir() -> PathBuf {
     data_dir().join("netarium").join("labs")

@@ -12,7 +12,7 @@ use netarium_world::{ByteSink, CaptureSpec, Ends, PcapSink, World};
 use tokio::task::JoinSet;
 
 use crate::api::view::{LabView, PublishedView};
-use crate::api::{Api, links, new_token};
+use crate::api::{Api, Source, links, new_token};
 use crate::clock::Pace;
 use crate::folder::LabFolder;
 use crate::publish::{Limits, Publish, PublishError, Published, Slots};
@@ -91,7 +91,8 @@ impl RunningLab {
         for port in published {
             tasks.spawn(port.serve(world.handle(), Arc::clone(&slots), reporter.clone()));
         }
-        tasks.spawn(api.serve(token, world.handle(), Arc::clone(&view)));
+        let source = Arc::new(source(&options));
+        tasks.spawn(api.serve(token, world.handle(), Arc::clone(&view), source));
         tasks.spawn(tell_stops(world.handle(), reporter.clone()));
         if let Some(folder) = options.folder {
             tasks.spawn(watch(folder, world.handle(), reporter));
@@ -192,6 +193,14 @@ fn info(options: &Options, api: &Api, token: &str) -> RuntimeInfo {
         port: api.port(),
         token: token.to_owned(),
         lab: options.what.clone(),
+    }
+}
+
+fn source(options: &Options) -> Source {
+    let files = Arc::clone(options.lab.files());
+    match &options.folder {
+        Some(folder) => Source { file: Some(folder.file.clone()), text: String::new(), files },
+        None => Source { file: None, text: options.lab.to_toml(), files },
     }
 }
 

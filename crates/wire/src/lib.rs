@@ -2,7 +2,7 @@
 //!
 //! In reading order:
 //!
-//! 1. [`slice`]: shared immutable bytes ([`Slice`]) and ropes of them ([`Payload`]);
+//! 1. [`mod@slice`]: shared immutable bytes ([`Slice`]) and ropes of them ([`Payload`]);
 //! 2. [`cidr`]: address prefixes; [`checksum`]: the Internet checksum, whole and incremental (RFC 1071, RFC 1624);
 //! 3. [`frame`]: the [`Frame`]: headers inline, payload shared, parsed offsets beside them;
 //! 4. the protocols: [`eth`], [`arp`], [`ip`] (IPv4 and IPv6), [`icmp`], [`udp`], [`tcp`];

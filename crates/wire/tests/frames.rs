@@ -174,6 +174,9 @@ proptest! {
 
     #[test]
     fn etherparse_agrees((f, ip, sent, data) in frame()) {
+        // etherparse wants timestamp messages to have their twelve bytes of times.
+        let timestamp = |i: &Icmp| matches!(i.kind, 13 | 14) && i.code == 0;
+        prop_assume!(!matches!(&sent, Sent::Icmp(i) if timestamp(i)));
         let bytes = f.to_vec();
         let packet = SlicedPacket::from_ethernet(&bytes).expect("etherparse reads it");
         match packet.net.expect("it is IP") {

@@ -12,7 +12,8 @@
 //! 4. [`queue`], [`link`], [`switch`]: events, wires, and what repeats frames;
 //! 5. [`process`]: programs, their sockets and timers; [`files`]: their files;
 //! 6. [`gateway`]: outside connections and sessions by port;
-//! 7. [`capture`], [`trace_json`], [`journal`]: who watches and records.
+//! 7. [`capture`], [`trace_json`], [`journal`]: who watches and records; [`timeline`]: comparing two
+//!    runs.
 //!
 //! Inside, `core` puts the parts together: `node` says what a host, switch or hub consists of,
 //! [`names`] what things are called, `outbox` what waits to be told. Its one rhythm: an event is dispatched, what it changes in a host's
@@ -23,6 +24,7 @@
 pub mod build;
 pub mod capture;
 pub(crate) mod core;
+pub mod edit;
 pub mod files;
 pub mod gateway;
 pub mod journal;
@@ -34,6 +36,7 @@ pub(crate) mod outbox;
 pub mod process;
 pub mod queue;
 pub mod switch;
+pub mod timeline;
 pub mod trace_json;
 pub mod world;
 
@@ -42,6 +45,7 @@ pub use build::spec::{
 };
 pub use build::{BuildError, WorldBuilder};
 pub use capture::{ByteSink, CaptureId, CaptureSink, CaptureSpec, Ends, PcapSink};
+pub use edit::{Directions, ForwardPort, Inbound, InboundRule, LinkChange};
 pub use files::FileTree;
 pub use gateway::{ConnectionInfo, PORTS_MAX};
 pub use journal::{Journal, JournalSink, ReplayEnd, replay};

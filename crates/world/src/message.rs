@@ -11,11 +11,13 @@
 //! when it ended. A port that cannot be opened is answered by [`Output::Reset`], whatever it was to
 //! become, so that whoever waits for it learns why.
 //!
-//! An operator's [`Command`] belongs to no port and is not answered: who gives one looks at the
-//! world first. One that cannot be obeyed is noted in the trace.
+//! An operator's [`Command`] belongs to no port; [`World::command`](crate::World::command) answers
+//! it. One that cannot be obeyed changes nothing and is noted in the trace.
 
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
+
+use crate::edit::{Directions, ForwardPort, InboundRule, LinkChange};
 
 /// An outside connection or session. Who opens it chooses it, and never uses it twice in one world.
 /// The outside chooses below [`LAB_PORTS`].
@@ -169,6 +171,54 @@ pub enum Command {
         /// Up or down.
         up: bool,
     },
+    /// Changes a link's delay, rate, queue or loss.
+    Link {
+        /// The link: `web.home`.
+        link: String,
+        /// Which of its wires.
+        directions: Directions,
+        /// What becomes another.
+        change: LinkChange,
+    },
+    /// Forwards an outside port of a NAT router to a host inside.
+    AddForward {
+        /// The router.
+        host: String,
+        /// The outside port, which is not forwarded yet.
+        from: ForwardPort,
+        /// The inside address and port.
+        to: SocketAddr,
+    },
+    /// Takes a forward away. Connections that it led inside go on: connection tracking knows them.
+    RemoveForward {
+        /// The router.
+        host: String,
+        /// The outside port.
+        from: ForwardPort,
+    },
+    /// Adds an inbound rule. A host without a firewall gets one that lets in what no rule names.
+    AddRule {
+        /// The host.
+        host: String,
+        /// The rule.
+        rule: InboundRule,
+        /// The number of the rule (from 1) before which it stands; behind all when not given.
+        before: Option<u32>,
+    },
+    /// Takes an inbound rule away. Flows that it let in are tracked, and go on.
+    RemoveRule {
+        /// The host.
+        host: String,
+        /// The rule's name, or what it says: `allow tcp/80`.
+        rule: String,
+    },
+    /// Says what happens to new flows that no inbound rule names.
+    InboundDefault {
+        /// The host.
+        host: String,
+        /// Whether they are dropped.
+        deny: bool,
+    },
 }
 
 impl fmt::Display for Command {
@@ -178,6 +228,24 @@ impl fmt::Display for Command {
             Command::Kill { host, pid, signal } => write!(f, "kill -{signal} {host} {pid}"),
             Command::LinkUp { link, up } => {
                 write!(f, "link {link} {}", if *up { "up" } else { "down" })
+            }
+            Command::Link { link, directions, change } => match directions {
+                Directions::Both => write!(f, "link {link} {change}"),
+                Directions::Up => write!(f, "link {link} {change} --up"),
+                Directions::Down => write!(f, "link {link} {change} --down"),
+            },
+            Command::AddForward { host, from, to } => {
+                write!(f, "forward add {host} {from} {to}")
+            }
+            Command::RemoveForward { host, from } => write!(f, "forward remove {host} {from}"),
+            Command::AddRule { host, rule, before } => {
+                write!(f, "rule add {host} {rule}")?;
+                rule.name.iter().try_for_each(|name| write!(f, " --name {name}"))?;
+                before.iter().try_for_each(|n| write!(f, " --before {n}"))
+            }
+            Command::RemoveRule { host, rule } => write!(f, "rule remove {host} {rule}"),
+            Command::InboundDefault { host, deny } => {
+                write!(f, "rule default {host} {}", if *deny { "deny" } else { "allow" })
             }
         }
     }

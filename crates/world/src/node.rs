@@ -43,6 +43,8 @@ pub(crate) struct Host {
     pub(crate) procs: BTreeMap<Pid, Box<Proc>>,
     /// How many processes were ever started.
     pub(crate) started: u32,
+    /// What an operator's command has ended of what ran in the background.
+    pub(crate) killed: Vec<Rc<[String]>>,
     pub(crate) exited: Exited,
     pub(crate) waits: Vec<SocketWait>,
     pub(crate) timers: Timers,

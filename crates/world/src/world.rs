@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use netarium_base::trace::{Names, Tracer};
-use netarium_base::{DropReason, Instant, LinkEnd, LinkId, NodeId, Pid, Place};
+use netarium_base::{DropReason, EventId, Instant, LinkEnd, LinkId, NodeId, Pid, Place};
 use netarium_stack::Stack;
 
 use crate::capture::{CaptureId, CaptureInterface, CaptureSink, CaptureSpec};
@@ -11,7 +11,7 @@ use crate::core::Core;
 use crate::gateway::ConnectionInfo;
 use crate::journal::{Fingerprint, Journal, JournalSink};
 use crate::link::{DirectionSpec, DirectionStats};
-use crate::message::{Input, Output};
+use crate::message::{Command, Input, Output};
 use crate::names::NameTable;
 use crate::node::Kind;
 use crate::process::executor::{Executor, Seat};
@@ -149,16 +149,35 @@ impl World {
         while self.events() < events && self.dispatch(at) {}
         self.seat.core().advance(at);
     }
+
+    /// Lets one event happen if it is due until `limit`. False: there is none.
+    pub(crate) fn step_until(&mut self, limit: Instant) -> bool {
+        self.dispatch(limit)
+    }
 }
 
 /// The border.
 impl World {
     /// Lets something come in from outside, now, and lets programs act on it. Journalled.
     pub fn apply(&mut self, input: Input) {
+        // What a command has to say stands in the trace, too.
+        let _ = self.apply_for_answer(input);
+    }
+
+    /// Obeys an operator's command, now. Journalled. Gives the process that it started, if any.
+    ///
+    /// # Errors
+    /// Why it was not obeyed, in words; nothing is changed then.
+    pub fn command(&mut self, command: Command) -> Result<Option<Pid>, String> {
+        self.apply_for_answer(Input::Command(command))
+    }
+
+    fn apply_for_answer(&mut self, input: Input) -> Result<Option<Pid>, String> {
         let core = self.seat.core();
         self.journal.record(core.net.now, core.events, core.fingerprint(), &input);
-        core.apply(input);
+        let answer = core.apply(input);
         self.executor.run(&mut self.seat);
+        answer
     }
 
     /// Takes the next thing that the world tells the outside.
@@ -187,6 +206,19 @@ impl World {
         let core = self.seat.core();
         self.journal.check(core.net.now, core.events, core.fingerprint());
         self.journal.flush();
+    }
+
+    /// Notes in the journal that the run ends here, and hands all of it to its sink. Inputs that are
+    /// applied later are not recorded.
+    pub fn finish_journal(&mut self) {
+        let core = self.seat.core();
+        self.journal.end(core.net.now, core.events, core.fingerprint());
+    }
+
+    /// Has the frame that is handed to a link in this event (a `frame.sent`) lost there. For forks:
+    /// it is no input, and not journalled.
+    pub fn lose_frame(&mut self, sent: EventId) {
+        self.seat.core().net.doomed = sent;
     }
 }
 
@@ -380,10 +412,27 @@ impl World {
         self.seat.look().names.link_id(name)
     }
 
+    /// The names of the programs that hosts can run.
+    pub fn program_names(&self) -> Vec<&'static str> {
+        self.seat.look().programs.names()
+    }
+
     /// The processes of a host by id; none on other nodes.
     pub fn processes(&self, host: NodeId) -> Vec<ProcessInfo> {
         let core = self.seat.look();
         if self.stack(host).is_some() { core.processes(host) } else { Vec::new() }
+    }
+
+    /// The programs that run in the background on a host, by process id: program and arguments.
+    pub fn daemons(&self, host: NodeId) -> Vec<Rc<[String]>> {
+        let Some(_) = self.stack(host) else { return Vec::new() };
+        let procs = self.seat.look().host(host).procs.values();
+        procs.filter(|p| p.daemon && !p.ending).map(|p| Rc::clone(&p.argv)).collect()
+    }
+
+    /// The programs that ran in the background on a host until a command ended them (or tried to).
+    pub fn killed(&self, host: NodeId) -> &[Rc<[String]>] {
+        self.stack(host).map_or(&[], |_| &self.seat.look().host(host).killed)
     }
 
     /// The last processes of a host that have ended, with their output.

@@ -118,12 +118,15 @@ fn what_cannot_be_done_is_noted() {
     for command in [start("nonsense"), elsewhere, kill(7, 9), kill(100, 77), no_link] {
         order(&mut world, 1, command);
     }
+    let refused = world.command(kill(7, 9)).unwrap_err();
+    assert_eq!(refused, "No such process");
     let wanted = [
         "`start pc nonsense` was not done: command not found",
         "`start nowhere beats` was not done: no host is called `nowhere`",
         "`kill -9 pc 7` was not done: No such process",
         "`kill -77 pc 100` was not done: signal 77 does nothing",
         "`link x down` was not done: no link is called `x`",
+        "`kill -9 pc 7` was not done: No such process",
     ];
     assert_eq!(notes(&world), wanted);
 }

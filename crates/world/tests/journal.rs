@@ -1,9 +1,14 @@
 //! The binary form of journals: what is written is read; whatever is read causes no panic.
 
-use netarium_base::{Instant, Seed};
+use netarium_base::{Duration, Instant, Seed};
+use netarium_wire::Cidr;
+use netarium_world::edit::Action;
 use netarium_world::journal::codec::Recorded;
 use netarium_world::journal::{DecodeError, Entry, Reader};
-use netarium_world::{Command, Input, JournalSink, Target, World, WorldBuilder};
+use netarium_world::{
+    Command, Directions, ForwardPort, InboundRule, Input, JournalSink, LinkChange, Target, World,
+    WorldBuilder,
+};
 use proptest::prelude::*;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -29,6 +34,7 @@ fn input() -> impl Strategy<Value = Input> {
             signal
         }),
         (text(), any::<bool>()).prop_map(|(link, up)| Command::LinkUp { link, up }),
+        edit(),
     ];
     prop_oneof![
         (port(), text(), prop::option::of(text()), prop::option::of(any::<std::net::IpAddr>()), to)
@@ -58,6 +64,51 @@ fn input() -> impl Strategy<Value = Input> {
     ]
 }
 
+/// Changes of wires and rules.
+fn edit() -> impl Strategy<Value = Command> {
+    let text = || "\\PC{0,20}";
+    let directions = prop::sample::select(vec![Directions::Both, Directions::Up, Directions::Down]);
+    let change = prop_oneof![
+        any::<u32>().prop_map(LinkChange::Loss),
+        any::<u64>().prop_map(|ns| LinkChange::Delay(Duration::from_nanos(ns))),
+        any::<Option<u64>>().prop_map(LinkChange::Rate),
+        any::<u32>().prop_map(LinkChange::Queue),
+    ];
+    let port = || any::<(u8, u16)>().prop_map(|(protocol, port)| ForwardPort { protocol, port });
+    let action = prop::sample::select(vec![Action::Allow, Action::Drop, Action::Reject]);
+    let net = any::<(std::net::IpAddr, u8)>()
+        .prop_map(|(a, n)| Cidr::new(a, n % if a.is_ipv4() { 33 } else { 129 }).unwrap());
+    let rule = (action, any::<(Option<u8>, Option<(u16, u16)>)>(), prop::option::of(net))
+        .prop_map(|(action, (protocol, ports), from)| (action, protocol, ports, from));
+    let rule = (rule, prop::option::of(text())).prop_map(|(r, name)| InboundRule {
+        action: r.0,
+        protocol: r.1,
+        ports: r.2,
+        from: r.3,
+        name,
+    });
+    prop_oneof![
+        (text(), directions, change).prop_map(|(link, directions, change)| Command::Link {
+            link,
+            directions,
+            change
+        }),
+        (text(), port(), any::<std::net::SocketAddr>()).prop_map(|(host, from, to)| {
+            // Flow labels and scopes are no part of an address.
+            let to = std::net::SocketAddr::new(to.ip(), to.port());
+            Command::AddForward { host, from, to }
+        }),
+        (text(), port()).prop_map(|(host, from)| Command::RemoveForward { host, from }),
+        (text(), rule, any::<Option<u32>>()).prop_map(|(host, rule, before)| Command::AddRule {
+            host,
+            rule,
+            before
+        }),
+        (text(), text()).prop_map(|(host, rule)| Command::RemoveRule { host, rule }),
+        (text(), any::<bool>()).prop_map(|(host, deny)| Command::InboundDefault { host, deny }),
+    ]
+}
+
 fn timed() -> impl Strategy<Value = Vec<(u64, Input)>> {
     prop::collection::vec(
         (prop_oneof![Just(0), any::<u64>().prop_map(|n| n >> 20)], input()),
@@ -80,7 +131,7 @@ fn journal(inputs: Vec<(u64, Input)>) -> (Vec<u8>, Vec<(Instant, Input)>) {
 fn inputs(entries: impl Iterator<Item = Entry>) -> Vec<(Instant, Input)> {
     let only = |e: Entry| match e.what {
         Recorded::Input(input) => Some((e.at, input)),
-        Recorded::Check(_) | Recorded::Full => None,
+        Recorded::Check(_) | Recorded::Full | Recorded::End => None,
     };
     entries.filter_map(only).collect()
 }

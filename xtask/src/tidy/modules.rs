@@ -36,7 +36,10 @@ fn unexplained_modules(repo: &Repo, source: &Source) -> Vec<Finding> {
         .collect::<Vec<_>>()
         .join("\n");
     let is_named = |module: &str| {
-        [format!("`{module}`"), format!("`{module}/`"), format!("[`{module}`")]
+        ["", "mod@"]
+            .iter()
+            .flat_map(|kind| [format!("`{kind}{module}`"), format!("`{kind}{module}/`")])
+            .collect::<Vec<_>>()
             .iter()
             .any(|form| docs.contains(form.as_str()))
     };

@@ -32,6 +32,8 @@ reasons! {
     LinkQueueFull = "link-queue-full",
     /// The link lost the frame, as its configured loss asks.
     LinkLoss = "link-loss",
+    /// A fork of the run asked what happens when just this frame is lost.
+    Fork = "fork",
     /// The frame was larger than the link or interface carries.
     FrameTooBig = "frame-too-big",
     /// The interface was down.

@@ -13,7 +13,7 @@ use netarium_base::trace::Text;
 use netarium_wire::protocol;
 
 use crate::chain::Counters;
-use crate::prefix::{PortRange, Prefix};
+use crate::prefix::{Cidr, PortRange};
 use crate::rules::{Facts, Is, Match, RuleError};
 
 pub(crate) mod mapping;
@@ -57,7 +57,7 @@ impl PortForward {
         Match {
             protocol: Some(self.protocol.into()),
             input: self.input.map(Is::from),
-            destination: self.destination.map(|a| Prefix::host(a).into()),
+            destination: self.destination.map(|a| Cidr::host(a).into()),
             destination_ports: Some(self.ports.into()),
             ..Match::default()
         }
@@ -100,7 +100,7 @@ pub struct SourceNat {
     /// The interface.
     pub output: IfIndex,
     /// Only flows from these addresses; all when absent.
-    pub source: Option<Prefix>,
+    pub source: Option<Cidr>,
     /// The address they get.
     pub to: SourceTo,
     /// The ports (identifiers) they get. When absent, as Linux does: the old port where it is
@@ -222,6 +222,10 @@ impl Nat {
     /// Whether anything is ever translated.
     pub(crate) fn is_active(&self) -> bool {
         !self.forwards.is_empty() || !self.sources.is_empty()
+    }
+
+    pub(crate) fn guarded(&self) -> &[(IfIndex, IfIndex)] {
+        &self.guarded
     }
 
     /// Whether new flows from `input` to `output` need a forward.

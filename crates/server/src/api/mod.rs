@@ -4,10 +4,12 @@
 //!
 //! 1. `guard`: who may call;
 //! 2. `routes`: what can be asked, as JSON;
-//! 3. `pacing`: speed, pause, steps and breakpoints; `trace`: events, kept and live, and why;
+//! 3. [`pacing`]: speed, pause, steps and breakpoints; `trace`: events, kept and live, and why;
+//!    [`edits`]: links, forwards, rules and programs change while the lab runs;
 //! 4. `streams`: captures as they happen;
 //! 5. [`session`]: programs on hosts over WebSockets.
 
+pub mod edits;
 mod guard;
 pub mod pacing;
 mod routes;
@@ -32,7 +34,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 pub use guard::new_token;
-pub use routes::{DropView, drops};
+pub use routes::{DropView, Source, drops};
 pub use streams::links;
 use view::LabView;
 
@@ -100,9 +102,15 @@ impl Api {
     }
 
     /// Answers requests until the future is dropped; requests that still run are cut off then.
-    pub async fn serve(self, token: String, world: WorldHandle, lab: Arc<LabView>) {
+    pub async fn serve(
+        self,
+        token: String,
+        world: WorldHandle,
+        lab: Arc<LabView>,
+        source: Arc<Source>,
+    ) {
         let guard = Arc::new(guard::Guard::new(self.port, token));
-        let app = routes::router(routes::Shared { world, lab })
+        let app = routes::router(routes::Shared { world, lab, source })
             .layer(axum::extract::DefaultBodyLimit::max(BODY_MAX))
             .layer(axum::middleware::from_fn_with_state(guard, guard::admit));
         let service = TowerToHyperService::new(app);

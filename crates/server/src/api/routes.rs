@@ -13,7 +13,7 @@ use netarium_world::World;
 use serde::{Deserialize, Serialize};
 
 use super::view::LabView;
-use super::{Failure, pacing, session, streams, trace};
+use super::{Failure, edits, pacing, session, streams, trace};
 use crate::runner::{WorldEnded, WorldHandle};
 
 /// The largest WebSocket message of a session.
@@ -24,6 +24,18 @@ const MESSAGE_MAX: usize = 1024 * 1024;
 pub(super) struct Shared {
     pub(super) world: WorldHandle,
     pub(super) lab: Arc<LabView>,
+    pub(super) source: Arc<Source>,
+}
+
+/// Where the lab came from.
+#[derive(Clone, Debug, Default)]
+pub struct Source {
+    /// The path of its lab file.
+    pub file: Option<std::path::PathBuf>,
+    /// The text of a lab without a file of its own, and its files.
+    pub text: String,
+    /// Its files.
+    pub files: Arc<netarium_lab::Files>,
 }
 
 /// All routes of version 1.
@@ -32,6 +44,22 @@ pub(super) fn router(shared: Shared) -> Router {
         .route("/lab", get(lab))
         .route("/hosts/{host}/processes", get(processes))
         .route("/hosts/{host}/sockets", get(sockets))
+        .route("/links", get(edits::links))
+        .route("/links/{link}", post(edits::change_link))
+        .route(
+            "/hosts/{host}/forwards",
+            get(edits::forwards).post(edits::add_forward).delete(edits::remove_forward),
+        )
+        .route(
+            "/hosts/{host}/rules",
+            get(edits::rules)
+                .post(edits::add_rule)
+                .delete(edits::remove_rule)
+                .put(edits::set_default),
+        )
+        .route("/hosts/{host}/start", post(edits::start))
+        .route("/hosts/{host}/kill", post(edits::kill))
+        .route("/saved", get(edits::saved))
         .route("/stats", get(stats))
         .route("/pace", get(pacing::pace).post(pacing::set_pace))
         .route("/step", post(pacing::step))
@@ -125,7 +153,7 @@ async fn sockets(
 }
 
 /// The host of this name, the gateway included.
-fn host_id(world: &World, name: &str) -> Result<NodeId, Failure> {
+pub(super) fn host_id(world: &World, name: &str) -> Result<NodeId, Failure> {
     world
         .host_id(name)
         .ok_or_else(|| Failure::new(StatusCode::NOT_FOUND, format!("the lab has no host `{name}`")))

@@ -1,7 +1,7 @@
 //! Published TCP ports: real listeners whose connections continue inside the lab.
 //!
 //! A listener is on a loopback address unless the person at the keyboard allowed more. Each real
-//! connection is one message port of the world; [`pump`] moves its bytes. When the wanted port is
+//! connection is one message port of the world; `pump` moves its bytes. When the wanted port is
 //! taken, the next free one is used and both are named.
 //!
 //! # Limits

@@ -3,6 +3,7 @@
 
 mod bytes;
 mod control;
+mod edits;
 mod ends;
 mod limits;
 mod pacing;

@@ -6,7 +6,7 @@
 //! ports 80 and 8080 only), and what tcpdump would add as a hex dump is left out. Names are never
 //! looked up. Malformed and cut-off packets make lines too, such as `[|tcp]`.
 //!
-//! Like tcpdump, [`line`] prints sequence numbers relative to the connection's start when it is
+//! Like tcpdump, [`line()`] prints sequence numbers relative to the connection's start when it is
 //! given a [`FlowTracker`] that saw an earlier segment; without one they are absolute.
 
 use std::fmt::{self, Write};

@@ -2,7 +2,7 @@
 //!
 //! 1. [`spec`]: what nodes, links and programs are made of;
 //! 2. this file: the [`WorldBuilder`], which collects them;
-//! 3. [`plan`]: what it checks and how ids derive from names: nodes, links and the ports of
+//! 3. `plan`: what it checks and how ids derive from names: nodes, links and the ports of
 //!    switches are numbered in the order of their names, whatever the order of the calls.
 
 mod plan;
@@ -94,6 +94,11 @@ pub struct WorldBuilder {
     build: String,
 }
 
+/// The build's name, as recordings tell it.
+pub fn build_name() -> String {
+    concat!("netarium ", env!("CARGO_PKG_VERSION")).to_owned()
+}
+
 impl std::fmt::Debug for WorldBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (hosts, links) = (self.hosts.len(), self.links.len());
@@ -117,7 +122,7 @@ impl WorldBuilder {
             gateway: None,
             starts: Vec::new(),
             lab: Vec::new(),
-            build: concat!("netarium ", env!("CARGO_PKG_VERSION")).to_owned(),
+            build: build_name(),
         }
     }
 

@@ -79,6 +79,7 @@ pub(super) fn build(b: WorldBuilder) -> Result<World, BuildError> {
         captures: Captures::default(),
         in_flight: 0,
         frames: FrameHash::default(),
+        doomed: netarium_base::EventId::NONE,
     };
     let mut hosts_table = Map::default();
     hosts_table.extend(b.names.into_iter().map(|(name, to)| (name.to_ascii_lowercase(), to)));
@@ -244,6 +245,7 @@ fn make_host(
         stack,
         procs: BTreeMap::new(),
         started: 0,
+        killed: Vec::new(),
         exited: Default::default(),
         waits: Vec::new(),
         timers: Default::default(),

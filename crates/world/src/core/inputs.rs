@@ -11,8 +11,8 @@ use crate::message::{CREDIT_MAX, Input, Output, PortId, STDIN_CREDIT};
 use crate::process::{Sink, Start, Stdio};
 
 impl Core {
-    /// Applies an input. The executor must run afterwards.
-    pub(crate) fn apply(&mut self, input: Input) {
+    /// Applies an input, and gives the answer to a command. The executor must run afterwards.
+    pub(crate) fn apply(&mut self, input: Input) -> Result<Option<Pid>, String> {
         let cause = match &input {
             Input::Command(command) => self.record_command(command),
             other => self.record_input(other),
@@ -49,8 +49,9 @@ impl Core {
                     self.signal(node, pid, signal, cause);
                 }
             }
-            Input::Command(command) => self.command(&command, cause),
+            Input::Command(command) => return self.command(&command, cause),
         }
+        Ok(None)
     }
 
     fn record_input(&mut self, input: &Input) -> Cause {

@@ -1,7 +1,7 @@
 //! What a frame on its way needs: time, the event queue, links, the trace, captures.
 
 use netarium_base::trace::{Event, Tracer};
-use netarium_base::{Ctx, DropReason, FlowId, IfIndex, Instant, NodeId, Place};
+use netarium_base::{Ctx, DropReason, EventId, FlowId, IfIndex, Instant, NodeId, Place};
 use netarium_wire::Frame;
 
 use crate::capture::{Captures, Seen};
@@ -32,6 +32,8 @@ pub(crate) struct Net {
     pub(crate) in_flight: usize,
     /// Of all frames that were handed to links.
     pub(crate) frames: FrameHash,
+    /// The frame that is handed to a link in this event gets lost, because a fork asks for it.
+    pub(crate) doomed: EventId,
 }
 
 impl Net {
@@ -65,8 +67,9 @@ impl Net {
         if link.taps > 0 {
             self.captures.see(direction, Seen::Sent, self.now, &frame);
         }
-        let Some(arrives) = arrives else {
-            let reason = DropReason::LinkLoss;
+        let forced = frame.meta.cause.id == self.doomed;
+        let Some(arrives) = arrives.filter(|_| !forced) else {
+            let reason = if forced { DropReason::Fork } else { DropReason::LinkLoss };
             self.tracer.drop_at(self.now, frame.meta.cause, place, flow, reason, len);
             return;
         };
@@ -136,6 +139,7 @@ mod tests {
             captures: Captures::default(),
             in_flight: 0,
             frames: FrameHash::default(),
+            doomed: EventId::NONE,
         };
         let mut frame = Frame::from_bytes(&[0; 60]);
         frame.meta.conntrack = core::num::NonZeroU32::new(7);

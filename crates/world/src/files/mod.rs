@@ -1,7 +1,7 @@
 //! What programs see of files.
 //!
 //! 1. [`tree`]: the [`FileTree`], the lab's folder in memory, shared by all hosts;
-//! 2. [`view`]: what one host sees of it: `files/HOST/` laid over the folder, and over both what
+//! 2. `view`: what one host sees of it: `files/HOST/` laid over the folder, and over both what
 //!    was written while the world ran, each with the virtual time of its writing.
 //!
 //! Memory is bounded: a file has at most [`FILE_MAX`] bytes, a host's programs write at most

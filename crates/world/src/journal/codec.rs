@@ -26,8 +26,18 @@
 //! 9 command 0 host:text argv                   start a program
 //!         | 1 host:text pid:number signal:number    send a signal
 //!         | 2 link:text up:byte(0|1)           take a link up or down
+//!         | 3 link:text directions:byte(0 both|1 up|2 down) change    change a wire
+//!         | 4 host:text protocol:number port:number address port:number   add a forward
+//!         | 5 host:text protocol:number port:number    remove a forward
+//!         | 6 host:text rule before:option(number)     add an inbound rule
+//!         | 7 host:text rule:text              remove an inbound rule
+//!         | 8 host:text deny:byte(0|1)         deny or let in what no rule names
+//! change    0 loss:number | 1 delay:number | 2 rate:option(number) | 3 queue:number
+//! rule      action:byte(0 allow|1 drop|2 reject) protocol:option(number) ports:option(number number)
+//!           from:option(address prefix:number) name:option(text)
 //! 10        reserved: a datagram of a published UDP port
 //! 11 full                                      inputs from here on are not recorded; the last entry
+//! 12 end                                       the run ended here; the last entry
 //! option    0 | 1 value
 //! target    0 address port:number | 1 name:text port:number
 //! address   4 | 6, then 4 or 16 bytes
@@ -52,6 +62,8 @@ pub const MAGIC: &[u8] = b"NETARIUM-J\n";
 pub const VERSION: u64 = 1;
 /// The kind of the entry that says that the journal was full.
 const FULL: u8 = 11;
+/// The kind of the entry that says that the run ended.
+const END: u8 = 12;
 /// The longest entry that is read, bytes: a file edit of the largest size and its path fit.
 const ENTRY_MAX: usize = crate::files::EDIT_MAX + 64 * 1024;
 
@@ -88,6 +100,8 @@ pub enum Recorded {
     Check(Fingerprint),
     /// The journal had no more room: the inputs from here on are missing. The last entry.
     Full,
+    /// The run ended, as it was to: nothing is missing. The last entry.
+    End,
 }
 
 /// Why bytes are not a journal.
@@ -133,6 +147,7 @@ pub(super) enum Item<'a> {
     Input(&'a Input),
     Check(Fingerprint),
     Full,
+    End,
 }
 
 /// Writes entries.
@@ -162,6 +177,7 @@ impl Writer {
         match item {
             Item::Input(input) => write_input(&mut body, input),
             Item::Full => body.push(FULL),
+            Item::End => body.push(END),
             Item::Check(f) => {
                 body.push(0);
                 number(&mut body, f.count());
@@ -235,6 +251,7 @@ impl<'a> Reader<'a> {
                 Recorded::Check(Fingerprint::from_parts(count, u64::from_le_bytes(hash)))
             }
             FULL => Recorded::Full,
+            END => Recorded::End,
             kind => Recorded::Input(read_input(kind, &mut c)?),
         };
         if c.0.is_empty() {

@@ -1,5 +1,6 @@
 //! Inputs in the binary form.
 
+use super::edits::{read_edit, write_edit};
 use super::parts::{Cursor, Fault, address, bytes, number, option, present, socket_address, utf8};
 use crate::message::{Command, Input, Target};
 
@@ -86,6 +87,7 @@ fn write_command(out: &mut Vec<u8>, command: &Command) {
             bytes(out, link.as_bytes());
             out.push(u8::from(*up));
         }
+        edit => write_edit(out, edit),
     }
 }
 
@@ -141,6 +143,6 @@ fn read_command(c: &mut Cursor<'_>) -> Result<Command, Fault> {
         0 => Ok(Command::Start { host: c.text()?, argv: read_argv(c)? }),
         1 => Ok(Command::Kill { host: c.text()?, pid: c.small()?, signal: c.small()? }),
         2 => Ok(Command::LinkUp { link: c.text()?, up: c.flag()? }),
-        kind => Err(Fault::Unknown("a command", kind)),
+        kind => read_edit(kind, c),
     }
 }

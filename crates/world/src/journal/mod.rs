@@ -3,23 +3,27 @@
 //! 1. [`codec`]: the binary form, documented there (`inputs` and `parts` are pieces of it);
 //! 2. this file: the [`Journal`] that a world keeps, bounded in memory or spilling into a
 //!    [`JournalSink`];
-//! 3. [`fingerprint`]: a rolling hash of what the world said and did, noted in the journal every so
+//! 3. `fingerprint`: a rolling hash of what the world said and did, noted in the journal every so
 //!    often;
-//! 4. [`replay`]: feeding a journal to a fresh world and comparing.
+//! 4. `replay`: feeding a journal to a fresh world and comparing; [`player`]: the same piece by
+//!    piece, and going on otherwise.
 
 pub mod codec;
+mod edits;
 mod fingerprint;
 mod inputs;
 mod parts;
+pub mod player;
 mod replay;
 
 use netarium_base::Instant;
 
 use crate::message::Input;
 
-pub use codec::{DecodeError, Entry, Header, Reader};
+pub use codec::{DecodeError, Entry, Header, Reader, Recorded};
 pub use fingerprint::Fingerprint;
 pub(crate) use fingerprint::FrameHash;
+pub use player::{Moment, Player};
 pub use replay::{Divergence, ReplayEnd, replay};
 
 /// How many bytes a journal without a sink holds. When that is reached, the journal says so as its
@@ -45,6 +49,8 @@ pub struct Journal {
     left_out: u64,
     /// Outputs and events at the last fingerprint.
     checked: (u64, u64),
+    /// The end was noted: nothing comes after it.
+    ended: bool,
 }
 
 impl std::fmt::Debug for Journal {
@@ -62,7 +68,15 @@ impl Journal {
         let mut bytes = Vec::new();
         codec::write_header(&mut bytes, header);
         let writer = codec::Writer::default();
-        Journal { bytes, writer, sink: None, entries: 0, left_out: 0, checked: (0, 0) }
+        Journal {
+            bytes,
+            writer,
+            sink: None,
+            entries: 0,
+            left_out: 0,
+            checked: (0, 0),
+            ended: false,
+        }
     }
 
     /// Sends what was and will be recorded to `sink`, instead of holding it.
@@ -84,7 +98,7 @@ impl Journal {
 
     /// Records an input, and before it the fingerprint when there are new outputs or many events.
     pub(crate) fn record(&mut self, at: Instant, events: u64, now: Fingerprint, input: &Input) {
-        if self.is_full(at, events) {
+        if self.ended || self.is_full(at, events) {
             self.left_out += 1;
             return;
         }
@@ -102,10 +116,25 @@ impl Journal {
     /// Records how far the world has come and what it has said and done until then.
     pub(crate) fn check(&mut self, at: Instant, events: u64, now: Fingerprint) {
         // Behind the end there is nothing to compare; before it, a check takes no more than a line.
-        if self.left_out == 0 {
+        if self.left_out == 0 && !self.ended {
             self.checked = (now.count(), events);
             self.writer.entry(&mut self.bytes, at, events, &codec::Item::Check(now));
         }
+    }
+
+    /// Records that the run ended here, with nothing left out. What is recorded later is left out.
+    pub(crate) fn end(&mut self, at: Instant, events: u64, now: Fingerprint) {
+        self.check(at, events, now);
+        if self.left_out == 0 && !self.ended {
+            self.writer.entry(&mut self.bytes, at, events, &codec::Item::End);
+        }
+        self.ended = true;
+        self.flush();
+    }
+
+    /// Whether it goes to a sink.
+    pub fn has_sink(&self) -> bool {
+        self.sink.is_some()
     }
 
     /// Whether nothing can be recorded any more. The first time, that is written down.

@@ -4,7 +4,7 @@
 use netarium_base::Instant;
 
 use super::codec::Recorded;
-use super::{DecodeError, Fingerprint, Reader};
+use super::{DecodeError, Fingerprint, Moment, Player, Reader};
 use crate::World;
 
 /// How a replay ended.
@@ -14,7 +14,7 @@ pub struct ReplayEnd {
     pub inputs: u64,
     /// How many fingerprints agreed.
     pub checks: u64,
-    /// Where the journal ends.
+    /// How far the replay came.
     pub at: Instant,
     /// Where the replayed world first did something else than the recorded one.
     pub divergence: Option<Divergence>,
@@ -31,6 +31,8 @@ pub struct Divergence {
     pub agreed_until: Instant,
     /// Here they are known to differ.
     pub at: Instant,
+    /// The number of the fingerprint that differs, from 1.
+    pub check: u64,
     /// What was recorded.
     pub recorded: Fingerprint,
     /// What the replay said.
@@ -38,61 +40,36 @@ pub struct Divergence {
 }
 
 /// Feeds the entries of a journal to a fresh world of the same lab, seed and build. Stops at the
-/// first divergence, at an error, or behind `until`. `taken` gets each output of the world.
+/// first divergence, at an error, or behind the last entry until `until`. `taken` gets each output
+/// of the world.
 pub fn replay(
     world: &mut World,
     journal: Reader<'_>,
     until: Instant,
     mut taken: impl FnMut(crate::Output),
 ) -> ReplayEnd {
-    let mut end = ReplayEnd {
-        inputs: 0,
-        checks: 0,
-        at: Instant::ZERO,
-        divergence: None,
-        incomplete: false,
-        error: None,
-    };
-    let mut agreed_until = Instant::ZERO;
+    let (mut entries, mut error, mut incomplete) = (Vec::new(), None, false);
     for entry in journal {
-        let entry = match entry {
-            Ok(entry) => entry,
-            Err(e) => {
-                end.error = Some(e);
-                break;
+        match entry {
+            Ok(entry) if entry.at > until => break,
+            Ok(entry) => {
+                incomplete |= entry.what == Recorded::Full;
+                entries.push(entry);
             }
-        };
-        if entry.at > until {
-            break;
-        }
-        world.run_to_position(entry.at, entry.events);
-        while let Some(output) = world.poll_output() {
-            taken(output);
-        }
-        end.at = entry.at;
-        match entry.what {
-            Recorded::Input(input) => {
-                world.apply(input);
-                end.inputs += 1;
-            }
-            Recorded::Check(recorded) => {
-                let replayed = world.fingerprint();
-                if recorded != replayed || world.events() != entry.events {
-                    let at = entry.at;
-                    end.divergence = Some(Divergence { agreed_until, at, recorded, replayed });
-                    break;
-                }
-                agreed_until = entry.at;
-                end.checks += 1;
-            }
-            Recorded::Full => {
-                end.incomplete = true;
-                break;
-            }
+            Err(e) => error = Some(e),
         }
     }
-    while let Some(output) = world.poll_output() {
-        taken(output);
+    let mut player = Player::new(entries.into());
+    player.play(world, Moment::End, &mut taken);
+    let divergence = player.divergence().cloned();
+    let (incomplete, error) =
+        if divergence.is_some() { (false, None) } else { (incomplete, error) };
+    ReplayEnd {
+        inputs: player.inputs(),
+        checks: player.checks() - u64::from(divergence.is_some()),
+        at: world.now(),
+        divergence,
+        incomplete,
+        error,
     }
-    end
 }

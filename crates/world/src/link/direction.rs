@@ -7,6 +7,7 @@ use netarium_base::{DropReason, Duration, FlowId, Instant, Luck, Seed};
 use netarium_wire::Frame;
 
 use super::{DirectionSpec, DirectionStats, TRAVELLING_MAX};
+use crate::edit::LinkChange;
 use crate::queue::Key;
 
 /// How many flows a lossy direction counts apart. Beyond them the flow that was counted first is
@@ -25,7 +26,11 @@ pub(crate) struct Direction {
     waiting: VecDeque<Instant>,
     /// Frames under way, in the order of their arrival. The first is always scheduled.
     line: VecDeque<Travelling>,
-    loss: Option<Box<Loss>>,
+    /// When the last frame that travels arrives: none arrives before it.
+    last_arrival: Instant,
+    luck: Luck,
+    /// How many frames of each flow were counted since there was a loss first.
+    ordinals: Option<Box<Map<FlowId, u64>>>,
     pub(crate) stats: DirectionStats,
 }
 
@@ -36,12 +41,6 @@ struct Travelling {
     /// Its arrival stands in the event queue.
     scheduled: bool,
     frame: Box<Frame>,
-}
-
-#[derive(Debug)]
-struct Loss {
-    luck: Luck,
-    ordinals: Map<FlowId, u64>,
 }
 
 /// What became of a frame that was handed over.
@@ -66,16 +65,31 @@ pub(crate) enum Handed {
 impl Direction {
     pub(super) fn new(seed: Seed, link: &str, purpose: &str, spec: DirectionSpec) -> Direction {
         let delay = Duration::from_nanos(spec.delay.as_nanos().max(1));
-        let loss = (spec.loss > 0)
-            .then(|| Box::new(Loss { luck: seed.luck(link, purpose), ordinals: Map::default() }));
         Direction {
             spec: DirectionSpec { delay, ..spec },
             up: true,
             busy_until: Instant::ZERO,
             waiting: VecDeque::new(),
             line: VecDeque::new(),
-            loss,
+            last_arrival: Instant::ZERO,
+            luck: seed.luck(link, purpose),
+            ordinals: (spec.loss > 0).then(Box::default),
             stats: DirectionStats::default(),
+        }
+    }
+
+    /// Changes a setting, for frames that are handed over from now on.
+    pub(super) fn change(&mut self, change: LinkChange) {
+        match change {
+            LinkChange::Loss(p) => {
+                self.spec.loss = p;
+                if p > 0 {
+                    self.ordinals.get_or_insert_default();
+                }
+            }
+            LinkChange::Delay(d) => self.spec.delay = Duration::from_nanos(d.as_nanos().max(1)),
+            LinkChange::Rate(rate) => self.spec.rate = rate,
+            LinkChange::Queue(n) => self.spec.queue = n,
         }
     }
 
@@ -112,17 +126,19 @@ impl Direction {
             self.stats.dropped_loss += 1;
             return Handed::Lost { depth };
         }
-        Handed::Travels { arrives: leaves + self.spec.delay, depth }
+        let arrives = self.last_arrival.max(leaves + self.spec.delay);
+        self.last_arrival = arrives;
+        Handed::Travels { arrives, depth }
     }
 
     fn loses(&mut self, flow: FlowId) -> bool {
-        let Some(loss) = &mut self.loss else { return false };
-        if loss.ordinals.len() >= FLOWS_MAX && !loss.ordinals.contains_key(&flow) {
-            loss.ordinals.swap_remove_index(0);
+        let Some(ordinals) = &mut self.ordinals else { return false };
+        if ordinals.len() >= FLOWS_MAX && !ordinals.contains_key(&flow) {
+            ordinals.swap_remove_index(0);
         }
-        let ordinal = loss.ordinals.entry(flow).or_insert(0);
+        let ordinal = ordinals.entry(flow).or_insert(0);
         *ordinal += 1;
-        loss.luck.happens(self.spec.loss, flow.0, *ordinal)
+        self.luck.happens(self.spec.loss, flow.0, *ordinal)
     }
 
     /// Puts a frame that travels into the line; true when it is the first there and its arrival
@@ -228,6 +244,28 @@ mod tests {
         // The wire is free from 400 on.
         assert_eq!(hand(400), Handed::Travels { arrives: at(505), depth: 0 });
         assert_eq!((d.stats.sent_frames, d.stats.queued_frames, d.stats.dropped_full), (5, 3, 1));
+    }
+
+    #[test]
+    fn changes_are_about_later_frames_and_nothing_overtakes() {
+        let delay = Duration::from_nanos(1_000);
+        let spec = DirectionSpec { delay, rate: Some(8_000_000_000), queue: 2, loss: 0 };
+        let mut d = direction(spec);
+        let hand = |d: &mut Direction, now| match d.hand_over(at(now), FlowId(1), 100) {
+            Handed::Travels { arrives, .. } => Some(arrives.as_nanos()),
+            _ => None,
+        };
+        assert_eq!([hand(&mut d, 0), hand(&mut d, 0)], [Some(1_100), Some(1_200)]);
+        d.change(LinkChange::Delay(Duration::from_nanos(1)));
+        assert_eq!(hand(&mut d, 10), Some(1_200), "behind those under way");
+        d.change(LinkChange::Queue(1));
+        assert_eq!(hand(&mut d, 20), None, "two wait already");
+        d.change(LinkChange::Rate(None));
+        assert_eq!(hand(&mut d, 1_300), Some(1_301));
+        d.change(LinkChange::Loss(probability(1.0)));
+        assert_eq!((hand(&mut d, 1_400), d.stats.dropped_loss), (None, 1));
+        d.change(LinkChange::Loss(0));
+        assert_eq!(hand(&mut d, 1_500), Some(1_501));
     }
 
     fn frame(n: u8) -> Box<Frame> {

@@ -4,9 +4,11 @@
 //! serialised at the link's rate, then travels for the link's delay. Nothing of this needs an event
 //! of its own: when it arrives is known as soon as it is handed over. The frames of a direction
 //! wait in a line of their own, ordered by their keys, of which only the first must stand in the
-//! world's event queue. A wire keeps the order of its frames, so a frame goes to the line's end;
-//! one that is due earlier than others before it (because the delay became shorter, or chance had
-//! it overtake) finds its place all the same.
+//! world's event queue. A wire keeps the order of its frames, so a frame goes to the line's end.
+//!
+//! Settings may change while frames are under way. Those arrive as it was known when they were
+//! handed over; a frame that would overtake them (because the delay became shorter, or the rate
+//! unlimited) arrives together with the last of them, behind it.
 //!
 //! What a frame occupies of the rate are its bytes from the destination MAC to the end of the
 //! payload: no preamble, padding, frame check sequence or gap between frames.
@@ -24,6 +26,7 @@ pub(crate) use direction::{Direction, Handed};
 
 use netarium_base::{Duration, IfIndex, LinkEnd, LinkId, NodeId, Seed};
 
+use crate::edit::{Directions, LinkChange};
 use crate::queue::Key;
 
 /// The delay of a host's loopback link.
@@ -136,6 +139,11 @@ impl Link {
     /// Takes the link up or down, in both directions. What is under way still arrives.
     pub(crate) fn set_up(&mut self, up: bool) {
         self.directions.iter_mut().for_each(|d| d.up = up);
+    }
+
+    /// Changes a setting, for frames that are handed over from now on.
+    pub(crate) fn change(&mut self, which: Directions, change: LinkChange) {
+        self.directions[which.indices()].iter_mut().for_each(|d| d.change(change));
     }
 
     pub(crate) fn is_up(&self) -> bool {

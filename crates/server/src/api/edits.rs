@@ -1,0 +1,462 @@
+//! Links, forwards, inbound rules and programs that change while the lab runs, and the lab file that
+//! says what they are now.
+//!
+//! Values are texts, as in a lab file. Each change is a journalled command; one that cannot be done
+//! is answered by status 409 (404 for a host or link that is not there, 400 for a value that cannot
+//! be read) and the reason.
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use netarium_lab::edit;
+use netarium_lab::save::{self, Present, SaveError};
+use netarium_world::edit::{Directions, Inbound};
+use netarium_world::{Command, DirectionSpec, DirectionStats, LinkView as WorldLink, World};
+use serde::{Deserialize, Serialize};
+
+use super::Failure;
+use super::routes::{Shared, host_id};
+use crate::folder::LabFolder;
+
+impl From<edit::ValueError> for Failure {
+    fn from(error: edit::ValueError) -> Failure {
+        Failure::new(StatusCode::BAD_REQUEST, error.to_string())
+    }
+}
+
+fn refused(why: String) -> Failure {
+    Failure::new(StatusCode::CONFLICT, why)
+}
+
+/// A link and its present settings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkView {
+    /// Its name.
+    pub name: String,
+    /// Whether it takes frames.
+    pub state: String,
+    /// From the host (or further switch) to the network.
+    pub up: WireView,
+    /// From the network to the host.
+    pub down: WireView,
+}
+
+/// One direction of a link.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WireView {
+    /// How long a bit travels: `50ms`.
+    pub delay: String,
+    /// Bits per second, `10Mbit`, or `none`: without limit.
+    pub rate: String,
+    /// Frames that may wait.
+    pub queue: u32,
+    /// The probability of loss: `5%`.
+    pub loss: String,
+    /// Frames handed over and taken.
+    pub sent: u64,
+    /// Frames that arrived.
+    pub delivered: u64,
+    /// Frames lost on the way.
+    pub lost: u64,
+    /// Frames dropped because the queue was full.
+    pub dropped_full: u64,
+    /// Frames dropped because the link was down.
+    pub dropped_down: u64,
+}
+
+impl WireView {
+    fn new(spec: DirectionSpec, stats: DirectionStats) -> WireView {
+        WireView {
+            delay: spec.delay.to_string(),
+            rate: spec.rate.map_or("none".to_owned(), |r| netarium_lab::Rate(r).to_string()),
+            queue: spec.queue,
+            loss: netarium_base::chance::percent(spec.loss),
+            sent: stats.sent_frames,
+            delivered: stats.delivered_frames,
+            lost: stats.dropped_loss,
+            dropped_full: stats.dropped_full,
+            dropped_down: stats.dropped_down,
+        }
+    }
+}
+
+fn link_view(link: WorldLink<'_>) -> LinkView {
+    LinkView {
+        name: link.name.to_owned(),
+        state: if link.up { "up" } else { "down" }.to_owned(),
+        up: WireView::new(link.wires[0], link.stats[0]),
+        down: WireView::new(link.wires[1], link.stats[1]),
+    }
+}
+
+/// All links but hosts' loopback links.
+pub(super) async fn links(State(shared): State<Shared>) -> Result<Json<Vec<LinkView>>, Failure> {
+    let real = |l: &WorldLink<'_>| l.ends[0] != l.ends[1];
+    let all = shared.world.query(move |world| world.links().filter(real).map(link_view).collect());
+    Ok(Json(all.await?))
+}
+
+/// What to change of a link; what is not given stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LinkEdit {
+    /// `up` or `down`: the link, in both directions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// Which wire gets the settings: `both`, `up` or `down`; both when not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub direction: Option<String>,
+    /// `50ms`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delay: Option<String>,
+    /// `10Mbit` or `none`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate: Option<String>,
+    /// `1000`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<String>,
+    /// `5%`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loss: Option<String>,
+}
+
+impl LinkEdit {
+    /// All commands, or the first mistake: nothing is done then.
+    fn commands(&self, link: &str) -> Result<Vec<Command>, Failure> {
+        let bad = |what: String| Failure::new(StatusCode::BAD_REQUEST, what);
+        let directions = match self.direction.as_deref() {
+            None | Some("both") => Directions::Both,
+            Some("up") => Directions::Up,
+            Some("down") => Directions::Down,
+            Some(other) => return Err(bad(format!("`{other}` is not both, up or down"))),
+        };
+        let link = link.to_owned();
+        let mut commands = Vec::new();
+        match self.state.as_deref() {
+            None => {}
+            Some(state @ ("up" | "down")) => {
+                commands.push(Command::LinkUp { link: link.clone(), up: state == "up" });
+            }
+            Some(other) => return Err(bad(format!("`{other}` is not up or down"))),
+        }
+        let settings = [
+            self.delay.as_deref().map(edit::delay),
+            self.rate.as_deref().map(edit::rate),
+            self.queue.as_deref().map(edit::queue),
+            self.loss.as_deref().map(edit::loss),
+        ];
+        for change in settings.into_iter().flatten() {
+            let (link, change) = (link.clone(), change?);
+            commands.push(Command::Link { link, directions, change });
+        }
+        if commands.is_empty() {
+            return Err(bad("give state, delay, rate, queue or loss".to_owned()));
+        }
+        Ok(commands)
+    }
+}
+
+/// Changes a link and shows it.
+pub(super) async fn change_link(
+    State(shared): State<Shared>,
+    Path(link): Path<String>,
+    Json(edit): Json<LinkEdit>,
+) -> Result<Json<LinkView>, Failure> {
+    let commands = edit.commands(&link)?;
+    let changed = shared.world.query(move |world| {
+        if world.link_id(&link).is_none() {
+            let links: Vec<_> = world
+                .links()
+                .filter(|l| l.ends[0] != l.ends[1])
+                .map(|l| l.name.to_owned())
+                .collect();
+            let why = format!("the lab has no link `{link}`; its links: {}", links.join(", "));
+            return Err(Failure::new(StatusCode::NOT_FOUND, why));
+        }
+        for command in commands {
+            world.command(command).map_err(refused)?;
+        }
+        let view = world.links().find(|l| l.name == link).map(link_view);
+        view.ok_or_else(|| Failure::new(StatusCode::NOT_FOUND, link))
+    });
+    changed.await?.map(Json)
+}
+
+/// A forward of a router.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForwardView {
+    /// The outside port: `tcp/65535`.
+    pub from: String,
+    /// The inside address and port.
+    pub to: String,
+    /// How many flows it led inside.
+    #[serde(default)]
+    pub flows: u64,
+}
+
+/// The forwards of a host, in order.
+pub(super) async fn forwards(
+    State(shared): State<Shared>,
+    Path(host): Path<String>,
+) -> Result<Json<Vec<ForwardView>>, Failure> {
+    let list = shared.world.query(move |world| {
+        let filter = world.stack(host_id(world, &host)?).and_then(|s| s.filter());
+        let view = |(f, c): (&netarium_filter::PortForward, netarium_filter::Counters)| {
+            let (from, _) = f.text.split_once(" -> ").unwrap_or((&f.text, ""));
+            ForwardView { from: from.to_owned(), to: f.to.to_string(), flows: c.packets }
+        };
+        Ok(filter.map(|f| f.forwards().map(view).collect()).unwrap_or_default())
+    });
+    list.await?.map(Json)
+}
+
+/// Obeys a command about a host that must be there.
+async fn obey(
+    shared: &Shared,
+    host: String,
+    command: impl FnOnce(String) -> Command,
+) -> Result<Option<u32>, Failure> {
+    let command = command(host.clone());
+    let done = shared.world.query(move |world| {
+        host_id(world, &host)?;
+        let why = |why| refused(format!("{host}: {why}"));
+        world.command(command).map(|pid| pid.map(|p| p.0)).map_err(why)
+    });
+    done.await?
+}
+
+pub(super) async fn add_forward(
+    State(shared): State<Shared>,
+    Path(host): Path<String>,
+    Json(forward): Json<ForwardView>,
+) -> Result<StatusCode, Failure> {
+    let (from, to) = (edit::forward_port(&forward.from)?, edit::forward_target(&forward.to)?);
+    obey(&shared, host, |host| Command::AddForward { host, from, to: to.into() }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Which forward.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WhichForward {
+    from: String,
+}
+
+pub(super) async fn remove_forward(
+    State(shared): State<Shared>,
+    Path(host): Path<String>,
+    Query(which): Query<WhichForward>,
+) -> Result<StatusCode, Failure> {
+    let from = edit::forward_port(&which.from)?;
+    obey(&shared, host, |host| Command::RemoveForward { host, from }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What a host lets in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RulesView {
+    /// Whether it has a firewall; without one everything comes in.
+    pub firewall: bool,
+    /// What happens to new flows that no rule names: `deny` or `allow`.
+    pub default: String,
+    /// The rules in order; the first that fits decides.
+    pub rules: Vec<RuleView>,
+}
+
+/// An inbound rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleView {
+    /// What it says: `allow tcp/80`; nothing for a rule that lab files have no words for.
+    pub rule: Option<String>,
+    /// Its name, or what it says.
+    pub name: String,
+    /// Packets that it decided about.
+    pub packets: u64,
+}
+
+pub(super) async fn rules(
+    State(shared): State<Shared>,
+    Path(host): Path<String>,
+) -> Result<Json<RulesView>, Failure> {
+    shared.world.query(move |world| read_rules(world, &host)).await?.map(Json)
+}
+
+fn read_rules(world: &World, host: &str) -> Result<RulesView, Failure> {
+    let filter = world.stack(host_id(world, host)?).and_then(|s| s.filter());
+    let inbound = filter.and_then(Inbound::of);
+    let firewall = inbound.is_some();
+    let inbound = inbound.unwrap_or_default();
+    let rules = inbound.rules.into_iter().map(|r| RuleView {
+        rule: r.rule.map(|rule| rule.to_string()),
+        name: r.label,
+        packets: r.counters.packets,
+    });
+    let default = if inbound.deny { "deny" } else { "allow" }.to_owned();
+    Ok(RulesView { firewall, default, rules: rules.collect() })
+}
+
+/// A rule to add.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleEdit {
+    /// What it says: `allow tcp/80 from 10.0.0.0/24`.
+    pub rule: String,
+    /// Its name.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// The number of the rule (from 1) before which it stands; behind all when not given.
+    #[serde(default)]
+    pub before: Option<u32>,
+}
+
+pub(super) async fn add_rule(
+    State(shared): State<Shared>,
+    Path(host): Path<String>,
+    Json(new): Json<RuleEdit>,
+) -> Result<StatusCode, Failure> {
+    let rule = edit::inbound_rule(&new.rule, new.name.as_deref())?;
+    obey(&shared, host, |host| Command::AddRule { host, rule, before: new.before }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Which rule, by its name or by what it says.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WhichRule {
+    rule: String,
+}
+
+pub(super) async fn remove_rule(
+    State(shared): State<Shared>,
+    Path(host): Path<String>,
+    Query(which): Query<WhichRule>,
+) -> Result<StatusCode, Failure> {
+    obey(&shared, host, |host| Command::RemoveRule { host, rule: which.rule }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What happens to new flows that no rule names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DefaultEdit {
+    /// Whether they are dropped.
+    pub deny: bool,
+}
+
+pub(super) async fn set_default(
+    State(shared): State<Shared>,
+    Path(host): Path<String>,
+    Json(edit): Json<DefaultEdit>,
+) -> Result<StatusCode, Failure> {
+    obey(&shared, host, |host| Command::InboundDefault { host, deny: edit.deny }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A program to start in the background.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StartEdit {
+    /// Program and arguments.
+    pub argv: Vec<String>,
+}
+
+/// A program that was started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartedView {
+    /// Its process id.
+    pub pid: u32,
+}
+
+pub(super) async fn start(
+    State(shared): State<Shared>,
+    Path(host): Path<String>,
+    Json(start): Json<StartEdit>,
+) -> Result<Json<StartedView>, Failure> {
+    let pid = obey(&shared, host, |host| Command::Start { host, argv: start.argv }).await?;
+    Ok(Json(StartedView { pid: pid.unwrap_or_default() }))
+}
+
+/// Processes to send a signal to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KillEdit {
+    /// A process id, or the name of a program: all its processes.
+    pub process: String,
+    /// 1 HUP, 2 INT, 9 KILL or 15 TERM.
+    pub signal: u8,
+}
+
+/// The processes that got the signal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KilledView {
+    /// Their ids.
+    pub pids: Vec<u32>,
+}
+
+pub(super) async fn kill(
+    State(shared): State<Shared>,
+    Path(host): Path<String>,
+    Json(kill): Json<KillEdit>,
+) -> Result<Json<KilledView>, Failure> {
+    let done = shared.world.query(move |world| {
+        let node = host_id(world, &host)?;
+        let process = &kill.process;
+        let named = |name: &str, pid: u32| name == process || pid.to_string() == *process;
+        let all = world.processes(node).into_iter();
+        let pids: Vec<u32> = all.filter(|p| named(&p.name, p.pid.0)).map(|p| p.pid.0).collect();
+        if pids.is_empty() {
+            return Err(refused(format!("{host}: no process `{process}`")));
+        }
+        for &pid in &pids {
+            let command = Command::Kill { host: host.clone(), pid, signal: kill.signal };
+            world.command(command).map_err(|why| refused(format!("{host}: {why}")))?;
+        }
+        Ok(Json(KilledView { pids }))
+    });
+    done.await?
+}
+
+/// The lab file that says what the lab is now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedView {
+    /// The path of the lab's own file, when it has one.
+    pub file: Option<String>,
+    /// The text.
+    pub text: String,
+    /// What differs from that file, a line each.
+    pub changes: Vec<String>,
+    /// What a lab file cannot say, a line each.
+    pub left_out: Vec<String>,
+}
+
+pub(super) async fn saved(State(shared): State<Shared>) -> Result<Json<SavedView>, Failure> {
+    let look = |world: &mut World| (Present::of(world), world.program_names());
+    let (present, programs) = shared.world.query(look).await?;
+    let source = shared.source;
+    let write = move || {
+        let file = source.file.as_ref();
+        let (text, files) = match file.map(|f| LabFolder::read(f)).transpose() {
+            Ok(Some(folder)) => (folder.text, std::sync::Arc::new(folder.files)),
+            Ok(None) => (source.text.clone(), std::sync::Arc::clone(&source.files)),
+            Err(e) => return Err(refused(e.to_string())),
+        };
+        let name = file.map_or("lab.toml".to_owned(), |f| f.display().to_string());
+        let saved = save::save(&name, &text, &files, &programs, &present).map_err(why)?;
+        Ok(SavedView {
+            file: file.map(|f| f.display().to_string()),
+            text: saved.text,
+            changes: saved.changes,
+            left_out: saved.left_out,
+        })
+    };
+    let saved = tokio::task::spawn_blocking(write).await;
+    saved.map_err(|e| refused(e.to_string()))?.map(Json)
+}
+
+fn why(error: SaveError) -> Failure {
+    match &error {
+        SaveError::Before(mistakes) => refused(format!("{error}\n{}", mistakes.render(false))),
+        _ => refused(error.to_string()),
+    }
+}
