@@ -90,7 +90,7 @@ fn decimal(threshold: u32) -> (u64, u32) {
     let exact = |n: u64, scale: u64| probability(n as f64 / scale as f64) == threshold;
     for places in 0..10 {
         let scale = 10u64.pow(places);
-        let below = (u128::from(threshold) * u128::from(scale) >> 32) as u64;
+        let below = ((u128::from(threshold) * u128::from(scale)) >> 32) as u64;
         if let Some(n) = (below..=below + 1).find(|&n| exact(n, scale)) {
             return (n, places);
         }
