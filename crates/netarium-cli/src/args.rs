@@ -6,6 +6,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use netarium::Duration;
 
 use crate::edit;
+mod eyes;
+
+pub(crate) use eyes::{Break, OnLab, Speed, Step, Trace, Unit, Why};
 
 /// A whole network in one program.
 #[derive(Debug, Parser)]
@@ -76,6 +79,20 @@ pub(crate) enum Command {
     Exec(Exec),
     /// Capture wires of the running lab as pcapng
     Capture(Capture),
+    /// Print trace events as JSON lines: those that are kept, or those that happen
+    Trace(eyes::Trace),
+    /// Tell why something happened: from an event back to its root
+    Why(eyes::Why),
+    /// Change the speed of a running lab
+    Speed(eyes::Speed),
+    /// Make a running lab stand still
+    Pause(eyes::OnLab),
+    /// Let a paused lab go on
+    Resume(eyes::OnLab),
+    /// Let a running lab take a step, or run until a condition holds
+    Step(eyes::Step),
+    /// Pause a running lab when a condition holds
+    Break(eyes::Break),
     /// List the wires of the running lab, or change one: cut, loss, delay, rate
     Link(edit::Link),
     /// Forwarded ports of a router of the running lab
@@ -125,12 +142,12 @@ pub(crate) struct Up {
     /// The name by which `--on` finds the lab [default: the lab's own]
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
+    /// Virtual seconds per second, 0.001 to 1000, or max
+    #[arg(long, value_name = "X", default_value = "1", value_parser = eyes::pace)]
+    pub(crate) speed: netarium_server::Pace,
     /// Record the run into this file, for `netarium replay`
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) record: Option<PathBuf>,
-    /// Virtual seconds per second, 0.001 to 1000
-    #[arg(long, value_name = "X", default_value_t = 1.0)]
-    pub(crate) speed: f64,
     /// Allow published ports on addresses that other machines can reach
     #[arg(long)]
     pub(crate) allow_lan: bool,

@@ -2,7 +2,8 @@
 //!
 //! [`args`] defines the command line, [`exit`] the exit codes. [`up`], [`run`], [`exec`] (in a fresh
 //! lab), [`labs`] are the commands, [`replay`] and [`fork`] those of recordings; [`remote`] those
-//! that speak to a running lab, [`edit`] those that change one. [`screen`] is what
+//! that speak to a running lab, [`edit`] those that change one, [`eyes`] those that look at its
+//! events, [`pacing`] those that change its pace. [`screen`] is what
 //! `up` shows, [`terminal`] colours and asks for quiet, [`files`] are those that commands write.
 //! Data goes to the standard output, everything else to the standard error.
 
@@ -10,9 +11,11 @@ mod args;
 mod edit;
 mod exec;
 mod exit;
+mod eyes;
 mod files;
 mod fork;
 mod labs;
+mod pacing;
 mod remote;
 mod replay;
 mod run;
@@ -41,6 +44,13 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<i32, Error> {
         Command::Exec(args) if args.lab.is_some() => exec::exec(&args, terminal),
         Command::Exec(args) => remote::exec(args, terminal),
         Command::Capture(args) => remote::capture(&args, terminal),
+        Command::Trace(args) => eyes::trace(&args, terminal),
+        Command::Why(args) => eyes::why(&args, json),
+        Command::Speed(args) => pacing::speed(&args, json, terminal),
+        Command::Pause(args) => pacing::pause(&args, true, json, terminal),
+        Command::Resume(args) => pacing::pause(&args, false, json, terminal),
+        Command::Step(args) => pacing::step(&args, json, terminal),
+        Command::Break(args) => pacing::breakpoints(&args, json, terminal),
         Command::Link(args) => edit::link(args, json),
         Command::Forward(args) => edit::forward(args, json, terminal),
         Command::Rule(args) => edit::rule(args, json, terminal),

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use netarium_server::api::view::{HostView, LabView};
 use netarium_server::report::Notice;
+use netarium_server::stops::Stopped;
 
 use crate::terminal::{Style, Terminal, bytes};
 
@@ -137,9 +138,17 @@ pub(crate) fn line(notice: &Notice) -> String {
         Notice::Starved { listen, error } => {
             format!("{listen}  cannot accept connections for now: {error}")
         }
+        Notice::Stopped(stopped) => stopped_line(stopped),
         Notice::Trouble(text) => text.clone(),
         other => format!("{other:?}"),
     }
+}
+
+/// Where and why a lab stands still.
+pub(crate) fn stopped_line(stopped: &Stopped) -> String {
+    let Stopped { breakpoint, when, id, at, place, text } = stopped;
+    let by = breakpoint.map_or_else(String::new, |id| format!(" at breakpoint {id}"));
+    format!("paused{by} ({when}): #{id} at {at} s, {place}: {text}")
 }
 
 /// The same as a JSON object.
@@ -162,6 +171,7 @@ pub(crate) fn json(notice: &Notice) -> serde_json::Value {
         Notice::Starved { listen, error } => {
             json!({"event": "starved", "listen": listen, "error": error})
         }
+        Notice::Stopped(stopped) => json!({"event": "stopped", "stopped": stopped}),
         other => json!({"event": "note", "text": line(other)}),
     }
 }

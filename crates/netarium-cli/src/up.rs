@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use netarium::{BuildOptions, Lab, program_names};
-use netarium_server::Pace;
 use netarium_server::publish::Limits;
 use netarium_server::recording::RecordingFile;
 use netarium_server::report::{Notice, Reporter};
@@ -20,6 +19,9 @@ use crate::files::{OutputFile, recorded_all, recording_file};
 use crate::screen;
 use crate::terminal::{Style, Terminal};
 
+/// How many of the latest events a running lab keeps for `why` and `trace`: at most about 32 MB.
+pub(crate) const TRACE_KEPT: usize = 200_000;
+
 impl From<UpError> for Error {
     fn from(error: UpError) -> Error {
         match error {
@@ -31,10 +33,6 @@ impl From<UpError> for Error {
 
 /// Runs the lab until Ctrl-C or SIGTERM.
 pub(crate) fn up(args: Up, json: bool, terminal: &Terminal) -> Result<i32, Error> {
-    if !(0.001..=1000.0).contains(&args.speed) {
-        let why = format!("--speed takes 0.001 to 1000, not {}", args.speed);
-        return Err(Error::Usage(why, None));
-    }
     let loaded = load_to_edit(&args.lab, &copies_dir(), &program_names())?;
     let capture = args.pcap.as_deref().map(OutputFile::create).transpose()?;
     let record = args.record.as_deref().map(|path| recording_file(path, &loaded.lab, false));
@@ -64,7 +62,12 @@ async fn serve(
     json: bool,
     terminal: Terminal,
 ) -> Result<i32, Error> {
-    let build = BuildOptions { seed: args.seed, epoch: Some(unix_now()), ..Default::default() };
+    let build = BuildOptions {
+        seed: args.seed,
+        epoch: Some(unix_now()),
+        trace_limit: TRACE_KEPT,
+        ..Default::default()
+    };
     let Files { capture, record } = files;
     let edited = loaded.edited;
     let (options, limits) = options(&args, loaded);
@@ -100,7 +103,7 @@ fn options(args: &Up, loaded: LoadedLab) -> (Options, Limits) {
         folder: loaded.folder,
         what: loaded.what,
         name: args.name.clone(),
-        pace: Pace::Times(args.speed),
+        pace: args.speed,
         limits: limits.clone(),
         runtime_dir: runtime_dir(),
     };

@@ -51,6 +51,10 @@ fn help() {
         ("help_start", &["start", "--help"]),
         ("help_kill", &["kill", "--help"]),
         ("help_save", &["save", "--help"]),
+        ("help_trace", &["trace", "--help"]),
+        ("help_why", &["why", "--help"]),
+        ("help_step", &["step", "--help"]),
+        ("help_break", &["break", "--help"]),
         ("help_replay", &["replay", "--help"]),
         ("help_fork", &["fork", "--help"]),
         ("help_diff", &["diff", "--help"]),
@@ -78,6 +82,9 @@ fn errors_say_what_to_do() {
         ("bad_time", &["run", "--for", "soon"]),
         ("unwritable", &["run", "--pcap", "no/such/dir/x.pcapng"]),
         ("bad_speed", &["up", "--speed", "0"]),
+        ("bad_condition", &["trace", "--lab", "course", "--filter", "tcp.stat == CLOSED"]),
+        ("no_such_event", &["why", "--lab", "two-hosts", "999999999"]),
+        ("why", &["why", "--lab", "course", "--seed", "3", "120"]),
     ] {
         insta::assert_snapshot!(name, told(args));
     }
@@ -151,6 +158,24 @@ fn run_writes_whole_files_that_are_the_same_in_two_processes() {
     assert!(a.2.split(|&b| b == b'\n').all(|line| {
         line.is_empty() || serde_json::from_slice::<serde_json::Value>(line).is_ok()
     }));
+}
+
+#[test]
+fn a_fresh_lab_is_traced_through_a_filter() {
+    let home = tempfile::tempdir().unwrap();
+    let trace = |filter: &str| {
+        let args = ["trace", "--lab", "course", "--seed", "3", "--filter", filter];
+        let out = netarium(home.path(), &args);
+        assert_eq!(out.status.code(), Some(0), "{}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8(out.stdout).unwrap()
+    };
+    let states = trace("tcp.state == time_wait");
+    assert!(states.lines().count() > 0);
+    for line in states.lines() {
+        let event: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!((&event["event"], &event["to"]), (&"tcp.state".into(), &"TIME-WAIT".into()));
+    }
+    assert_eq!(trace("tcp.state && !tcp.state"), "");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use futures_util::{SinkExt, StreamExt};
 pub use http::Method;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::{Request, StatusCode};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -92,17 +92,48 @@ impl Client {
             .map_err(|e| ClientError::Broken(e.to_string()))
     }
 
+    /// Sends a request with a JSON body, or none, and reads the JSON answer.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; also an answer of another form.
+    pub async fn call<A: serde::de::DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&impl serde::Serialize>,
+    ) -> Result<A, ClientError> {
+        let broken = |e: serde_json::Error| ClientError::Broken(e.to_string());
+        let body = body.map(serde_json::to_vec).transpose().map_err(broken)?.unwrap_or_default();
+        let answer = self.exchange(method, path, body.into()).await?.body;
+        let whole = http_body_util::Limited::new(answer, ANSWER_MAX).collect().await;
+        let whole = whole.map_err(|e| ClientError::Broken(e.to_string()))?.to_bytes();
+        serde_json::from_slice(&whole).map_err(broken)
+    }
+
     /// Asks for `path` and reads the answer piece by piece.
     ///
     /// # Errors
     /// See [`ClientError`].
     pub async fn stream(&self, path: &str) -> Result<Streaming, ClientError> {
+        self.exchange(Method::GET, path, Bytes::new()).await
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<Streaming, ClientError> {
         let io = TokioIo::new(self.connect().await?);
         let broken = |e: hyper::Error| ClientError::Broken(e.to_string());
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(io).await.map_err(broken)?;
         tokio::spawn(connection);
-        let request = self.request(path).body(Empty::<Bytes>::new());
+        let request = self
+            .request(path)
+            .method(method)
+            .header(CONTENT_TYPE, "application/json")
+            .body(Full::new(body));
         let request = request.map_err(|e| ClientError::Broken(e.to_string()))?;
         let response = sender.send_request(request).await.map_err(broken)?;
         let status = response.status();

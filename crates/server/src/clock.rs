@@ -14,6 +14,9 @@ pub enum Pace {
     Paused,
     /// Virtual seconds per real second. Clamped to 0.001 ..= 1000.
     Times(f64),
+    /// As fast as the processor allows. With an outside connection open, time that passes while no
+    /// frame is on its way is not jumped over: it passes at ×1, so that no time-out comes early.
+    Max,
 }
 
 /// Maps real time to virtual time from an anchor on.
@@ -45,7 +48,17 @@ impl Clock {
             Pace::Times(x) if x.is_finite() => Pace::Times(x.clamp(0.001, 1000.0)),
             Pace::Times(_) => Pace::Times(1.0),
             Pace::Paused => Pace::Paused,
+            Pace::Max => Pace::Max,
         };
+    }
+
+    pub(crate) fn pace(&self) -> Pace {
+        self.pace
+    }
+
+    /// Real time and virtual time belong together from here on, at the same pace.
+    pub(crate) fn anchor(&mut self, wall: Wall, virt: Instant) {
+        (self.wall, self.virt) = (wall, virt);
     }
 
     pub(crate) fn is_paused(&self) -> bool {
@@ -62,14 +75,23 @@ impl Clock {
         let ns = u64::try_from(real.as_nanos()).unwrap_or(u64::MAX);
         match self.pace {
             Pace::Paused => Duration::ZERO,
-            Pace::Times(1.0) => Duration::from_nanos(ns),
+            Pace::Times(1.0) | Pace::Max => Duration::from_nanos(ns),
             Pace::Times(x) => Duration::from_nanos((ns as f64 * x) as u64),
+        }
+    }
+
+    /// Virtual seconds per second while nothing is jumped over.
+    fn speed(&self) -> Option<f64> {
+        match self.pace {
+            Pace::Paused => None,
+            Pace::Times(speed) => Some(speed),
+            Pace::Max => Some(1.0),
         }
     }
 
     /// How long to wait, from the real time `wall`, until `virt` is due. `None`: never.
     pub(crate) fn until(&self, wall: Wall, virt: Instant) -> Option<std::time::Duration> {
-        let Pace::Times(speed) = self.pace else { return None };
+        let speed = self.speed()?;
         let ahead = virt.since(self.virtual_at(wall)).as_nanos();
         let ns = if speed == 1.0 { ahead } else { (ahead as f64 / speed) as u64 };
         Some(std::time::Duration::from_nanos(ns))
@@ -83,7 +105,7 @@ impl Clock {
             return false;
         }
         self.lags += 1;
-        let Pace::Times(speed) = self.pace else { return false };
+        let Some(speed) = self.speed() else { return false };
         self.lag_total +=
             std::time::Duration::from_nanos((behind.as_nanos() as f64 / speed) as u64);
         self.wall = wall;

@@ -9,7 +9,7 @@
 //! 4. [`source`] and [`folder`]: which lab is meant, and reading it from disk; `watch`: its edits;
 //! 5. [`up`]: all of it together: a lab that runs;
 //! 6. [`report`]: what is told to the person who started the lab;
-//! 7. `observe`: live streams of trace events and frames; `journal`: where the inputs are kept; [`recording`]: a recording as a
+//! 7. [`stops`]: breakpoints and steps; `observe`: live streams of trace events and frames; `journal`: where the inputs are kept; [`recording`]: a recording as a
 //!    file; `os`: what differs between systems.
 //!
 //! Nothing here decides how a protocol behaves: bytes go in, bytes come out. Everything below this
@@ -28,6 +28,7 @@ pub mod report;
 pub mod runner;
 pub mod runtime_file;
 pub mod source;
+pub mod stops;
 pub mod up;
 mod watch;
 

@@ -7,7 +7,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use netarium_base::Record;
-use netarium_base::trace::TraceSink;
+use netarium_base::trace::{SinkId, TraceSink};
+use netarium_explain::Predicate;
 use netarium_world::{CaptureId, NameTable, World};
 use tokio::sync::mpsc;
 
@@ -75,7 +76,7 @@ impl ChunkSender {
 #[derive(Default)]
 pub(crate) struct Observers {
     captures: Vec<(CaptureId, Rc<RefCell<ChunkSender>>)>,
-    traces: Option<Rc<RefCell<Vec<TraceObserver>>>>,
+    traces: Option<(SinkId, Rc<RefCell<Vec<TraceObserver>>>)>,
 }
 
 impl Observers {
@@ -85,16 +86,15 @@ impl Observers {
     }
 
     /// Adds an observer of the trace: one JSON object per line, from now on.
-    pub(crate) fn add_trace(&mut self, world: &mut World) -> Chunks {
+    pub(crate) fn add_trace(&mut self, world: &mut World, filter: Option<Predicate>) -> Chunks {
         let (sender, chunks) = ChunkSender::new();
-        let observers = self.traces.get_or_insert_with(|| {
+        let (_, observers) = self.traces.get_or_insert_with(|| {
             let observers = Rc::new(RefCell::new(Vec::new()));
             let names = world.name_table();
             let fan = FanOut { observers: Rc::clone(&observers), names, line: Vec::new() };
-            world.tracer_mut().add_sink(Box::new(fan));
-            observers
+            (world.tracer_mut().add_sink(Box::new(fan)), observers)
         });
-        observers.borrow_mut().push(TraceObserver { sender, lost: 0 });
+        observers.borrow_mut().push(TraceObserver { sender, filter, lost: 0 });
         chunks
     }
 
@@ -108,11 +108,18 @@ impl Observers {
             }
             !gone
         });
-        if let Some(traces) = &self.traces {
-            traces.borrow_mut().retain_mut(|observer| {
+        if let Some((sink, observers)) = &self.traces {
+            let mut list = observers.borrow_mut();
+            list.retain_mut(|observer| {
                 observer.sender.flush();
                 !observer.sender.is_closed()
             });
+            if list.is_empty() {
+                // When nobody looks, the trace costs nothing.
+                world.tracer_mut().remove_sink(*sink);
+                drop(list);
+                self.traces = None;
+            }
         }
     }
 
@@ -127,6 +134,8 @@ impl Observers {
 
 struct TraceObserver {
     sender: ChunkSender,
+    /// Which events are wanted; all when not given.
+    filter: Option<Predicate>,
     lost: u64,
 }
 
@@ -146,7 +155,7 @@ impl TraceObserver {
     }
 }
 
-/// The one sink in the world's tracer; it stays when the last observer has left.
+/// The one sink of all observers in the world's tracer; it leaves with the last of them.
 struct FanOut {
     observers: Rc<RefCell<Vec<TraceObserver>>>,
     names: Rc<NameTable>,
@@ -155,17 +164,20 @@ struct FanOut {
 
 impl TraceSink for FanOut {
     fn record(&mut self, record: &Record) {
-        let mut observers = self.observers.borrow_mut();
-        if observers.is_empty() {
-            return;
-        }
-        self.line.clear();
-        if serde_json::to_writer(&mut self.line, &record.json(&*self.names)).is_err() {
-            return;
-        }
-        self.line.push(b'\n');
-        for observer in observers.iter_mut() {
-            observer.push(&self.line);
+        let (line, names) = (&mut self.line, &*self.names);
+        line.clear();
+        for observer in self.observers.borrow_mut().iter_mut() {
+            if observer.filter.as_ref().is_some_and(|f| !f.matches(record, names)) {
+                continue;
+            }
+            // Made once, and only when somebody wants it.
+            if line.is_empty() {
+                if serde_json::to_writer(&mut *line, &record.json(names)).is_err() {
+                    return;
+                }
+                line.push(b'\n');
+            }
+            observer.push(line);
         }
     }
 }

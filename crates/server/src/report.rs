@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::stops::Stopped;
+
 /// Something worth a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -57,6 +59,8 @@ pub enum Notice {
         /// What the system said.
         error: String,
     },
+    /// An event fulfilled a breakpoint's condition, and the lab stands still.
+    Stopped(Stopped),
     /// Something else that the person should know.
     Trouble(String),
 }

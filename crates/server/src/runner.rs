@@ -28,6 +28,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use crate::clock::{Clock, Pace};
 use crate::journal::Spill;
 use crate::observe::Observers;
+use crate::stops::Stops;
 
 /// Events due within this much real time are not waited for.
 pub const EARLY: std::time::Duration = std::time::Duration::from_micros(50);
@@ -174,7 +175,7 @@ impl WorldHandle {
     /// # Errors
     /// When the lab has ended.
     pub async fn set_pace(&self, pace: Pace) -> Result<(), WorldEnded> {
-        self.desk(move |desk| desk.clock.set_pace(Wall::now(), desk.world.now(), pace)).await
+        self.desk(move |desk| desk.set_pace(pace)).await
     }
 
     /// Waits until the lab has ended.
@@ -398,7 +399,9 @@ pub struct WorldPanicked;
 pub(crate) struct Desk {
     pub(crate) world: World,
     pub(crate) observers: Observers,
-    clock: Clock,
+    pub(crate) clock: Clock,
+    /// Breakpoints, and what the lab is paused for.
+    pub(crate) stops: Stops,
     ports: HashMap<PortId, mpsc::UnboundedSender<Output>>,
     /// Inputs that came while paused.
     held: Vec<Command>,
@@ -415,6 +418,7 @@ impl Desk {
         }
         let clock = Clock::new(Wall::now(), world.now(), pace);
         Desk {
+            stops: Stops::new(&world, pace),
             world,
             observers: Observers::default(),
             clock,
@@ -432,10 +436,8 @@ impl Desk {
             for command in commands.drain(..) {
                 self.execute(command);
             }
-            if !self.clock.is_paused() && !self.held.is_empty() {
-                for command in std::mem::take(&mut self.held) {
-                    self.execute(command);
-                }
+            if !self.clock.is_paused() {
+                self.release();
             }
             self.hand_out();
             if !self.take(shared, &mut commands) {
@@ -448,6 +450,7 @@ impl Desk {
 
     /// Brings the world to the present, or a slice closer to it.
     fn advance(&mut self) {
+        self.hurry();
         if self.clock.is_paused() {
             return;
         }
@@ -459,15 +462,67 @@ impl Desk {
             _ => present,
         };
         if stop > self.world.now() {
-            self.world.run_until(stop);
+            self.run_to(stop);
         }
         self.clock.forgive_lag(Wall::now(), self.world.now());
+    }
+
+    /// At full speed, a slice of what need not be waited for.
+    fn hurry(&mut self) {
+        let end = Wall::now() + SLICE;
+        let mut steps = 0_u32;
+        while self.is_hurried() && self.world.step() {
+            steps += 1;
+            // A stop pauses, which ends the hurry.
+            self.look_for_stops();
+            if steps.is_multiple_of(64) && Wall::now() >= end {
+                break;
+            }
+        }
+        if steps > 0 {
+            self.clock.anchor(Wall::now(), self.world.now());
+        }
+    }
+
+    /// Whether the next event is not waited for: at full speed, unless an outside connection is
+    /// open and no frame is on its way, so that the lab waits for the outside or for a timer.
+    fn is_hurried(&self) -> bool {
+        self.clock.pace() == Pace::Max
+            && self.world.stuck().is_none()
+            && self.world.next_event().is_some()
+            && (self.ports.is_empty() || self.world.frames_in_flight() > 0)
     }
 
     fn execute(&mut self, command: Command) {
         match command {
             Command::Query(ask) => ask(self),
-            held if self.clock.is_paused() => self.held.push(held),
+            // What came later must not overtake what waits.
+            later if self.clock.is_paused() || !self.held.is_empty() => self.held.push(later),
+            now => {
+                self.admit(now);
+                self.look_for_stops();
+            }
+        }
+    }
+
+    /// Lets in what waited while paused, until a breakpoint pauses again.
+    fn release(&mut self) {
+        let held = std::mem::take(&mut self.held);
+        for command in held {
+            self.execute(command);
+        }
+    }
+
+    /// Lets in everything that waited.
+    pub(crate) fn admit_held(&mut self) {
+        for command in std::mem::take(&mut self.held) {
+            self.admit(command);
+        }
+    }
+
+    fn admit(&mut self, command: Command) {
+        match command {
+            Command::Query(ask) => ask(self),
             Command::Input(input) => self.world.apply(input),
             Command::Open(input, sink) => {
                 let (Input::Open { port, .. } | Input::Exec { port, .. }) = input else { return };
@@ -486,6 +541,7 @@ impl Desk {
             }
         }
         self.observers.flush(&mut self.world);
+        self.forget_absent();
         self.keep_journal();
     }
 
@@ -526,7 +582,7 @@ impl Desk {
             }
             let wait = wait.map_or(journal, |wait| Some(journal.map_or(wait, |j| j.min(wait))));
             queue = match wait {
-                Some(wait) if wait <= EARLY => return true,
+                Some(wait) if wait <= EARLY || self.is_hurried() => return true,
                 Some(wait) => {
                     self.sleeps += 1;
                     queue.asleep = true;

@@ -93,6 +93,7 @@ impl RunningLab {
         }
         let source = Arc::new(source(&options));
         tasks.spawn(api.serve(token, world.handle(), Arc::clone(&view), source));
+        tasks.spawn(tell_stops(world.handle(), reporter.clone()));
         if let Some(folder) = options.folder {
             tasks.spawn(watch(folder, world.handle(), reporter));
         }
@@ -209,6 +210,15 @@ fn view(options: &Options, file: &RuntimeFile, doors: &[Door]) -> LabView {
         folder: options.folder.as_ref().map(|f| f.root.display().to_string()),
         published: doors.iter().map(|d| d.view.clone()).collect(),
         ..LabView::new(&options.lab)
+    }
+}
+
+async fn tell_stops(world: WorldHandle, reporter: Reporter) {
+    let (tx, mut stops) = tokio::sync::mpsc::unbounded_channel();
+    if world.desk(move |desk| desk.stops.tell(tx)).await.is_ok() {
+        while let Some(stopped) = stops.recv().await {
+            reporter.tell(Notice::Stopped(stopped));
+        }
     }
 }
 

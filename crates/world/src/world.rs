@@ -51,6 +51,8 @@ impl std::fmt::Debug for World {
 impl Drop for World {
     /// Tasks may hold sockets, whose drops need the core.
     fn drop(&mut self) {
+        // The run is over: what is torn down now is nobody's event.
+        drop(std::mem::take(&mut self.seat.core().net.tracer));
         self.executor.drop_all(&mut self.seat);
     }
 }
@@ -123,6 +125,11 @@ impl World {
     /// one, sleeps of daemons do not count; maintenance timers never do.
     pub fn is_idle(&self) -> bool {
         self.seat.look().is_idle()
+    }
+
+    /// How many frames are on their way on links.
+    pub fn frames_in_flight(&self) -> usize {
+        self.seat.look().net.in_flight
     }
 
     /// Why the world does not go on, when it does not.

@@ -77,6 +77,55 @@ pub struct FieldDoc {
     pub doc: &'static str,
 }
 
+/// A field's value as it stands in the event, to compare with.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum FieldRef<'a> {
+    /// A number.
+    Number(i128),
+    /// A text.
+    Text(&'a str),
+    /// An address.
+    Address(IpAddr),
+    /// An address and a port.
+    Endpoint(SocketAddr),
+    /// A link; known by its name.
+    Link(LinkId),
+    /// A socket.
+    Socket(SocketId),
+    /// A point in virtual time.
+    Time(Instant),
+    /// Absent.
+    None,
+}
+
+macro_rules! refs {
+    ($($ty:ty => |$v:ident| $e:expr;)*) => {$(
+        impl<'a> From<&'a $ty> for FieldRef<'a> {
+            fn from($v: &'a $ty) -> FieldRef<'a> { $e }
+        }
+    )*};
+}
+
+refs! {
+    u8 => |v| FieldRef::Number((*v).into());
+    u16 => |v| FieldRef::Number((*v).into());
+    u32 => |v| FieldRef::Number((*v).into());
+    u64 => |v| FieldRef::Number((*v).into());
+    i32 => |v| FieldRef::Number((*v).into());
+    &'static str => |v| FieldRef::Text(v);
+    Text => |v| FieldRef::Text(v);
+    IpAddr => |v| FieldRef::Address(*v);
+    SocketAddr => |v| FieldRef::Endpoint(*v);
+    Option<IpAddr> => |v| v.map_or(FieldRef::None, FieldRef::Address);
+    LinkId => |v| FieldRef::Link(*v);
+    LinkEnd => |v| FieldRef::Text(match v { LinkEnd::A => "a", LinkEnd::B => "b" });
+    IfIndex => |v| FieldRef::Number(v.0.into());
+    Pid => |v| FieldRef::Number(v.0.into());
+    SocketId => |v| FieldRef::Socket(*v);
+    Instant => |v| FieldRef::Time(*v);
+    DropReason => |v| FieldRef::Text(v.name());
+}
+
 macro_rules! events {
     ($(
         $(#[doc = $doc:literal])*
@@ -94,6 +143,18 @@ macro_rules! events {
             /// The event's name in JSON, predicates and filters.
             pub fn name(&self) -> &'static str {
                 match self { $(Event::$variant { .. } => $name,)* }
+            }
+
+            /// The field of this name, if this kind of event has it.
+            pub fn field(&self, name: &str) -> Option<FieldRef<'_>> {
+                match self {
+                    $(Event::$variant { $($field,)* } => {
+                        $(if name == stringify!($field) {
+                            return Some(FieldRef::from($field));
+                        })*
+                    })*
+                }
+                None
             }
 
             /// Calls `f` with each field's name and value, in the order of the schema.

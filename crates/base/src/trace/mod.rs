@@ -13,7 +13,7 @@ pub mod event;
 mod reason;
 mod tracer;
 
-pub use event::{Event, EventDoc, FieldDoc, Text, Value};
+pub use event::{Event, EventDoc, FieldDoc, FieldRef, Text, Value};
 pub use reason::DropReason;
 pub use tracer::{Names, NoNames, Place, Record, SinkId, TraceSink, Tracer};
 

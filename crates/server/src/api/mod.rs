@@ -4,15 +4,18 @@
 //!
 //! 1. `guard`: who may call;
 //! 2. `routes`: what can be asked, as JSON;
-//! 3. [`edits`]: links, forwards, rules and programs change while the lab runs;
-//! 4. `streams`: captures and trace events as they happen;
+//! 3. [`pacing`]: speed, pause, steps and breakpoints; `trace`: events, kept and live, and why;
+//!    [`edits`]: links, forwards, rules and programs change while the lab runs;
+//! 4. `streams`: captures as they happen;
 //! 5. [`session`]: programs on hosts over WebSockets.
 
 pub mod edits;
 mod guard;
+pub mod pacing;
 mod routes;
 pub mod session;
 mod streams;
+mod trace;
 pub mod view;
 
 use std::io;

@@ -13,8 +13,7 @@ use netarium_world::World;
 use serde::{Deserialize, Serialize};
 
 use super::view::LabView;
-use super::{Failure, edits, session, streams};
-use crate::clock::Pace;
+use super::{Failure, edits, pacing, session, streams, trace};
 use crate::runner::{WorldEnded, WorldHandle};
 
 /// The largest WebSocket message of a session.
@@ -62,10 +61,14 @@ pub(super) fn router(shared: Shared) -> Router {
         .route("/hosts/{host}/kill", post(edits::kill))
         .route("/saved", get(edits::saved))
         .route("/stats", get(stats))
-        .route("/pace", post(pace))
+        .route("/pace", get(pacing::pace).post(pacing::set_pace))
+        .route("/step", post(pacing::step))
+        .route("/breakpoints", get(pacing::breakpoints).post(pacing::add).delete(pacing::clear))
+        .route("/trace", get(trace::kept))
+        .route("/why", get(trace::explain))
         .route("/exec", get(exec))
         .route("/capture", get(streams::capture))
-        .route("/events", get(streams::events));
+        .route("/events", get(trace::live));
     Router::new()
         .nest("/api/v1", v1)
         .fallback(async || Failure::new(StatusCode::NOT_FOUND, "there is no such path"))
@@ -220,29 +223,6 @@ async fn stats(State(shared): State<Shared>) -> Result<Json<Stats>, Failure> {
         }
     });
     Ok(Json(stats.await?))
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PaceChange {
-    /// Virtual seconds per second; 0 pauses.
-    speed: f64,
-}
-
-async fn pace(
-    State(shared): State<Shared>,
-    Json(change): Json<PaceChange>,
-) -> Result<StatusCode, Failure> {
-    let pace = match change.speed {
-        0.0 => Pace::Paused,
-        x if (0.001..=1000.0).contains(&x) => Pace::Times(x),
-        x => {
-            let why = format!("a speed is 0 (paused) or 0.001 to 1000, not {x}");
-            return Err(Failure::new(StatusCode::BAD_REQUEST, why));
-        }
-    };
-    shared.world.set_pace(pace).await?;
-    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn exec(State(shared): State<Shared>, upgrade: WebSocketUpgrade) -> Response {

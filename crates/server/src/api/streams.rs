@@ -32,16 +32,7 @@ pub(super) async fn capture(
     Ok(streaming("application/x-pcapng", chunks))
 }
 
-/// `GET /events`
-pub(super) async fn events(State(shared): State<Shared>) -> Result<Response, Failure> {
-    let chunks = shared.world.desk(|desk| {
-        let Desk { world, observers, .. } = desk;
-        observers.add_trace(world)
-    });
-    Ok(streaming("application/x-ndjson", chunks.await?))
-}
-
-fn streaming(kind: &'static str, chunks: Chunks) -> Response {
+pub(super) fn streaming(kind: &'static str, chunks: Chunks) -> Response {
     let pieces = stream::unfold(chunks, async |mut chunks| {
         let chunk = chunks.recv().await?;
         Some((Ok::<_, std::convert::Infallible>(Bytes::from(chunk)), chunks))

@@ -6,4 +6,5 @@ mod control;
 mod edits;
 mod ends;
 mod limits;
+mod pacing;
 mod support;

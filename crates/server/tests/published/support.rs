@@ -186,7 +186,7 @@ impl Up {
         let build = |lab: &Lab| {
             let programs = Rc::new(Servers);
             let runs = false;
-            world(lab, BuildOptions { seed: 1, epoch: None, trace_limit: 0, runs, programs })
+            world(lab, BuildOptions { seed: 1, epoch: None, trace_limit: 1000, runs, programs })
         };
         let (lab, doors) = RunningLab::start(options, reporter, build).await.unwrap();
         let world = lab.world();

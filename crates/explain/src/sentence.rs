@@ -1,0 +1,163 @@
+//! Each kind of event in one sentence.
+
+use netarium_base::trace::{Event, Names, Place, Record};
+use netarium_base::{LinkEnd, LinkId};
+
+/// Where it happened, for people: `web`, `web (eth0)`, `web (process 3)`, `web.home`.
+pub fn place(record: &Record, names: &dyn Names) -> String {
+    match record.place {
+        Place::World => "the world".to_owned(),
+        Place::Node(n) => names.node(n).to_owned(),
+        Place::Iface(n, i) => format!("{} ({})", names.node(n), names.iface(n, i)),
+        Place::Process(n, p) => format!("{} (process {p})", names.node(n)),
+        Place::Link(l, _) => format!("wire {}", names.link(l)),
+    }
+}
+
+/// What happened, in words, without time and place.
+pub fn sentence(record: &Record, names: &dyn Names) -> String {
+    match &record.event {
+        Event::WorldStarted { .. }
+        | Event::Command { .. }
+        | Event::Input { .. }
+        | Event::ProcessStarted { .. }
+        | Event::ProcessExited { .. }
+        | Event::ProcessWoken { .. }
+        | Event::Call { .. }
+        | Event::HttpRequest { .. }
+        | Event::HttpResponse { .. }
+        | Event::Note { .. } => above(&record.event),
+        Event::SegmentBuilt { .. }
+        | Event::TcpState { .. }
+        | Event::TimerFired { .. }
+        | Event::Retransmission { .. }
+        | Event::Congestion { .. }
+        | Event::Window { .. } => tcp(&record.event),
+        Event::FrameSent { .. }
+        | Event::FrameQueued { .. }
+        | Event::FrameDelivered { .. }
+        | Event::Dropped { .. }
+        | Event::SwitchTable { .. } => wire(&record.event, names),
+        Event::PacketBuilt { .. }
+        | Event::Arp { .. }
+        | Event::RouteChosen { .. }
+        | Event::RuleMatched { .. }
+        | Event::Tracked { .. }
+        | Event::Translated { .. } => network(&record.event),
+    }
+}
+
+/// Programs, people, and what they ask of each other.
+fn above(event: &Event) -> String {
+    match event {
+        Event::WorldStarted { seed } => format!("The lab started, with seed {seed}."),
+        Event::Command { text } => format!("The operator asked: {text}."),
+        Event::Input { kind, port, bytes: 0 } => {
+            format!("From outside came «{kind}» on port {port}.")
+        }
+        Event::Input { kind, port, bytes } => {
+            format!("From outside came «{kind}» of {bytes} bytes on port {port}.")
+        }
+        Event::ProcessStarted { pid, command } => format!("Process {pid} started: {command}."),
+        Event::ProcessExited { pid, code } => format!("Process {pid} ended with exit code {code}."),
+        Event::ProcessWoken { pid, by } => format!("Process {pid} was woken by {by}."),
+        Event::Call { pid, call, socket, bytes } => {
+            let who = if pid.0 == 0 { "The host".to_owned() } else { format!("Process {pid}") };
+            let amount = if *bytes > 0 { format!(" with {bytes} bytes") } else { String::new() };
+            format!(
+                "{who} called {call}() on socket {}.{}{amount}.",
+                socket.index, socket.generation
+            )
+        }
+        Event::HttpRequest { method, target } => format!("The request was {method} {target}."),
+        Event::HttpResponse { status, bytes } => {
+            format!("The answer was {status}, with {bytes} bytes.")
+        }
+        Event::Note { text } => format!("{text}."),
+        _ => String::new(),
+    }
+}
+
+fn tcp(event: &Event) -> String {
+    match event {
+        Event::SegmentBuilt { seq, ack, flags, len, window, reason } => format!(
+            "A TCP segment was built ({}): sequence number {seq}, acknowledgement {ack}, {len} \
+             bytes, window {window}; sent because of {reason}.",
+            flag_names(*flags)
+        ),
+        Event::TcpState { from, to, trigger, .. } => {
+            format!("The connection went from {from} to {to}: {trigger}.")
+        }
+        Event::TimerFired { timer } => format!("The {timer} timer fired."),
+        Event::Retransmission { kind, seq, len, since } => format!(
+            "{len} bytes from sequence number {seq} are sent again ({kind}); they were last sent \
+             at {since} s."
+        ),
+        Event::Congestion { cwnd, ssthresh, reason } => format!(
+            "The congestion window became {cwnd} bytes (slow-start threshold {ssthresh}): {reason}."
+        ),
+        Event::Window { window, reason } => format!("The window became {window} bytes: {reason}."),
+        _ => String::new(),
+    }
+}
+
+fn wire(event: &Event, names: &dyn Names) -> String {
+    let to = |link: LinkId, end: LinkEnd| format!("{} at {}", names.link(link), end_name(end));
+    match event {
+        Event::FrameSent { link, end, len } => {
+            format!("A frame of {len} bytes was put on the wire {}.", to(*link, *end))
+        }
+        Event::FrameQueued { link, end, depth } => format!(
+            "A frame had to wait for the wire {}; {depth} were in the queue.",
+            to(*link, *end)
+        ),
+        Event::FrameDelivered { link, end, len } => {
+            format!("A frame of {len} bytes arrived from the wire {}.", to(*link, *end))
+        }
+        Event::Dropped { reason, len } => {
+            format!("{} bytes were dropped ({}): {}", len, reason.name(), reason.sentence())
+        }
+        Event::SwitchTable { step, port } => {
+            format!("The switch's table of addresses changed at port {port}: {step}.")
+        }
+        _ => String::new(),
+    }
+}
+
+fn network(event: &Event) -> String {
+    match event {
+        Event::PacketBuilt { protocol, kind, len } => {
+            format!("A packet was built: {protocol} {kind} with {len} bytes.")
+        }
+        Event::Arp { step, address } => format!("ARP for {address}: {step}."),
+        Event::RouteChosen { destination, via: Some(via), .. } => {
+            format!("The route to {destination} leads over {via}.")
+        }
+        Event::RouteChosen { destination, via: None, .. } => {
+            format!("{destination} can be reached directly.")
+        }
+        Event::RuleMatched { hook, rule, verdict } => {
+            format!("The {hook} rule «{rule}» decided: {verdict}.")
+        }
+        Event::Tracked { state } => format!("Connection tracking: the flow is {state}."),
+        Event::Translated { side, before, after } => {
+            format!("NAT changed the {side} from {before} to {after}.")
+        }
+        _ => String::new(),
+    }
+}
+
+const fn end_name(end: LinkEnd) -> &'static str {
+    match end {
+        LinkEnd::A => "the host's end",
+        LinkEnd::B => "the network's end",
+    }
+}
+
+/// `SYN, ACK`.
+fn flag_names(flags: u16) -> String {
+    const NAMES: [&str; 8] = ["FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR"];
+    let set = NAMES.iter().enumerate().filter(|(i, _)| flags & (1 << i) != 0);
+    let set: Vec<&str> = set.map(|(_, name)| *name).collect();
+    if set.is_empty() { "no flags".to_owned() } else { set.join(", ") }
+}
