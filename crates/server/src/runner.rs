@@ -575,7 +575,7 @@ impl Desk {
                 return false;
             }
             let now = Wall::now();
-            let wait = self.world.next_event().map(|next| self.clock.until(now, next)).flatten();
+            let wait = self.world.next_event().and_then(|next| self.clock.until(now, next));
             let journal = self.journal_due();
             if journal.is_some_and(|wait| wait.is_zero()) {
                 return true;
