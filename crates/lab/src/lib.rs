@@ -13,7 +13,7 @@
 //! 9. [`edit`]: what an operator writes to change a running lab; [`save`]: the state of a world in
 //!    a lab file; [`recording`]: a lab at the head of a recording;
 //! 10. [`mod@builtin`]: the labs that come with the program; [`words`]: splitting commands;
-//!    [`limits`].
+//!     [`limits`].
 //!
 //! Nothing here reads a file, a clock or the network, and nothing prints.
 

@@ -11,7 +11,8 @@
 //! 3. [`world`]: the [`World`] itself: time, border, queries;
 //! 4. [`queue`], [`link`], [`switch`]: events, wires, and what repeats frames;
 //! 5. [`process`]: programs, their sockets and timers; [`files`]: their files;
-//! 6. [`gateway`]: outside connections and sessions by port;
+//! 6. [`gateway`]: outside connections and sessions by port; [`edit`]: wires and rules that an
+//!    operator changes;
 //! 7. [`capture`], [`trace_json`], [`journal`]: who watches and records; [`timeline`]: comparing two
 //!    runs.
 //!

@@ -1,3 +1,5 @@
+//! Worlds that were changed, and what becomes of their lab files.
+
 use std::rc::Rc;
 
 use netarium_base::Duration;
