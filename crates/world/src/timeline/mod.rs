@@ -1,9 +1,9 @@
 //! Timelines: what happened in a run, so that two runs can be compared.
 //!
 //! Events of two runs are matched by what they *are*, never by their ids: by place, flow, kind, the
-//! segment or packet they are about, and the how-many-eth of its like it is ([`identity`]). What
+//! segment or packet they are about, and the how-many-eth of its like it is (`identity`). What
 //! has no match is missing or new; what has one may have moved in time or changed in its details
-//! ([`diff`]).
+//! (`diff`).
 
 pub mod diff;
 mod identity;
