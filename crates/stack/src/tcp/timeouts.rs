@@ -43,7 +43,7 @@ impl Connection {
             match timer {
                 Timer::Retransmit => self.on_retransmit(cx),
                 Timer::Persist => self.on_persist(cx),
-                Timer::DelayedAck => self.want.ack = Some("delayed ack"),
+                Timer::DelayedAck => self.on_delayed_ack(),
                 Timer::Wait => {
                     self.transition(cx, Trigger::Expired);
                 }
