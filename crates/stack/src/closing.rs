@@ -77,19 +77,10 @@ impl Stack {
                     self.with_connection(cx, slot, |cx, conn| conn.abort(cx));
                 }
             }
-            Inner::Listener(_) => self.close_listener(cx, id),
+            Inner::Listener(l) => self.close_listener(cx, &l),
             Inner::Idle | Inner::Datagram(_) => {}
         }
         Ok(())
-    }
-
-    /// RFC 9293 §3.10.4: connections that nobody will accept are reset, as on every system.
-    fn close_listener(&mut self, cx: &mut Ctx<'_>, id: SocketId) {
-        let orphans = self.tcp.iter().filter(|(_, s)| s.listener == Some(id));
-        let orphans: Vec<u32> = orphans.map(|(slot, _)| slot).collect();
-        for slot in orphans {
-            self.discard(cx, slot);
-        }
     }
 
     /// Closes every socket of a process that ended.

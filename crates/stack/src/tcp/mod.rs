@@ -11,7 +11,7 @@
 //! 6. [`congestion`]: the congestion window, behind a trait;
 //! 7. [`send_buffer`], [`recv_buffer`], [`reassembly`]: the bytes; `window` and `ack_policy`: how
 //!    much the peer may send, and when it is told what arrived;
-//! 8. [`listener`]: passive opens, and their two queues;
+//! 8. [`listener`], `request`, `cookies`: passive opens, and their two queues;
 //! 9. [`info`]: what a connection tells about itself;
 //! 10. [`demux`]: all connections of a host, found by their end points and by their deadlines.
 //!
@@ -21,12 +21,14 @@ mod ack_policy;
 pub mod config;
 pub mod congestion;
 pub mod connection;
+pub(crate) mod cookies;
 pub mod demux;
 pub mod info;
 pub mod listener;
 pub mod options;
 pub mod reassembly;
 pub mod recv_buffer;
+pub(crate) mod request;
 pub mod rtt;
 pub mod segment_in;
 pub mod segment_out;
@@ -36,7 +38,7 @@ pub mod state;
 mod timeouts;
 pub mod timers;
 mod user;
-mod window;
+pub(crate) mod window;
 
 pub use config::TcpConfig;
 pub use connection::Connection;

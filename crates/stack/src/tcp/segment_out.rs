@@ -198,6 +198,7 @@ impl Connection {
             window_shift: self.scaling.then_some(self.rcv.shift),
             sack_permitted: self.sack,
             timestamps: self.timestamps.map(|t| (self.timestamp(cx.now), t.recent)),
+            ..SegmentOptions::default()
         };
         let mut flags = TcpFlags::SYN;
         if answer {
@@ -218,7 +219,15 @@ impl Connection {
             (Syn::Again(_), _) => "retransmission",
         };
         let (iss, origin) = (self.snd.iss, self.open_cause);
-        let out = self.build(cx, iss, flags, options.write_syn(), Payload::new(), origin, reason);
+        let out = self.build(
+            cx,
+            iss,
+            flags,
+            options.write_syn(self.config.wire_profile),
+            Payload::new(),
+            origin,
+            reason,
+        );
         cx.cause = saved;
         out
     }
