@@ -279,6 +279,7 @@ impl Stack {
             self.ip.stats.tcp_out_resets += 1;
         }
         let mut ip = IpHeader::new(conn.setup.local.ip(), conn.setup.remote.ip());
+        ip.tos |= segment.ecn;
         ip.ttl = conn.settings.ttl.unwrap_or(64);
         let mut frame = segment.header.frame(&ip, &segment.options, segment.payload);
         frame.meta.cause = segment.cause;
@@ -385,6 +386,7 @@ fn seg_copy(seg: &SegmentIn) -> SegmentIn {
         ack: seg.ack,
         flags: seg.flags,
         window: seg.window,
+        ecn: seg.ecn,
         options: seg.options,
         payload: Payload::new(),
     }

@@ -14,6 +14,7 @@ use netarium_base::{Ctx, DropReason};
 use netarium_wire::{Frame, Payload, TcpFlags, TcpHeader};
 
 use super::connection::{Connection, Syn};
+use super::ecn;
 use super::options::SegmentOptions;
 use super::seq::Seq;
 use super::state::{State, Trigger};
@@ -29,6 +30,8 @@ pub struct SegmentIn {
     pub flags: TcpFlags,
     /// Window, unscaled.
     pub window: u16,
+    /// IP's ECN field.
+    pub ecn: u8,
     /// What the options say.
     pub options: SegmentOptions,
     /// The data.
@@ -44,6 +47,7 @@ impl SegmentIn {
             ack: Seq(h.ack),
             flags: h.flags,
             window: h.window,
+            ecn: frame.tos() & ecn::MASK,
             options: SegmentOptions::of(frame),
             payload: frame.take_payload(),
         };
@@ -108,6 +112,7 @@ impl Connection {
         self.rcv.nxt = seg.seq + 1;
         self.rcv.adv = self.rcv.nxt + offered;
         self.take_syn_options(cx, &seg.options);
+        self.take_ecn_of_syn(seg);
         // RFC 7323 §2.2: the window of a SYN is never scaled.
         self.snd.wnd = seg.window.into();
         self.snd.max_wnd = self.snd.wnd;

@@ -34,6 +34,7 @@ impl Connection {
             }
         }
         self.stats.last_data_in = cx.now;
+        self.take_ecn_of_data(cx, seg);
         let fin = self.trim(seg) && fin;
         let end = seg.seq + seg.payload.len() as u32;
         if seg.seq.after(self.rcv.nxt) {
