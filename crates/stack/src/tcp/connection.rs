@@ -12,6 +12,7 @@ use std::rc::Rc;
 
 use netarium_base::{Cause, Ctx, Event, FlowId, Instant, Place, SocketId};
 
+use super::ack_policy::AckPolicy;
 use super::congestion::Control;
 use super::ecn::Ecn;
 use super::options::SegmentOptions;
@@ -23,6 +24,7 @@ use super::send_buffer::SendBuffer;
 use super::seq::Seq;
 use super::state::{State, Trigger};
 use super::timers::{Timer, Timers};
+use super::window::{Opening, RightSizing};
 use crate::errno::Errno;
 use crate::options::Settings;
 use crate::types::Readiness;
@@ -100,28 +102,37 @@ pub(crate) struct RecvSpace {
     pub(crate) nxt: Seq,
     /// Right edge of the window as last advertised: it never moves back (RFC 9293 SHLD-14).
     pub(crate) adv: Seq,
+    /// What was acknowledged last: RCV.NXT when the last segment with ACK was sent.
+    pub(crate) wup: Seq,
+    /// The first byte that the program has not read.
+    pub(crate) copied: Seq,
     /// Our shift; 0 when scaling is off.
     pub(crate) shift: u8,
-    /// The largest window to offer now, bytes.
+    /// What the buffer leaves for the window, bytes.
     pub(crate) limit: u32,
+    /// The largest window to offer now, bytes; grows with what arrives.
+    pub(crate) ssthresh: u32,
+    /// The largest to offer ever.
+    pub(crate) clamp: u32,
     /// The program fixed the limit with SO_RCVBUF.
     pub(crate) fixed: bool,
-    /// Bytes the program has read since `tuned`.
-    pub(crate) copied: u32,
-    pub(crate) tuned: Instant,
+    pub(crate) drs: RightSizing,
 }
 
 impl RecvSpace {
-    fn new(config: &TcpConfig, now: Instant) -> RecvSpace {
+    fn new(now: Instant) -> RecvSpace {
         RecvSpace {
             irs: Seq(0),
             nxt: Seq(0),
             adv: Seq(0),
-            shift: window_shift(config.rmem.max),
-            limit: config.window_of(config.rmem.default).min(65_535),
+            wup: Seq(0),
+            copied: Seq(0),
+            shift: 0,
+            limit: 0,
+            ssthresh: 0,
+            clamp: u32::MAX,
             fixed: false,
-            copied: 0,
-            tuned: now,
+            drs: RightSizing::new(now),
         }
     }
 }
@@ -133,7 +144,6 @@ pub(crate) struct Timestamps {
     pub(crate) recent: u32,
     /// When `recent` was taken.
     pub(crate) recent_at: Instant,
-    pub(crate) last_ack_sent: Seq,
 }
 
 /// Which SYN or SYN+ACK goes out.
@@ -152,6 +162,8 @@ pub(crate) struct Wants {
     pub(crate) syn: Option<Syn>,
     /// An acknowledgement now, and why.
     pub(crate) ack: Option<&'static str>,
+    /// That acknowledgement is a challenge, which the host limits (RFC 5961 §10).
+    pub(crate) challenge: bool,
     /// A reset: the connection was aborted.
     pub(crate) rst: bool,
     /// A probe of a zero window or of an idle peer, and which.
@@ -200,12 +212,7 @@ pub struct Connection {
     /// No program holds the connection any more.
     pub(crate) orphan: bool,
     pub(crate) want: Wants,
-    /// Bytes received since the last acknowledgement.
-    pub(crate) unacked_in: u32,
-    /// The largest segment received: what counts as a full one.
-    pub(crate) rcv_mss: u32,
-    /// Segments still to be acknowledged at once at the start of a connection, as Linux does.
-    pub(crate) quick_acks: u8,
+    pub(crate) ack: AckPolicy,
     /// RFC 5961 §10: when the last challenge ACK was sent.
     pub(crate) challenged: Option<Instant>,
     pub(crate) settings: Settings,
@@ -215,6 +222,8 @@ pub struct Connection {
     /// The call that closed or aborted: the origin of the FIN or RST.
     pub(crate) close_cause: Cause,
     pub(crate) open_cause: Cause,
+    /// When the connection began.
+    pub(crate) opened: Instant,
     pub(crate) stats: ConnStats,
 }
 
@@ -257,13 +266,19 @@ impl ConnStats {
 
 impl Connection {
     /// A connection in CLOSED, about to open.
-    pub(crate) fn new(setup: Setup, config: Rc<TcpConfig>, now: Instant) -> Connection {
+    pub(crate) fn new(
+        setup: Setup,
+        config: Rc<TcpConfig>,
+        settings: Settings,
+        now: Instant,
+    ) -> Connection {
         let mss = u32::from(setup.mss);
-        Connection {
+        let opening = Opening::new(&config, &settings, mss, config.window_scaling);
+        let mut c = Connection {
             setup,
             state: State::Closed,
             snd: SendSpace::new(setup.iss, mss, now),
-            rcv: RecvSpace::new(&config, now),
+            rcv: RecvSpace::new(now),
             send: SendBuffer::default(),
             recv: RecvBuffer::default(),
             ooo: Reassembly::default(),
@@ -276,7 +291,6 @@ impl Connection {
                 offset: setup.timestamp_offset,
                 recent: 0,
                 recent_at: now,
-                last_ack_sent: Seq(0),
             }),
             sack: config.sack,
             scaling: config.window_scaling,
@@ -290,24 +304,30 @@ impl Connection {
             read_closed: false,
             orphan: false,
             want: Wants::default(),
-            unacked_in: 0,
-            rcv_mss: 0,
-            quick_acks: 16,
+            ack: AckPolicy::new(now),
             challenged: None,
-            settings: Settings::default(),
+            settings,
             error: None,
             soft_error: None,
             wake: Readiness::empty(),
             close_cause: Cause::NONE,
             open_cause: Cause::NONE,
+            opened: now,
             stats: ConnStats::new(now),
             config,
-        }
+        };
+        c.open_window(opening, mss);
+        c
     }
 
     /// Active open: a SYN goes out next (RFC 9293 §3.10.1).
-    pub(crate) fn connect(cx: &mut Ctx<'_>, setup: Setup, config: Rc<TcpConfig>) -> Connection {
-        let mut c = Connection::new(setup, config, cx.now);
+    pub(crate) fn connect(
+        cx: &mut Ctx<'_>,
+        setup: Setup,
+        config: Rc<TcpConfig>,
+        settings: Settings,
+    ) -> Connection {
+        let mut c = Connection::new(setup, config, settings, cx.now);
         c.open_cause = cx.cause;
         c.transition(cx, Trigger::ActiveOpen);
         c.want.syn = Some(Syn::First);
@@ -456,15 +476,8 @@ impl Connection {
         match o.window_shift {
             Some(shift) if self.scaling => self.snd.shift = shift,
             _ => {
-                self.scaling = false;
-                self.rcv.shift = 0;
-                self.rcv.limit = self.rcv.limit.min(65_535);
+                self.drop_scaling();
             }
         }
     }
-}
-
-/// The smallest shift with which a window of `max` bytes fits into 16 bits.
-fn window_shift(max: u32) -> u8 {
-    (0..super::options::MAX_WINDOW_SHIFT).find(|s| max >> s <= 65_535).unwrap_or(14)
 }

@@ -4,7 +4,6 @@
 //! receiver echoes the mark (ECE) until the sender says that it has slowed down (CWR), which it
 //! does once per round trip.
 
-use netarium_base::Ctx;
 use netarium_wire::TcpFlags;
 
 use super::config;
@@ -90,7 +89,7 @@ impl Connection {
     }
 
     /// Data arrived: its mark is echoed from now on, and its CWR ends the echo (RFC 3168 §6.1.3).
-    pub(crate) fn take_ecn_of_data(&mut self, _cx: &mut Ctx<'_>, seg: &SegmentIn) {
+    pub(crate) fn take_ecn_of_data(&mut self, seg: &SegmentIn) {
         if !self.ecn.on {
             return;
         }
@@ -102,7 +101,7 @@ impl Connection {
         self.ecn.seen |= seg.ecn != 0;
         if seg.ecn == CE && !self.ecn.echo {
             self.ecn.echo = true;
-            self.want.ack.get_or_insert("congestion mark received");
+            self.enter_quick_mode();
         }
     }
 }

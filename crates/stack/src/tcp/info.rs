@@ -3,7 +3,6 @@
 use netarium_base::{Duration, Instant};
 
 use super::connection::Connection;
-use super::timers::Timer;
 
 /// Bits of [`TcpInfo::options`]: timestamps are in use.
 pub const OPT_TIMESTAMPS: u8 = 1;
@@ -201,10 +200,12 @@ impl Connection {
 
     /// What the receiving side knows.
     fn receiver_info(&self, now: Instant, info: &mut TcpInfo) {
-        info.ato = self.timers.due(Timer::DelayedAck).map_or(0, |due| micros(due.since(now)));
-        info.rcv_mss = self.rcv_mss;
-        info.rcv_ssthresh = self.rcv.limit;
-        info.rcv_wnd = self.rcv.adv.ahead_of(self.rcv.nxt);
+        info.ato = micros(self.ack.ato);
+        info.rcv_mss = self.ack.rcv_mss;
+        info.rcv_rtt = self.rcv.drs.rtt;
+        info.rcv_space = self.rcv.drs.space;
+        info.rcv_ssthresh = self.rcv.ssthresh;
+        info.rcv_wnd = self.receive_window();
         info.last_data_recv = millis(now, self.stats.last_data_in);
         info.last_ack_recv = millis(now, self.stats.last_ack_in);
     }

@@ -192,7 +192,7 @@ impl Connection {
     /// Payload bytes that a segment sent now has room for: what its options take is taken off
     /// (RFC 6691 §2), those of SACK too, which come and go.
     fn segment_room(&self) -> u32 {
-        let blocks = if self.sack { self.ooo.run_count(self.sack_room()) as u32 } else { 0 };
+        let blocks = if self.sack { self.ooo.block_count(self.sack_room()) as u32 } else { 0 };
         let options = if blocks > 0 { 4 + 8 * blocks } else { 0 };
         self.snd.mss - options
     }
@@ -352,43 +352,16 @@ impl Connection {
     }
 
     /// The options of a segment without SYN.
-    fn options(&self, cx: &Ctx<'_>) -> TcpOptions {
+    fn options(&mut self, cx: &Ctx<'_>) -> TcpOptions {
         let mut o = TcpOptions::new();
         if let Some(ts) = self.timestamps {
             write_timestamps(&mut o, self.timestamp(cx.now), ts.recent);
         }
-        if self.sack && !self.ooo.is_empty() {
+        if self.sack && self.ooo.block_count(1) > 0 {
             write_sack(&mut o, &self.ooo.sack_blocks(self.sack_room()));
+            self.ooo.forget_duplicate();
         }
         o
-    }
-
-    /// The window field, and the new right edge of the window.
-    fn advertise(&mut self, syn: bool) -> u16 {
-        let free = self.free_window();
-        let offered = self.rcv.adv.ahead_of(self.rcv.nxt);
-        let mut window = free;
-        if syn {
-            // As Linux: a whole number of segments.
-            let mss = u32::from(self.setup.mss).max(1);
-            window = window.min(65_535);
-            window = if window > mss { window - window % mss } else { window };
-        } else if free < offered + self.snd.mss.min(self.rcv.limit / 2) {
-            // RFC 9293 §3.8.6.2.2, MUST-39: the right edge moves by worthwhile steps only.
-            window = offered;
-        }
-        // RFC 9293 SHLD-14: what was offered stays offered.
-        let window = window.max(offered);
-        let shift = if syn { 0 } else { self.rcv.shift };
-        let step = (1u32 << shift) - 1;
-        // Rounded up, so that scaling takes nothing back; unless rounding added up to more than a
-        // step beyond the buffer, as many small segments into a full one would have it (RFC 7323
-        // §2.4: the edge then seems to move back by less than a step).
-        let up = (window.saturating_add(step) >> shift) << shift;
-        let fits = up <= free + step;
-        let field = (if fits { up } else { window } >> shift).min(65_535);
-        self.rcv.adv = self.rcv.adv.max(self.rcv.nxt + (field << shift));
-        field as u16
     }
 
     #[expect(clippy::too_many_arguments, reason = "the fields of a segment")]
@@ -408,17 +381,16 @@ impl Connection {
         let window = self.advertise(flags.contains(TcpFlags::SYN));
         if acks {
             self.want.ack = None;
-            self.unacked_in = 0;
+            self.rcv.wup = self.rcv.nxt;
+            self.ack.note_sent(self.config.delayed_ack_min);
             self.timers.cancel(Timer::DelayedAck);
-            if let Some(ts) = &mut self.timestamps {
-                ts.last_ack_sent = self.rcv.nxt;
-            }
         }
         let len = payload.len() as u32;
         self.stats.segments_out += 1;
         if len > 0 {
             self.stats.data_segments_out += 1;
             self.stats.bytes_sent += u64::from(len);
+            self.ack.note_data_sent(cx.now);
         }
         let cause =
             cx.with(cx.cause.carrying(origin)).emit(self.setup.place, self.setup.flow, || {

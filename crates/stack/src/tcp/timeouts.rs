@@ -45,7 +45,7 @@ impl Connection {
                 Timer::LossProbe => self.on_loss_probe(cx),
                 Timer::Reorder => self.on_reorder_timeout(cx),
                 Timer::Persist => self.on_persist(cx),
-                Timer::DelayedAck => self.want.ack = Some("delayed ack"),
+                Timer::DelayedAck => self.on_delayed_ack(),
                 Timer::Wait => {
                     self.transition(cx, Trigger::Expired);
                 }
