@@ -6,13 +6,13 @@ use netarium_wire::{Payload, TcpFlags, TcpHeader, protocol};
 
 use crate::sockets::PARENTLESS;
 use crate::stack::Stack;
-use crate::tcp::config::{SynCookies, TcpConfig};
+use crate::tcp::config::{Ecn, SynCookies, TcpConfig};
 use crate::tcp::connection::Connection;
 use crate::tcp::cookies;
 use crate::tcp::demux::Ends;
 use crate::tcp::options::SegmentOptions;
 use crate::tcp::request::Request;
-use crate::tcp::segment_in::SegmentIn;
+use crate::tcp::segment_in::{ECN_SYN, SegmentIn};
 use crate::tcp::window::Opening;
 use crate::tcp::{Seq, State, Trigger};
 use crate::tcp_io::Arrived;
@@ -136,7 +136,7 @@ impl Stack {
             shift: opening.shift,
             timestamp_offset: setup.timestamp_offset,
             mss: setup.mss,
-            ecn: false,
+            ecn: asks_for_ecn(seg) && self.tcp_config.ecn != Ecn::Off,
             timeouts: 0,
             resent: false,
             acked: false,
@@ -569,7 +569,7 @@ impl Stack {
             syn.options =
                 SegmentOptions { window_shift, sack_permitted, timestamps, ..syn.options };
             request = self.new_request(cx, listener, arrived, &syn);
-            request.ecn = ecn;
+            request.ecn = ecn && self.tcp_config.ecn != Ecn::Off;
         }
         request.iss = seg.ack - 1;
         request.resent = true;
@@ -601,6 +601,12 @@ impl Stack {
 
 const CONTROLS: TcpFlags =
     TcpFlags::SYN.union(TcpFlags::ACK).union(TcpFlags::RST).union(TcpFlags::FIN);
+
+/// RFC 3168 §6.1.1; a SYN that is marked as capable itself comes from a network that mangles the
+/// field.
+fn asks_for_ecn(seg: &SegmentIn) -> bool {
+    seg.flags.contains(ECN_SYN) && seg.ecn == 0
+}
 
 fn is_old_timestamp(request: &Request, seg: &SegmentIn) -> bool {
     match (request.agreed.timestamps, seg.options.timestamps) {

@@ -12,6 +12,7 @@ use crate::sockets::{Inner, PARENTLESS};
 use crate::stack::Stack;
 use crate::tcp::connection::{Connection, Setup};
 use crate::tcp::demux::{Ends, Slot};
+use crate::tcp::ecn;
 use crate::tcp::segment_in::{Outcome, SegmentIn};
 use crate::tcp::segment_out::SegmentOut;
 use crate::tcp::{Seq, State, Trigger};
@@ -223,7 +224,8 @@ impl Stack {
             self.ip.stats.tcp_out_resets += 1;
         }
         let (local, remote) = (conn.setup.local.ip(), conn.setup.remote.ip());
-        let ip = self.ip_header_of(&conn.settings, local, remote);
+        let mut ip = self.ip_header_of(&conn.settings, local, remote);
+        ip.tos = (ip.tos & !ecn::MASK) | segment.ecn;
         let mut frame = segment.header.frame(&ip, &segment.options, segment.payload);
         frame.meta.cause = segment.cause;
         frame.meta.flow = conn.setup.flow;

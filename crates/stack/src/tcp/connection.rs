@@ -13,9 +13,11 @@ use std::rc::Rc;
 use netarium_base::{Cause, Ctx, Event, FlowId, Instant, Place, SocketId};
 
 use super::ack_policy::AckPolicy;
-use super::congestion::{Controller, Reno};
+use super::congestion::Control;
+use super::ecn::Ecn;
 use super::options::SegmentOptions;
 use super::reassembly::Reassembly;
+use super::recovery::Recovery;
 use super::recv_buffer::RecvBuffer;
 use super::rtt::Rtt;
 use super::send_buffer::SendBuffer;
@@ -144,25 +146,6 @@ pub(crate) struct Timestamps {
     pub(crate) recent_at: Instant,
 }
 
-/// How far loss recovery has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    /// Nothing is known to be lost.
-    Open,
-    /// Fast recovery until `recover` is acknowledged (RFC 6582).
-    Recovery { recover: Seq },
-    /// After a time-out, until `recover` is acknowledged.
-    Loss { recover: Seq },
-}
-
-/// What waits to be sent again: from `next` up to `end`.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Resend {
-    pub(crate) next: Seq,
-    pub(crate) end: Seq,
-    pub(crate) kind: &'static str,
-}
-
 /// Which SYN or SYN+ACK goes out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Syn {
@@ -185,6 +168,8 @@ pub(crate) struct Wants {
     pub(crate) rst: bool,
     /// A probe of a zero window or of an idle peer, and which.
     pub(crate) probe: Option<&'static str>,
+    /// The end of the flight is to be probed for loss.
+    pub(crate) tail_probe: bool,
     /// Send what the window allows although silly-window avoidance says wait.
     pub(crate) force: bool,
 }
@@ -202,17 +187,14 @@ pub struct Connection {
     pub(crate) ooo: Reassembly,
     pub(crate) timers: Timers,
     pub(crate) rtt: Rtt,
-    pub(crate) cc: Box<dyn Controller>,
+    pub(crate) cc: Control,
+    pub(crate) rec: Recovery,
+    pub(crate) ecn: Ecn,
     pub(crate) timestamps: Option<Timestamps>,
     pub(crate) sack: bool,
     pub(crate) scaling: bool,
-    pub(crate) phase: Phase,
-    pub(crate) resend: Option<Resend>,
-    pub(crate) dup_acks: u32,
-    /// Where the last recovery, or the last time-out, had come to (RFC 6582 §3.2 `recover`).
-    pub(crate) recover: Seq,
-    /// The segment that is timed for an RTT sample: its end and when it was sent.
-    pub(crate) timed: Option<(Seq, Instant)>,
+    /// When our SYN was sent, if once.
+    pub(crate) syn_timed: Option<Instant>,
     /// When data was last sent again.
     pub(crate) resent: Option<Instant>,
     /// Time-outs in a row.
@@ -301,8 +283,10 @@ impl Connection {
             recv: RecvBuffer::default(),
             ooo: Reassembly::default(),
             timers: Timers::default(),
-            rtt: Rtt::default(),
-            cc: Box::new(Reno::new(mss)),
+            rtt: Rtt::new(&config),
+            cc: Control::new(config.congestion, &config, setup.iss, now),
+            rec: Recovery::new(&config, setup.iss),
+            ecn: Ecn::default(),
             timestamps: config.timestamps.then_some(Timestamps {
                 offset: setup.timestamp_offset,
                 recent: 0,
@@ -310,11 +294,7 @@ impl Connection {
             }),
             sack: config.sack,
             scaling: config.window_scaling,
-            phase: Phase::Open,
-            resend: None,
-            dup_acks: 0,
-            recover: setup.iss - 1,
-            timed: None,
+            syn_timed: None,
             resent: None,
             retries: 0,
             probes: 0,
@@ -372,7 +352,7 @@ impl Connection {
         match to {
             State::Closed => {
                 self.timers.clear();
-                self.resend = None;
+                self.rec.board.clear();
                 let keep_rst = self.want.rst;
                 self.want = Wants { rst: keep_rst, ..Wants::default() };
                 self.send.clear();
@@ -383,6 +363,7 @@ impl Connection {
                 self.timers.clear();
                 self.timers.set(Timer::Wait, cx.now + self.config.time_wait, cause);
                 self.send.clear();
+                self.rec.board.clear();
                 self.wake |= Readiness::HANGUP;
             }
             State::FinWait2 if self.orphan => {
@@ -498,6 +479,5 @@ impl Connection {
                 self.drop_scaling();
             }
         }
-        self.cc = Box::new(Reno::new(self.snd.mss));
     }
 }

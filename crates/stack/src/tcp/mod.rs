@@ -8,7 +8,8 @@
 //! 3. [`segment_in`]: a segment arrives, by the steps of the RFC;
 //! 4. [`segment_out`]: what is sent next: the one place that decides;
 //! 5. `timeouts`, [`timers`], [`rtt`]: what happens when nothing happens;
-//! 6. [`congestion`]: the congestion window, behind a trait;
+//! 6. `recovery`: what is lost, and how much may be sent meanwhile; [`congestion`]: the congestion
+//!    window, behind a trait; `ecn`: congestion marks;
 //! 7. [`send_buffer`], [`recv_buffer`], [`reassembly`]: the bytes; `window` and `ack_policy`: how
 //!    much the peer may send, and when it is told what arrived;
 //! 8. [`listener`], `request`, `cookies`: passive opens, and their two queues;
@@ -23,10 +24,12 @@ pub mod congestion;
 pub mod connection;
 pub(crate) mod cookies;
 pub mod demux;
+pub(crate) mod ecn;
 pub mod info;
 pub mod listener;
 pub mod options;
 pub mod reassembly;
+mod recovery;
 pub mod recv_buffer;
 pub(crate) mod request;
 pub mod rtt;

@@ -57,7 +57,7 @@ impl Connection {
 
     /// The send buffer grows with the congestion window, so that it never limits a transfer.
     fn send_limit(&self) -> u32 {
-        let grown = self.cc.cwnd().max(10 * self.snd.mss).saturating_mul(SEND_BUFFER_CWNDS);
+        let grown = self.cwnd_bytes().max(10 * self.snd.mss).saturating_mul(SEND_BUFFER_CWNDS);
         let wmem = self.config.wmem;
         self.settings.send_buffer.unwrap_or_else(|| grown.clamp(wmem.default, wmem.max))
     }
@@ -205,6 +205,7 @@ impl Connection {
             SocketOption::WindowClamp(_) => self.apply_window_clamp(),
             SocketOption::QuickAck(on) => self.set_quick_ack(on),
             SocketOption::KeepAlive(_) | SocketOption::KeepIdle(_) => self.arm_keep_alive(cx),
+            SocketOption::Congestion(which) => self.cc.switch(which),
             _ => {}
         }
     }

@@ -19,6 +19,7 @@ use netarium_wire::{Frame, Payload, TcpFlags, TcpHeader};
 
 use super::config::TcpConfig;
 use super::connection::{Connection, Setup};
+use super::ecn;
 use super::options::SegmentOptions;
 use super::request::Request;
 use super::seq::Seq;
@@ -37,6 +38,8 @@ pub struct SegmentIn {
     pub flags: TcpFlags,
     /// Window, unscaled.
     pub window: u16,
+    /// IP's ECN field.
+    pub ecn: u8,
     /// Urgent pointer; meaningful with URG.
     pub urgent: u16,
     /// What the options say.
@@ -54,6 +57,7 @@ impl SegmentIn {
             ack: Seq(h.ack),
             flags: h.flags,
             window: h.window,
+            ecn: frame.tos() & ecn::MASK,
             urgent: h.urgent,
             options: SegmentOptions::of(frame),
             payload: frame.take_payload(),
@@ -74,6 +78,7 @@ impl SegmentIn {
             ack: self.ack,
             flags: self.flags,
             window: self.window,
+            ecn: self.ecn,
             urgent: self.urgent,
             options: self.options,
             payload: Payload::new(),
@@ -90,6 +95,9 @@ impl SegmentIn {
         self.flags.contains(flag)
     }
 }
+
+/// A SYN that asks for ECN (RFC 3168 §6.1.1).
+pub(crate) const ECN_SYN: TcpFlags = TcpFlags::SYN.union(TcpFlags::ECE).union(TcpFlags::CWR);
 
 /// What became of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,8 +142,9 @@ impl Connection {
         let syn = SegmentIn {
             seq: request.irs,
             ack: Seq(0),
-            flags: TcpFlags::SYN,
+            flags: if request.ecn { ECN_SYN } else { TcpFlags::SYN },
             window: request.peer_window,
+            ecn: 0,
             urgent: 0,
             options: request.agreed,
             payload: Payload::new(),
@@ -151,7 +160,7 @@ impl Connection {
         c.snd.nxt = request.iss + 1;
         c.snd.last = request.sent;
         if !request.resent {
-            c.timed = Some((c.snd.nxt, request.sent));
+            c.syn_timed = Some(request.sent);
         }
         c.retries = request.timeouts;
         c
@@ -167,6 +176,7 @@ impl Connection {
         self.rcv.adv = self.rcv.nxt + offered;
         self.start_reading_at(self.rcv.nxt);
         self.take_syn_options(cx, &seg.options);
+        self.take_ecn_of_syn(seg);
         self.guess_peer_mss();
         // RFC 7323 §2.2: the window of a SYN is never scaled.
         self.snd.wnd = seg.window.into();

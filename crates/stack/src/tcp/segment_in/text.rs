@@ -29,6 +29,7 @@ impl Connection {
             return Outcome::Aborted("data after close");
         }
         self.stats.last_data_in = cx.now;
+        self.take_ecn_of_data(seg);
         let end = seg.seq + seg.payload.len() as u32;
         if self.was_there(seg, end, fin) || self.is_beyond(seg, fin) {
             return Outcome::Dropped(DropReason::OutsideWindow);
