@@ -188,6 +188,8 @@ impl Stack {
         let again = std::mem::take(&mut entry.conn.stats.retransmits);
         self.ip.stats.tcp_retransmits += again;
         self.ip.stats.tcp_out_segments -= again;
+        self.ip.stats.tcp_bad_transitions += std::mem::take(&mut entry.conn.stats.bad_transitions);
+        entry.conn.wake_waiting_writer();
         let woken = entry.conn.take_wake();
         if !woken.is_empty()
             && let Some(socket) = entry.socket

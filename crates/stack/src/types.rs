@@ -82,6 +82,8 @@ bitflags! {
         const ERROR = 4;
         /// The peer has closed and so have we, or the connection is gone.
         const HANGUP = 8;
+        /// An urgent byte waits (POLLPRI).
+        const PRIORITY = 16;
     }
 }
 

@@ -6,7 +6,8 @@
 //! 2. [`connection`]: the transmission control block; [`config`]: its settings; `user`: what
 //!    programs ask of it;
 //! 3. [`segment_in`]: a segment arrives, by the steps of the RFC;
-//! 4. [`segment_out`]: what is sent next: the one place that decides;
+//! 4. [`segment_out`]: what is sent next: the one place that decides; `pushing`: when a segment that
+//!    is not full may go; `urgent`: urgent data both ways;
 //! 5. `timeouts`, [`timers`], [`rtt`]: what happens when nothing happens;
 //! 6. `recovery`: what is lost, and how much may be sent meanwhile; [`congestion`]: the congestion
 //!    window, behind a trait; `ecn`: congestion marks;
@@ -26,8 +27,10 @@ pub(crate) mod cookies;
 pub mod demux;
 pub(crate) mod ecn;
 pub mod info;
+mod keep_alive;
 pub mod listener;
 pub mod options;
+mod pushing;
 pub mod reassembly;
 mod recovery;
 pub mod recv_buffer;
@@ -40,6 +43,7 @@ pub mod seq;
 pub mod state;
 mod timeouts;
 pub mod timers;
+mod urgent;
 mod user;
 pub(crate) mod window;
 

@@ -205,6 +205,9 @@ impl Connection {
         if self.state == State::Closed {
             return Outcome::Taken;
         }
+        if self.state.may_receive() {
+            self.take_urgent(&seg);
+        }
         let outcome = self.take_text(cx, &mut seg);
         if self.state != State::Closed {
             self.arm_keep_alive(cx);
