@@ -8,9 +8,9 @@
 //! 4. [`layer`]: the tables of the IP layer and the way out: route, filter, neighbour, interface;
 //!    with [`route`] and [`neighbour`];
 //! 5. [`icmp`]: echo and errors;
-//! 6. [`tcp`]: connections; `tcp_io` ties them to the IP layer;
+//! 6. [`tcp`]: connections; `tcp_io` and `listen_io` tie them to the IP layer;
 //! 7. `datagram`: UDP and pings;
-//! 8. [`sockets`], [`calls`] and `closing`: the socket layer with a kernel's semantics.
+//! 8. [`sockets`], [`calls`], [`options`] and `closing`: the socket layer with a kernel's semantics.
 //!
 //! Nothing here reads a clock, draws ambient randomness, performs I/O or spawns.
 
@@ -21,7 +21,9 @@ pub mod errno;
 pub mod icmp;
 mod input;
 pub mod layer;
+mod listen_io;
 pub mod neighbour;
+pub mod options;
 pub mod route;
 pub mod sockets;
 pub mod stack;
@@ -31,10 +33,12 @@ pub mod types;
 
 pub use datagram::RECV_LIMIT as DATAGRAM_RECV_LIMIT;
 pub use errno::Errno;
+pub use options::{MtuDiscover, OptionName, RecvFlags, SendFlags, SocketOption};
 pub use stack::Stack;
+pub use tcp::{TcpConfig, TcpInfo};
 pub use types::{
     IcmpError, IfCounters, Interface, NeighbourInfo, NeighbourState, Readiness, RecvMeta, Route,
-    Shutdown, SocketEvent, SocketInfo, SocketKind, SocketOption, StackConfig, StackStats,
+    Shutdown, SocketEvent, SocketInfo, SocketKind, StackConfig, StackStats,
 };
 
 // Lets the tests inside the crate share the helpers of those in `tests/`.

@@ -5,6 +5,7 @@
 
 use core::net::{IpAddr, SocketAddr};
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use netarium_base::{Cause, Ctx, IfIndex, Instant, Luck, Pid, Rng, SocketId};
 use netarium_filter::Filter;
@@ -12,7 +13,9 @@ use netarium_wire::{Cidr, Frame, Mac};
 
 use crate::errno::Errno;
 use crate::layer::{Counters, IpLayer, LO};
+use crate::listen_io::ChallengeLimit;
 use crate::sockets::{Inner, PARENTLESS, Sockets};
+use crate::tcp::request::Request;
 use crate::tcp::timers::Timer;
 use crate::tcp::{Connection, State, Tcp, TcpConfig};
 use crate::types::{
@@ -25,10 +28,12 @@ use crate::types::{
 pub struct Stack {
     pub(crate) ip: IpLayer,
     pub(crate) tcp: Tcp,
-    pub(crate) tcp_config: TcpConfig,
+    pub(crate) tcp_config: Rc<TcpConfig>,
     pub(crate) sockets: Sockets,
     pub(crate) events: VecDeque<SocketEvent>,
     pub(crate) isn_luck: Luck,
+    pub(crate) cookie_luck: Luck,
+    pub(crate) challenges: ChallengeLimit,
     pub(crate) port_luck: Luck,
     pub(crate) port_rng: Rng,
     pub(crate) port_counters: Counters,
@@ -41,10 +46,12 @@ impl Stack {
         let mut stack = Stack {
             ip: IpLayer::new(&config),
             tcp: Tcp::default(),
-            tcp_config: TcpConfig::default(),
+            tcp_config: Rc::default(),
             sockets: Sockets::default(),
             events: VecDeque::new(),
             isn_luck: seed.luck(name, "isn"),
+            cookie_luck: seed.luck(name, "cookie"),
+            challenges: ChallengeLimit::default(),
             port_luck: seed.luck(name, "port"),
             port_rng: seed.stream(name, "port"),
             port_counters: Counters::new(seed.luck(name, "port-counter")),
@@ -104,9 +111,19 @@ impl Stack {
         self.ip.filter.as_deref_mut()
     }
 
-    /// The settings of TCP for connections that begin from now on.
+    /// The settings of TCP.
+    pub fn tcp_config(&self) -> &TcpConfig {
+        &self.tcp_config
+    }
+
+    /// The settings of TCP, to change them for connections that begin from now on.
     pub fn tcp_config_mut(&mut self) -> &mut TcpConfig {
-        &mut self.tcp_config
+        Rc::make_mut(&mut self.tcp_config)
+    }
+
+    /// Replaces the settings of TCP for connections that begin from now on.
+    pub fn set_tcp_config(&mut self, config: TcpConfig) {
+        self.tcp_config = Rc::new(config);
     }
 
     /// Takes an interface up or down. Going down forgets its neighbours and what waited for them.
@@ -197,6 +214,10 @@ impl Stack {
                 rows.push(stream_row(id, Pid(0), &entry.conn));
             }
         }
+        for (place, request) in self.tcp.requests.iter() {
+            let id = SocketId { index: PARENTLESS.index, generation: place | HALF_OPEN };
+            rows.push(request_row(id, request));
+        }
         let rank = |r: &SocketInfo| match (r.kind, r.state) {
             (SocketKind::Tcp, "LISTEN") => 0,
             (SocketKind::Tcp, _) => 1,
@@ -232,6 +253,23 @@ impl Stack {
                 stream_row(id, pid, &entry.conn)
             }
         })
+    }
+}
+
+/// Marks the ids of rows that are handshakes.
+const HALF_OPEN: u32 = 1 << 31;
+
+fn request_row(id: SocketId, request: &Request) -> SocketInfo {
+    SocketInfo {
+        id,
+        kind: SocketKind::Tcp,
+        pid: Pid(0),
+        local: request.local(),
+        remote: Some(request.remote()),
+        state: State::SynReceived.netstat(),
+        recv_queue: 0,
+        send_queue: 1,
+        timer: Some(("on", request.due)),
     }
 }
 

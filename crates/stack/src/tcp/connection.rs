@@ -8,20 +8,26 @@
 //! out next.
 
 use core::net::SocketAddr;
+use std::rc::Rc;
 
-use netarium_base::{Cause, Ctx, Duration, Event, FlowId, Instant, Place, SocketId};
+use netarium_base::{Cause, Ctx, Event, FlowId, Instant, Place, SocketId};
 
-use super::congestion::{Controller, Reno};
+use super::ack_policy::AckPolicy;
+use super::congestion::Control;
+use super::ecn::Ecn;
 use super::options::SegmentOptions;
 use super::reassembly::Reassembly;
+use super::recovery::Recovery;
 use super::recv_buffer::RecvBuffer;
 use super::rtt::Rtt;
 use super::send_buffer::SendBuffer;
 use super::seq::Seq;
 use super::state::{State, Trigger};
-use super::timeouts::SHORTEST_KEEP_ALIVE;
 use super::timers::{Timer, Timers};
+use super::urgent::Urgent;
+use super::window::{Opening, RightSizing};
 use crate::errno::Errno;
+use crate::options::Settings;
 use crate::types::Readiness;
 
 pub use super::config::TcpConfig;
@@ -67,6 +73,10 @@ pub(crate) struct SendSpace {
     pub(crate) syn_acked: bool,
     /// Where our FIN stands, once it was sent.
     pub(crate) fin: Option<Seq>,
+    /// End of the last segment that was not full (Minshall).
+    pub(crate) sml: Seq,
+    /// Behind the last urgent byte; not ahead of SND.UNA when there is none.
+    pub(crate) up: Seq,
     /// When the last data segment was sent, for the restart after idle.
     pub(crate) last: Instant,
 }
@@ -85,6 +95,8 @@ impl SendSpace {
             mss,
             syn_acked: false,
             fin: None,
+            sml: iss,
+            up: iss,
             last: now,
         }
     }
@@ -97,28 +109,37 @@ pub(crate) struct RecvSpace {
     pub(crate) nxt: Seq,
     /// Right edge of the window as last advertised: it never moves back (RFC 9293 SHLD-14).
     pub(crate) adv: Seq,
+    /// What was acknowledged last: RCV.NXT when the last segment with ACK was sent.
+    pub(crate) wup: Seq,
+    /// The first byte that the program has not read.
+    pub(crate) copied: Seq,
     /// Our shift; 0 when scaling is off.
     pub(crate) shift: u8,
-    /// The largest window to offer now, bytes.
+    /// What the buffer leaves for the window, bytes.
     pub(crate) limit: u32,
+    /// The largest window to offer now, bytes; grows with what arrives.
+    pub(crate) ssthresh: u32,
+    /// The largest to offer ever.
+    pub(crate) clamp: u32,
     /// The program fixed the limit with SO_RCVBUF.
     pub(crate) fixed: bool,
-    /// Bytes the program has read since `tuned`.
-    pub(crate) copied: u32,
-    pub(crate) tuned: Instant,
+    pub(crate) drs: RightSizing,
 }
 
 impl RecvSpace {
-    fn new(config: &TcpConfig, now: Instant) -> RecvSpace {
+    fn new(now: Instant) -> RecvSpace {
         RecvSpace {
             irs: Seq(0),
             nxt: Seq(0),
             adv: Seq(0),
-            shift: window_shift(config.max_buffer),
-            limit: config.recv_buffer,
+            wup: Seq(0),
+            copied: Seq(0),
+            shift: 0,
+            limit: 0,
+            ssthresh: 0,
+            clamp: u32::MAX,
             fixed: false,
-            copied: 0,
-            tuned: now,
+            drs: RightSizing::new(now),
         }
     }
 }
@@ -130,26 +151,6 @@ pub(crate) struct Timestamps {
     pub(crate) recent: u32,
     /// When `recent` was taken.
     pub(crate) recent_at: Instant,
-    pub(crate) last_ack_sent: Seq,
-}
-
-/// How far loss recovery has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    /// Nothing is known to be lost.
-    Open,
-    /// Fast recovery until `recover` is acknowledged (RFC 6582).
-    Recovery { recover: Seq },
-    /// After a time-out, until `recover` is acknowledged.
-    Loss { recover: Seq },
-}
-
-/// What waits to be sent again: from `next` up to `end`.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Resend {
-    pub(crate) next: Seq,
-    pub(crate) end: Seq,
-    pub(crate) kind: &'static str,
 }
 
 /// Which SYN or SYN+ACK goes out.
@@ -168,30 +169,25 @@ pub(crate) struct Wants {
     pub(crate) syn: Option<Syn>,
     /// An acknowledgement now, and why.
     pub(crate) ack: Option<&'static str>,
+    /// That acknowledgement is a challenge, which the host limits (RFC 5961 §10).
+    pub(crate) challenge: bool,
     /// A reset: the connection was aborted.
     pub(crate) rst: bool,
     /// A probe of a zero window or of an idle peer, and which.
     pub(crate) probe: Option<&'static str>,
+    /// The end of the flight is to be probed for loss.
+    pub(crate) tail_probe: bool,
     /// Send what the window allows although silly-window avoidance says wait.
     pub(crate) force: bool,
-}
-
-/// Settings by the program.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Settings {
-    pub(crate) nodelay: bool,
-    pub(crate) keep_alive: bool,
-    pub(crate) linger: Option<Duration>,
-    pub(crate) send_buffer: Option<u32>,
-    pub(crate) recv_buffer: Option<u32>,
-    pub(crate) ttl: Option<u8>,
+    /// The program said that more follows at once (MSG_MORE).
+    pub(crate) more: bool,
 }
 
 /// A connection.
 #[derive(Debug)]
 pub struct Connection {
     pub(crate) setup: Setup,
-    pub(crate) config: TcpConfig,
+    pub(crate) config: Rc<TcpConfig>,
     pub(crate) state: State,
     pub(crate) snd: SendSpace,
     pub(crate) rcv: RecvSpace,
@@ -200,21 +196,22 @@ pub struct Connection {
     pub(crate) ooo: Reassembly,
     pub(crate) timers: Timers,
     pub(crate) rtt: Rtt,
-    pub(crate) cc: Box<dyn Controller>,
+    pub(crate) cc: Control,
+    pub(crate) rec: Recovery,
+    pub(crate) ecn: Ecn,
     pub(crate) timestamps: Option<Timestamps>,
     pub(crate) sack: bool,
     pub(crate) scaling: bool,
-    pub(crate) phase: Phase,
-    pub(crate) resend: Option<Resend>,
-    pub(crate) dup_acks: u32,
-    /// Where the last recovery, or the last time-out, had come to (RFC 6582 §3.2 `recover`).
-    pub(crate) recover: Seq,
-    /// The segment that is timed for an RTT sample: its end and when it was sent.
-    pub(crate) timed: Option<(Seq, Instant)>,
+    /// When our SYN was sent, if once.
+    pub(crate) syn_timed: Option<Instant>,
     /// When data was last sent again.
     pub(crate) resent: Option<Instant>,
     /// Time-outs in a row.
     pub(crate) retries: u8,
+    /// When the first of them was.
+    pub(crate) retrying_since: Option<Instant>,
+    /// When the zero window was first probed.
+    pub(crate) probing_since: Option<Instant>,
     /// Keep-alive probes in a row without an answer.
     pub(crate) probes: u8,
     /// The program asked to close its sending half; a FIN follows the data.
@@ -228,12 +225,11 @@ pub struct Connection {
     /// No program holds the connection any more.
     pub(crate) orphan: bool,
     pub(crate) want: Wants,
-    /// Bytes received since the last acknowledgement.
-    pub(crate) unacked_in: u32,
-    /// The largest segment received: what counts as a full one.
-    pub(crate) rcv_mss: u32,
-    /// Segments still to be acknowledged at once at the start of a connection, as Linux does.
-    pub(crate) quick_acks: u8,
+    pub(crate) ack: AckPolicy,
+    /// The peer's urgent byte.
+    pub(crate) urgent: Urgent,
+    /// The program found no room for what it wanted to write, and waits for some.
+    pub(crate) no_space: bool,
     /// RFC 5961 §10: when the last challenge ACK was sent.
     pub(crate) challenged: Option<Instant>,
     pub(crate) settings: Settings,
@@ -243,47 +239,87 @@ pub struct Connection {
     /// The call that closed or aborted: the origin of the FIN or RST.
     pub(crate) close_cause: Cause,
     pub(crate) open_cause: Cause,
+    /// When the connection began.
+    pub(crate) opened: Instant,
     pub(crate) stats: ConnStats,
 }
 
-/// Counters of a connection.
+/// Counters of a connection, named as in [`TcpInfo`](super::info::TcpInfo).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ConnStats {
-    /// Segments sent again.
+    /// Segments sent again that the host's counters do not know yet.
     pub retransmits: u64,
+    /// Transitions refused that the host's counters do not know yet.
+    pub bad_transitions: u64,
+    /// Segments sent again.
+    pub total_retransmits: u32,
+    /// Segments sent.
+    pub segments_out: u32,
+    /// Segments received.
+    pub segments_in: u32,
+    /// Segments with data sent.
+    pub data_segments_out: u32,
+    /// Segments with data received.
+    pub data_segments_in: u32,
+    /// Segments received out of order.
+    pub out_of_order: u32,
+    /// Data bytes sent, copies counted.
+    pub bytes_sent: u64,
+    /// Data bytes sent again.
+    pub bytes_retransmitted: u64,
+    /// Bytes acknowledged by the peer, SYN and FIN counted as on Linux.
+    pub bytes_acked: u64,
+    /// Bytes received in order, the FIN counted as on Linux.
+    pub bytes_received: u64,
+    /// When data last arrived.
+    pub last_data_in: Instant,
+    /// When an acknowledgement last arrived.
+    pub last_ack_in: Instant,
+}
+
+impl ConnStats {
+    fn new(now: Instant) -> ConnStats {
+        ConnStats { last_data_in: now, last_ack_in: now, ..ConnStats::default() }
+    }
 }
 
 impl Connection {
     /// A connection in CLOSED, about to open.
-    pub(crate) fn new(setup: Setup, config: TcpConfig, now: Instant) -> Connection {
+    pub(crate) fn new(
+        setup: Setup,
+        config: Rc<TcpConfig>,
+        settings: Settings,
+        now: Instant,
+    ) -> Connection {
         let mss = u32::from(setup.mss);
-        Connection {
+        let opening = Opening::new(&config, &settings, mss, config.window_scaling);
+        let mut c = Connection {
             setup,
-            config,
             state: State::Closed,
             snd: SendSpace::new(setup.iss, mss, now),
-            rcv: RecvSpace::new(&config, now),
+            rcv: RecvSpace::new(now),
             send: SendBuffer::default(),
             recv: RecvBuffer::default(),
             ooo: Reassembly::default(),
             timers: Timers::default(),
-            rtt: Rtt::default(),
-            cc: Box::new(Reno::new(mss)),
-            timestamps: Some(Timestamps {
+            rtt: Rtt::new(&config),
+            cc: Control::new(config.congestion, &config, setup.iss, now),
+            rec: Recovery::new(&config, setup.iss),
+            ecn: Ecn::default(),
+            timestamps: config.timestamps.then_some(Timestamps {
                 offset: setup.timestamp_offset,
                 recent: 0,
                 recent_at: now,
-                last_ack_sent: Seq(0),
             }),
-            sack: true,
-            scaling: true,
-            phase: Phase::Open,
-            resend: None,
-            dup_acks: 0,
-            recover: setup.iss - 1,
-            timed: None,
+            sack: config.sack,
+            scaling: config.window_scaling,
+            syn_timed: None,
             resent: None,
             retries: 0,
+            retrying_since: None,
+            probing_since: None,
+            urgent: Urgent::None,
+            no_space: false,
             probes: 0,
             closing: false,
             ooo_fin: None,
@@ -291,23 +327,30 @@ impl Connection {
             read_closed: false,
             orphan: false,
             want: Wants::default(),
-            unacked_in: 0,
-            rcv_mss: 0,
-            quick_acks: 16,
+            ack: AckPolicy::new(now),
             challenged: None,
-            settings: Settings::default(),
+            settings,
             error: None,
             soft_error: None,
             wake: Readiness::empty(),
             close_cause: Cause::NONE,
             open_cause: Cause::NONE,
-            stats: ConnStats::default(),
-        }
+            opened: now,
+            stats: ConnStats::new(now),
+            config,
+        };
+        c.open_window(opening, mss);
+        c
     }
 
     /// Active open: a SYN goes out next (RFC 9293 §3.10.1).
-    pub(crate) fn connect(cx: &mut Ctx<'_>, setup: Setup, config: TcpConfig) -> Connection {
-        let mut c = Connection::new(setup, config, cx.now);
+    pub(crate) fn connect(
+        cx: &mut Ctx<'_>,
+        setup: Setup,
+        config: Rc<TcpConfig>,
+        settings: Settings,
+    ) -> Connection {
+        let mut c = Connection::new(setup, config, settings, cx.now);
         c.open_cause = cx.cause;
         c.transition(cx, Trigger::ActiveOpen);
         c.want.syn = Some(Syn::First);
@@ -316,12 +359,11 @@ impl Connection {
 
     /// Moves to the next state by the table and tells the trace.
     ///
-    /// # Panics
-    /// When the table has no such transition: a bug in the caller, never the peer's doing.
+    /// A transition that the table does not have is refused: it is counted and noted in the trace. It
+    /// would be a defect of the caller, never the peer's doing, and tests stop at it.
     pub(crate) fn transition(&mut self, cx: &mut Ctx<'_>, trigger: Trigger) -> Cause {
         let from = self.state;
-        let to = from.next(trigger);
-        let to = to.unwrap_or_else(|| panic!("no transition from {from:?} by {trigger:?}"));
+        let Some(to) = from.next(trigger) else { return self.refuse(cx, trigger) };
         self.state = to;
         let cause = cx.emit(self.setup.place, self.setup.flow, || Event::TcpState {
             socket: self.setup.id,
@@ -332,7 +374,7 @@ impl Connection {
         match to {
             State::Closed => {
                 self.timers.clear();
-                self.resend = None;
+                self.rec.board.clear();
                 let keep_rst = self.want.rst;
                 self.want = Wants { rst: keep_rst, ..Wants::default() };
                 self.send.clear();
@@ -343,10 +385,11 @@ impl Connection {
                 self.timers.clear();
                 self.timers.set(Timer::Wait, cx.now + self.config.time_wait, cause);
                 self.send.clear();
+                self.rec.board.clear();
                 self.wake |= Readiness::HANGUP;
             }
             State::FinWait2 if self.orphan => {
-                self.timers.set(Timer::Wait, cx.now + self.config.fin_wait2, cause);
+                self.timers.set(Timer::Wait, cx.now + self.fin_wait(), cause);
             }
             State::Established => {
                 self.wake |= Readiness::WRITABLE;
@@ -355,6 +398,15 @@ impl Connection {
             _ => {}
         }
         cause
+    }
+
+    fn refuse(&mut self, cx: &mut Ctx<'_>, trigger: Trigger) -> Cause {
+        let (from, by) = (self.state.name(), trigger.name());
+        debug_assert!(false, "no transition from {from} by {by}");
+        self.stats.bad_transitions += 1;
+        cx.emit(self.setup.place, self.setup.flow, || Event::Note {
+            text: format!("a transition that does not exist was refused: {from} by {by}").into(),
+        })
     }
 
     /// Ends the connection with an error for the program.
@@ -424,18 +476,6 @@ impl Connection {
         offset.wrapping_add(now.as_millis() as u32)
     }
 
-    pub(crate) fn arm_keep_alive(&mut self, cx: &mut Ctx<'_>) {
-        self.probes = 0;
-        // TIME-WAIT ends by itself.
-        let watched = self.state.is_synchronized() && self.state != State::TimeWait;
-        if self.settings.keep_alive && watched {
-            let due = cx.now + self.config.keep_alive_idle.max(SHORTEST_KEEP_ALIVE);
-            self.timers.set(Timer::KeepAlive, due, cx.cause);
-        } else {
-            self.timers.cancel(Timer::KeepAlive);
-        }
-    }
-
     /// Takes over what a SYN's options offer (RFC 9293 §3.7.1, RFC 7323 §2 and §3, RFC 2018 §2).
     pub(crate) fn take_syn_options(&mut self, cx: &Ctx<'_>, o: &SegmentOptions) {
         // RFC 9293 MUST-15: 536 without the option (1220 for IPv6).
@@ -455,16 +495,8 @@ impl Connection {
         match o.window_shift {
             Some(shift) if self.scaling => self.snd.shift = shift,
             _ => {
-                self.scaling = false;
-                self.rcv.shift = 0;
-                self.rcv.limit = self.rcv.limit.min(65_535);
+                self.drop_scaling();
             }
         }
-        self.cc = Box::new(Reno::new(self.snd.mss));
     }
-}
-
-/// The smallest shift with which a window of `max` bytes fits into 16 bits.
-fn window_shift(max: u32) -> u8 {
-    (0..super::options::MAX_WINDOW_SHIFT).find(|s| max >> s <= 65_535).unwrap_or(14)
 }

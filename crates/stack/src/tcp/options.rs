@@ -2,6 +2,7 @@
 
 use netarium_wire::{Frame, TcpHeader, TcpOption, TcpOptions};
 
+use super::config::WireProfile;
 use super::seq::Seq;
 
 /// RFC 7323 §2.3: the largest shift.
@@ -18,6 +19,38 @@ pub struct SegmentOptions {
     pub sack_permitted: bool,
     /// TSval and TSecr.
     pub timestamps: Option<(u32, u32)>,
+    /// SACK blocks, in the order of the option.
+    pub sack: Blocks,
+}
+
+/// The blocks of a SACK option (RFC 2018 §3), at most four.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Blocks {
+    blocks: [(Seq, Seq); 4],
+    count: u8,
+}
+
+impl Blocks {
+    /// The blocks in the data of an option; what is not a whole block is ignored.
+    pub fn of(data: &[u8]) -> Blocks {
+        let mut b = Blocks::default();
+        let word = |w: &[u8]| Seq(u32::from_be_bytes([w[0], w[1], w[2], w[3]]));
+        for pair in data.chunks_exact(8).take(4) {
+            b.blocks[b.count as usize] = (word(&pair[..4]), word(&pair[4..]));
+            b.count += 1;
+        }
+        b
+    }
+
+    /// First byte of each block and the byte behind its last.
+    pub fn as_slice(&self) -> &[(Seq, Seq)] {
+        &self.blocks[..self.count as usize]
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
 }
 
 impl SegmentOptions {
@@ -31,14 +64,48 @@ impl SegmentOptions {
                 TcpOption::WindowScale(s) => o.window_shift = Some(s.min(MAX_WINDOW_SHIFT)),
                 TcpOption::SackPermitted => o.sack_permitted = true,
                 TcpOption::Timestamps(val, ecr) => o.timestamps = Some((val, ecr)),
+                TcpOption::Sack(data) => o.sack = Blocks::of(data),
                 _ => {}
             }
         }
         o
     }
 
-    /// The options of a SYN in the order in which Linux sends them.
-    pub fn write_syn(&self) -> TcpOptions {
+    /// The options of a SYN in the order in which a system sends them.
+    pub fn write_syn(&self, profile: WireProfile) -> TcpOptions {
+        match profile {
+            WireProfile::Linux => self.write_linux_syn(),
+            WireProfile::Windows => self.write_windows_syn(),
+        }
+    }
+
+    /// `mss,nop,wscale,nop,nop,sackOK`; timestamps, when switched on, behind.
+    fn write_windows_syn(&self) -> TcpOptions {
+        let mut o = TcpOptions::new();
+        if let Some(mss) = self.mss {
+            o.push(TcpOption::Mss(mss));
+        }
+        if let Some(shift) = self.window_shift {
+            o.push(TcpOption::Nop);
+            o.push(TcpOption::WindowScale(shift));
+        }
+        match (self.sack_permitted, self.timestamps) {
+            (true, Some((val, ecr))) => {
+                o.push(TcpOption::SackPermitted);
+                o.push(TcpOption::Timestamps(val, ecr));
+            }
+            (false, Some((val, ecr))) => write_timestamps(&mut o, val, ecr),
+            (true, None) => {
+                o.push_raw(&[1, 1]);
+                o.push(TcpOption::SackPermitted);
+            }
+            (false, None) => {}
+        }
+        o
+    }
+
+    /// `mss,sackOK,TS,nop,wscale`.
+    fn write_linux_syn(&self) -> TcpOptions {
         let mut o = TcpOptions::new();
         if let Some(mss) = self.mss {
             o.push(TcpOption::Mss(mss));

@@ -1,15 +1,11 @@
 //! What a connection does when one of its timers fires.
 
-use netarium_base::{Ctx, Duration, Event};
+use netarium_base::{Ctx, Event};
 
-use super::connection::{Connection, Phase, Resend, Syn};
+use super::connection::{Connection, Syn};
 use super::state::{State, Trigger};
 use super::timers::Timer;
 use crate::errno::Errno;
-
-/// Keep-alive times below this are raised to it, so that no setting makes a timer that is always
-/// due.
-pub(crate) const SHORTEST_KEEP_ALIVE: Duration = Duration::from_millis(1);
 
 impl Connection {
     /// Fires every timer that is due at `cx.now`, each with the event that set it as its cause.
@@ -22,8 +18,10 @@ impl Connection {
             });
             match timer {
                 Timer::Retransmit => self.on_retransmit(cx),
+                Timer::LossProbe => self.on_loss_probe(cx),
+                Timer::Reorder => self.on_reorder_timeout(cx),
                 Timer::Persist => self.on_persist(cx),
-                Timer::DelayedAck => self.want.ack = Some("delayed ack"),
+                Timer::DelayedAck => self.on_delayed_ack(),
                 Timer::Wait => {
                     self.transition(cx, Trigger::Expired);
                 }
@@ -35,35 +33,29 @@ impl Connection {
     /// RFC 6298 §5.4 to §5.7.
     fn on_retransmit(&mut self, cx: &mut Ctx<'_>) {
         self.retries = self.retries.saturating_add(1);
-        if self.retries > self.retry_limit() {
+        if self.retries == 1 && self.snd.syn_acked {
+            self.retrying_since = Some(cx.now);
+        }
+        if self.has_waited_enough(cx.now) {
             self.give_up(cx);
             return;
         }
-        self.rtt.back_off();
         if !self.snd.syn_acked {
+            if self.state != State::SynSent || self.retries > self.config.syn_linear_timeouts {
+                self.rtt.back_off();
+            }
             self.want.syn = Some(Syn::Again("rto"));
             return;
         }
-        let first = self.retries == 1;
-        self.cc.on_timeout(self.in_flight(), self.snd.mss, first);
-        self.tell_congestion(cx, "timeout");
-        self.dup_acks = 0;
-        self.phase = Phase::Loss { recover: self.snd.nxt };
-        self.recover = self.snd.nxt;
-        self.resend = Some(Resend { next: self.snd.una, end: self.snd.nxt, kind: "rto" });
-    }
-
-    fn retry_limit(&self) -> u8 {
-        match self.state {
-            State::SynSent => self.config.syn_retries,
-            State::SynReceived => self.config.syn_ack_retries,
-            _ if self.orphan => self.config.orphan_retries,
-            _ => self.config.data_retries,
+        if self.rec.board.is_empty() {
+            return;
         }
+        self.enter_loss(cx, self.retries > 1);
+        self.rtt.back_off();
     }
 
     /// RFC 9293 §3.8.3 MUST-20: R2 is reached, the connection is closed.
-    fn give_up(&mut self, cx: &mut Ctx<'_>) {
+    pub(crate) fn give_up(&mut self, cx: &mut Ctx<'_>) {
         let error = self.soft_error.take().unwrap_or(Errno::ETIMEDOUT);
         self.fail(cx, Trigger::TimedOut, error);
     }
@@ -75,31 +67,15 @@ impl Connection {
             self.want.force = true;
             return;
         }
+        self.probing_since.get_or_insert(cx.now);
         self.retries = self.retries.saturating_add(1);
-        if self.retries > self.retry_limit() {
+        if self.has_probed_enough(cx.now) {
             self.give_up(cx);
             return;
         }
         self.rtt.back_off();
         self.want.probe = Some("zero-window probe");
-        self.timers.set(Timer::Persist, cx.now + self.rtt.rto(), cx.cause);
-    }
-
-    /// RFC 9293 §3.8.4.
-    fn on_keep_alive(&mut self, cx: &mut Ctx<'_>) {
-        if self.in_flight() > 0 {
-            // The retransmission timer watches over the peer already.
-            self.arm_keep_alive(cx);
-            return;
-        }
-        self.probes = self.probes.saturating_add(1);
-        if self.probes > self.config.keep_alive_probes {
-            self.give_up(cx);
-            self.want.rst = true;
-            return;
-        }
-        self.want.probe = Some("keep-alive");
-        let due = cx.now + self.config.keep_alive_interval.max(SHORTEST_KEEP_ALIVE);
-        self.timers.set(Timer::KeepAlive, due, cx.cause);
+        let wait = self.probe_wait(cx.now);
+        self.timers.set(Timer::Persist, cx.now + wait, cx.cause);
     }
 }

@@ -1,13 +1,19 @@
 //! What programs ask of a connection (RFC 9293 §3.9.1): writing, reading, closing, and what it is
 //! ready for; with the buffers' sizes that follow from it.
 
-use netarium_base::{Ctx, Duration, Instant};
+use netarium_base::{Ctx, Duration};
 
 use super::connection::Connection;
 use super::state::{State, Trigger};
 use super::timers::Timer;
+use super::urgent::Urgent;
 use crate::errno::Errno;
+use crate::options::{RecvFlags, SendFlags, Settings, SocketOption};
 use crate::types::Readiness;
+
+/// How many congestion windows fit into a send buffer that follows them: as Linux' `tcp_sndbuf`,
+/// which counts twice the window in memory that carries a third of payload.
+const SEND_BUFFER_CWNDS: u32 = 6;
 
 impl Connection {
     /// Queues a copy of `data`; how many bytes fit.
@@ -15,7 +21,12 @@ impl Connection {
     /// # Errors
     /// EPIPE after the sending half was closed, the connection's own error once, EAGAIN when the
     /// buffer is full or the handshake is not done.
-    pub(crate) fn write(&mut self, cx: &mut Ctx<'_>, data: &[u8]) -> Result<usize, Errno> {
+    pub(crate) fn write(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        data: &[u8],
+        flags: SendFlags,
+    ) -> Result<usize, Errno> {
         if let Some(e) = self.error.take() {
             return Err(e);
         }
@@ -27,14 +38,50 @@ impl Connection {
         if data.is_empty() {
             return Ok(0);
         }
-        let room = self.send_room();
-        if room == 0 {
+        let unsent = self.data_end().ahead_of(self.snd.nxt);
+        let n = data.len().min(self.send_room()).min(self.unsent_room(unsent));
+        self.no_space |= n < data.len();
+        if n == 0 {
             return Err(Errno::EAGAIN);
         }
-        let n = data.len().min(room);
-        let unsent = self.data_end().ahead_of(self.snd.nxt) as usize;
-        self.send.push(&data[..n], cx.cause, unsent);
+        self.send.push(&data[..n], cx.cause, unsent as usize);
+        if flags.contains(SendFlags::OOB) {
+            self.mark_urgent();
+        }
+        self.want.more = flags.contains(SendFlags::MORE);
         Ok(n)
+    }
+
+    /// Bytes that TCP_NOTSENT_LOWAT lets in: as on Linux whole segments while the limit is not
+    /// reached.
+    fn unsent_room(&self, unsent: u32) -> usize {
+        match self.notsent_lowat() {
+            u32::MAX => usize::MAX,
+            limit if unsent >= limit => 0,
+            limit => (limit - unsent).next_multiple_of(self.snd.mss.max(1)) as usize,
+        }
+    }
+
+    fn notsent_lowat(&self) -> u32 {
+        match self.settings.notsent_lowat {
+            0 => self.config.notsent_lowat,
+            n => n,
+        }
+    }
+
+    /// As Linux: a third of the buffer is free, and little waits to be sent.
+    fn is_writable(&self) -> bool {
+        let room = self.send_room();
+        let unsent = self.data_end().ahead_of(self.snd.nxt);
+        room > 0 && room >= self.send.len() / 2 && unsent < self.notsent_lowat()
+    }
+
+    /// Wakes a program that found no room, once there is.
+    pub(crate) fn wake_waiting_writer(&mut self) {
+        if self.no_space && self.is_writable() && self.state.may_send() {
+            self.no_space = false;
+            self.wake |= Readiness::WRITABLE;
+        }
     }
 
     /// Bytes that fit into the send buffer.
@@ -44,66 +91,51 @@ impl Connection {
 
     /// The send buffer grows with the congestion window, so that it never limits a transfer.
     fn send_limit(&self) -> u32 {
-        let grown = self.cc.cwnd().saturating_mul(2).min(self.config.max_buffer);
-        self.settings.send_buffer.unwrap_or_else(|| self.config.send_buffer.max(grown))
+        let grown = self.cwnd_bytes().max(10 * self.snd.mss).saturating_mul(SEND_BUFFER_CWNDS);
+        let wmem = self.config.wmem;
+        self.settings.send_buffer.unwrap_or_else(|| grown.clamp(wmem.default, wmem.max))
     }
 
     /// Reads received data; `Ok(0)` at the end of the stream.
     ///
     /// # Errors
     /// EAGAIN when nothing is there yet, the connection's own error once.
-    pub(crate) fn read(&mut self, cx: &mut Ctx<'_>, buf: &mut [u8]) -> Result<usize, Errno> {
-        if !self.recv.is_empty() {
-            let n = self.recv.read(buf);
-            self.tune_receive_window(cx.now, n as u32);
-            self.consider_window_update();
+    pub(crate) fn read(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        buf: &mut [u8],
+        flags: RecvFlags,
+    ) -> Result<usize, Errno> {
+        let peek = flags.contains(RecvFlags::PEEK);
+        if flags.contains(RecvFlags::OOB) {
+            return self.read_urgent(buf, peek);
+        }
+        let max = self.readable_before_mark(!peek).min(buf.len());
+        if max > 0 || (buf.is_empty() && !self.recv.is_empty()) {
+            let buf = &mut buf[..max];
+            let n = match (peek, flags.contains(RecvFlags::TRUNC)) {
+                (true, false) => return Ok(self.recv.peek(buf)),
+                (true, true) => return Ok(max),
+                (false, true) => self.recv.skip(max),
+                (false, false) => self.recv.read(buf),
+            };
+            self.rcv.copied += n as u32;
+            self.tune_receive_window(cx.now);
+            self.consider_ack_after_read(n);
             return Ok(n);
+        }
+        if self.fin_received {
+            return Ok(0);
         }
         if let Some(e) = self.error.take() {
             return Err(e);
         }
         match self.state {
-            _ if self.fin_received || self.read_closed => Ok(0),
+            _ if self.read_closed => Ok(0),
             State::SynSent | State::SynReceived => Err(Errno::EAGAIN),
             s if s.may_receive() => Err(Errno::EAGAIN),
             _ => Ok(0),
         }
-    }
-
-    /// Doubles the window while the program reads more than half of it within a round trip: the
-    /// window, not the program, is then what limits the peer (dynamic right-sizing).
-    fn tune_receive_window(&mut self, now: Instant, read: u32) {
-        if self.rcv.fixed {
-            return;
-        }
-        self.rcv.copied = self.rcv.copied.saturating_add(read);
-        let round = self.rtt.srtt().unwrap_or(Duration::from_millis(100)) * 2;
-        if now.since(self.rcv.tuned) > round {
-            self.rcv.copied = read;
-            self.rcv.tuned = now;
-        } else if self.rcv.copied >= self.rcv.limit / 2 {
-            let max = if self.scaling { self.config.max_buffer } else { 65_535 };
-            self.rcv.limit = self.rcv.limit.saturating_mul(2).min(max);
-            self.rcv.copied = 0;
-            self.rcv.tuned = now;
-        }
-    }
-
-    /// RFC 9293 §3.8.6.2.2: the window is reopened only by a worthwhile step.
-    fn consider_window_update(&mut self) {
-        if !self.state.may_receive() {
-            return;
-        }
-        let offered = self.rcv.adv.ahead_of(self.rcv.nxt);
-        let opened = self.free_window().saturating_sub(offered);
-        if opened >= (2 * self.snd.mss).min(self.rcv.limit / 2) && opened >= offered {
-            self.want.ack.get_or_insert("window update");
-        }
-    }
-
-    /// Bytes of receive buffer that are free.
-    pub(crate) fn free_window(&self) -> u32 {
-        self.rcv.limit.saturating_sub((self.recv.len() + self.ooo.bytes()) as u32)
     }
 
     /// The program closed its sending half.
@@ -129,7 +161,7 @@ impl Connection {
     pub(crate) fn release(&mut self, cx: &mut Ctx<'_>) {
         self.orphan = true;
         self.close_cause = cx.cause;
-        let unread = !self.recv.is_empty();
+        let unread = self.readable_before_mark(true) > 0;
         let abort = self.settings.linger == Some(Duration::ZERO);
         let resets = match self.state {
             State::SynReceived => abort,
@@ -143,8 +175,21 @@ impl Connection {
         self.close_send(cx);
         self.recv.clear();
         if self.state == State::FinWait2 {
-            self.timers.set(Timer::Wait, cx.now + self.config.fin_wait2, cx.cause);
+            if self.settings.linger2 == Some(None) {
+                return self.abort(cx);
+            }
+            self.timers.set(Timer::Wait, cx.now + self.fin_wait(), cx.cause);
         }
+    }
+
+    /// How long FIN-WAIT-2 waits for the peer's FIN when no program holds the connection: at least
+    /// three and a half time-outs, as on Linux.
+    pub(crate) fn fin_wait(&self) -> Duration {
+        let wait = match self.settings.linger2 {
+            Some(Some(t)) => t,
+            _ => self.config.fin_timeout,
+        };
+        wait.max(self.rtt.rto() * 7 / 2)
     }
 
     /// Resets the connection (RFC 9293 §3.10.5).
@@ -168,11 +213,15 @@ impl Connection {
     pub(crate) fn readiness(&self) -> Readiness {
         let mut r = Readiness::empty();
         let ended = self.fin_received || self.read_closed || self.state == State::Closed;
-        if !self.recv.is_empty() || ended || self.error.is_some() {
+        let enough = self.recv.len() as u64 >= u64::from(self.settings.recv_lowat);
+        if (enough && !self.recv.is_empty()) || ended || self.error.is_some() {
             r |= Readiness::READABLE;
         }
+        if matches!(self.urgent, Urgent::Here(..)) {
+            r |= Readiness::PRIORITY;
+        }
         let connecting = matches!(self.state, State::SynSent | State::SynReceived);
-        let writable = self.send_room() > 0 || !self.state.may_send() || self.closing;
+        let writable = self.is_writable() || !self.state.may_send() || self.closing;
         if (!connecting && writable) || self.error.is_some() {
             r |= Readiness::WRITABLE;
         }
@@ -200,11 +249,23 @@ impl Connection {
                 || matches!(self.state, State::SynSent | State::SynReceived))
     }
 
-    /// Takes over SO_RCVBUF: the window is then what the program asked for.
-    pub(crate) fn apply_buffer_settings(&mut self) {
-        if let Some(bytes) = self.settings.recv_buffer {
-            self.rcv.limit = if self.scaling { bytes } else { bytes.min(65_535) };
-            self.rcv.fixed = true;
+    /// An option of the socket was set to a new value.
+    pub(crate) fn apply_option(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        settings: Settings,
+        option: SocketOption,
+    ) {
+        self.settings = settings;
+        match option {
+            SocketOption::RecvBuffer(_) => self.apply_recv_buffer(),
+            SocketOption::WindowClamp(_) => self.apply_window_clamp(),
+            SocketOption::QuickAck(on) => self.set_quick_ack(on),
+            SocketOption::KeepAlive(_) => self.arm_keep_alive(cx),
+            SocketOption::KeepIdle(_) => self.apply_keep_idle(cx),
+            SocketOption::NoDelay(true) => self.want.force = true,
+            SocketOption::Congestion(which) => self.cc.switch(which),
+            _ => {}
         }
     }
 }
