@@ -7,12 +7,13 @@ use netarium_wire::frame::flow_id;
 use netarium_wire::protocol;
 
 use crate::errno::Errno;
-use crate::sockets::{Inner, Settings, Socket, stream_settings};
+use crate::options::{RecvFlags, SendFlags, Settings};
+use crate::sockets::{Inner, Socket};
 use crate::stack::Stack;
 use crate::tcp::connection::Connection;
 use crate::tcp::demux::Ends;
 use crate::tcp::{Listener, State};
-use crate::types::{IcmpError, Readiness, RecvMeta, SocketKind, SocketOption};
+use crate::types::{IcmpError, Readiness, RecvMeta, SocketKind};
 
 /// The ports that `connect` and `bind` to port 0 choose from (Linux' default range).
 pub const EPHEMERAL: std::ops::RangeInclusive<u16> = 32_768..=60_999;
@@ -200,8 +201,8 @@ impl Stack {
         let flow = flow_id(protocol::TCP, (local.ip(), local.port()), (to.ip(), to.port()));
         self.note_call(cx, id, "connect", flow, 0);
         let setup = self.connection_setup(cx, local, to, Some(id));
-        let mut conn = Connection::connect(cx, setup, self.tcp_config);
-        conn.settings = stream_settings(&settings);
+        let mut conn = Connection::connect(cx, setup, self.tcp_config.clone());
+        conn.settings = settings;
         conn.apply_buffer_settings();
         let slot = self.tcp.insert(conn, Some(id), None).ok_or(Errno::EADDRINUSE)?;
         self.ip.ports.add(protocol::TCP, local.port());
@@ -295,6 +296,20 @@ impl Stack {
     /// # Errors
     /// EBADF, EAGAIN, EPIPE, ENOTCONN, EDESTADDRREQ, EMSGSIZE, and the socket's own error once.
     pub fn send(&mut self, cx: &mut Ctx<'_>, id: SocketId, data: &[u8]) -> Result<usize, Errno> {
+        self.send_with(cx, id, data, SendFlags::empty())
+    }
+
+    /// [`Stack::send`] with flags, which mean something for streams only.
+    ///
+    /// # Errors
+    /// As [`Stack::send`].
+    pub fn send_with(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        id: SocketId,
+        data: &[u8],
+        flags: SendFlags,
+    ) -> Result<usize, Errno> {
         match &self.sockets.get(id).ok_or(Errno::EBADF)?.inner {
             Inner::Idle | Inner::Listener(_) => Err(Errno::ENOTCONN),
             Inner::Datagram(d) => {
@@ -306,7 +321,7 @@ impl Stack {
                 let flow = self.tcp.get(slot).map_or(FlowId::NONE, |e| e.conn.setup.flow);
                 self.note_call(cx, id, "send", flow, data.len());
                 let mut result = Err(Errno::EBADF);
-                self.with_connection(cx, slot, |cx, conn| result = conn.write(cx, data));
+                self.with_connection(cx, slot, |cx, conn| result = conn.write(cx, data, flags));
                 self.drain_unreachable(cx);
                 result
             }
@@ -318,18 +333,34 @@ impl Stack {
     /// # Errors
     /// EBADF, EAGAIN, ENOTCONN, and the socket's own error once.
     pub fn recv(&mut self, cx: &mut Ctx<'_>, id: SocketId, buf: &mut [u8]) -> Result<usize, Errno> {
+        self.recv_with(cx, id, buf, RecvFlags::empty())
+    }
+
+    /// [`Stack::recv`] with flags, which mean something for streams only.
+    ///
+    /// # Errors
+    /// As [`Stack::recv`]; with OOB EINVAL when there is no urgent byte, EAGAIN while it has not
+    /// arrived.
+    pub fn recv_with(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        id: SocketId,
+        buf: &mut [u8],
+        flags: RecvFlags,
+    ) -> Result<usize, Errno> {
         match &self.sockets.get(id).ok_or(Errno::EBADF)?.inner {
             Inner::Idle | Inner::Listener(_) => Err(Errno::ENOTCONN),
             Inner::Datagram(_) => self.recv_from(cx, id, buf).map(|(n, _)| n),
             Inner::Stream(slot) => {
                 let slot = *slot;
-                if self.tcp.get(slot).is_some_and(|e| e.conn.has_nothing_to_read()) {
+                let oob = flags.contains(RecvFlags::OOB);
+                if !oob && self.tcp.get(slot).is_some_and(|e| e.conn.has_nothing_to_read()) {
                     return Err(Errno::EAGAIN);
                 }
                 let flow = self.tcp.get(slot).map_or(FlowId::NONE, |e| e.conn.setup.flow);
                 self.note_call(cx, id, "recv", flow, buf.len());
                 let mut result = Err(Errno::EBADF);
-                self.with_connection(cx, slot, |cx, conn| result = conn.read(cx, buf));
+                self.with_connection(cx, slot, |cx, conn| result = conn.read(cx, buf, flags));
                 result
             }
         }
@@ -439,40 +470,6 @@ impl Stack {
     pub fn flow(&self, id: SocketId) -> FlowId {
         let stream = self.connection_of(id).and_then(|slot| self.tcp.get(slot));
         stream.map_or(FlowId::NONE, |e| e.conn.setup.flow)
-    }
-
-    /// Sets an option.
-    ///
-    /// # Errors
-    /// EBADF, EINVAL for a value out of range.
-    pub fn set_option(
-        &mut self,
-        cx: &mut Ctx<'_>,
-        id: SocketId,
-        option: SocketOption,
-    ) -> Result<(), Errno> {
-        let s = self.sockets.get_mut(id).ok_or(Errno::EBADF)?;
-        let clamp = |bytes: u32| bytes.clamp(4096, 16 * 1024 * 1024);
-        match option {
-            SocketOption::NoDelay(on) => s.settings.nodelay = on,
-            SocketOption::Linger(time) => s.settings.linger = time,
-            SocketOption::SendBuffer(bytes) => s.settings.send_buffer = Some(clamp(bytes)),
-            SocketOption::RecvBuffer(bytes) => s.settings.recv_buffer = Some(clamp(bytes)),
-            SocketOption::ReuseAddr(on) => s.settings.reuse_addr = on,
-            SocketOption::Ttl(0) => return Err(Errno::EINVAL),
-            SocketOption::Ttl(ttl) => s.settings.ttl = Some(ttl),
-            SocketOption::DontFragment(on) => s.settings.dont_fragment = Some(on),
-            SocketOption::KeepAlive(on) => s.settings.keep_alive = on,
-        }
-        let settings = stream_settings(&s.settings);
-        if let Inner::Stream(slot) = s.inner {
-            self.with_connection(cx, slot, |cx, conn| {
-                conn.settings = settings;
-                conn.apply_buffer_settings();
-                conn.arm_keep_alive(cx);
-            });
-        }
-        Ok(())
     }
 
     /// Records a call; what follows from it has it as cause and origin.

@@ -9,7 +9,8 @@ use netarium_wire::{Frame, IpHeader, Payload, protocol, udp};
 
 use crate::errno::Errno;
 use crate::input::Arrival;
-use crate::sockets::{Inner, Settings};
+use crate::options::{MtuDiscover, Settings};
+use crate::sockets::Inner;
 use crate::stack::Stack;
 use crate::types::{IcmpError, Readiness, RecvMeta, SocketEvent, SocketKind};
 
@@ -183,8 +184,9 @@ impl Stack {
         let source = if local.ip().is_unspecified() { hop.source } else { local.ip() };
         let mtu = self.ip.iface(hop.iface).map_or(0, |i| usize::from(i.mtu));
         let mut header = IpHeader::new(source, remote.ip());
-        header.ttl = settings.ttl.unwrap_or(64);
-        header.dont_fragment = settings.dont_fragment.unwrap_or(true);
+        header.ttl = settings.ttl.unwrap_or(self.tcp_config.default_ttl);
+        header.dont_fragment = settings.mtu_discover != MtuDiscover::Dont;
+        header.tos = settings.tos;
         header.id = self.ip.next_ip_id(remote.ip());
         // Fragmenting is not done: what does not fit in one packet is refused.
         let head = header.len() + udp::HEADER;

@@ -10,7 +10,7 @@
 //! 5. [`icmp`]: echo and errors;
 //! 6. [`tcp`]: connections; `tcp_io` ties them to the IP layer;
 //! 7. `datagram`: UDP and pings;
-//! 8. [`sockets`], [`calls`] and `closing`: the socket layer with a kernel's semantics.
+//! 8. [`sockets`], [`calls`], [`options`] and `closing`: the socket layer with a kernel's semantics.
 //!
 //! Nothing here reads a clock, draws ambient randomness, performs I/O or spawns.
 
@@ -22,6 +22,7 @@ pub mod icmp;
 mod input;
 pub mod layer;
 pub mod neighbour;
+pub mod options;
 pub mod route;
 pub mod sockets;
 pub mod stack;
@@ -31,10 +32,12 @@ pub mod types;
 
 pub use datagram::RECV_LIMIT as DATAGRAM_RECV_LIMIT;
 pub use errno::Errno;
+pub use options::{MtuDiscover, OptionName, RecvFlags, SendFlags, SocketOption};
 pub use stack::Stack;
+pub use tcp::{TcpConfig, TcpInfo};
 pub use types::{
     IcmpError, IfCounters, Interface, NeighbourInfo, NeighbourState, Readiness, RecvMeta, Route,
-    Shutdown, SocketEvent, SocketInfo, SocketKind, SocketOption, StackConfig, StackStats,
+    Shutdown, SocketEvent, SocketInfo, SocketKind, StackConfig, StackStats,
 };
 
 // Lets the tests inside the crate share the helpers of those in `tests/`.

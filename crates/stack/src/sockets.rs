@@ -3,9 +3,10 @@
 use core::net::SocketAddr;
 
 use netarium_base::map::Map;
-use netarium_base::{Duration, Pid, SocketId};
+use netarium_base::{Pid, SocketId};
 
 use crate::datagram::Datagram;
+use crate::options::Settings;
 use crate::tcp::Listener;
 use crate::types::SocketKind;
 
@@ -14,19 +15,6 @@ pub const MAX_SOCKETS: usize = 1_048_576;
 
 /// The id of a connection that no socket holds.
 pub(crate) const PARENTLESS: SocketId = SocketId { index: u32::MAX, generation: 0 };
-
-/// Options of a socket as set by the program.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Settings {
-    pub(crate) nodelay: bool,
-    pub(crate) keep_alive: bool,
-    pub(crate) linger: Option<Duration>,
-    pub(crate) send_buffer: Option<u32>,
-    pub(crate) recv_buffer: Option<u32>,
-    pub(crate) reuse_addr: bool,
-    pub(crate) ttl: Option<u8>,
-    pub(crate) dont_fragment: Option<bool>,
-}
 
 /// What a socket is.
 #[derive(Debug)]
@@ -125,8 +113,8 @@ impl Sockets {
     }
 
     /// What connections of a listener inherit from it.
-    pub(crate) fn inherited(&self, id: SocketId) -> crate::tcp::connection::Settings {
-        self.get(id).map_or_else(Default::default, |s| stream_settings(&s.settings))
+    pub(crate) fn inherited(&self, id: SocketId) -> Settings {
+        self.get(id).map_or_else(Default::default, |s| s.settings)
     }
 
     /// Files a socket under its port, so that packets find it.
@@ -176,17 +164,5 @@ impl Sockets {
             let id = SocketId { index: i as u32, generation: slot.generation };
             slot.socket.as_deref().map(|s| (id, s))
         })
-    }
-}
-
-/// The settings that a connection looks at.
-pub(crate) fn stream_settings(s: &Settings) -> crate::tcp::connection::Settings {
-    crate::tcp::connection::Settings {
-        nodelay: s.nodelay,
-        keep_alive: s.keep_alive,
-        linger: s.linger,
-        send_buffer: s.send_buffer,
-        recv_buffer: s.recv_buffer,
-        ttl: s.ttl,
     }
 }

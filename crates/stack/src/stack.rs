@@ -5,6 +5,7 @@
 
 use core::net::{IpAddr, SocketAddr};
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use netarium_base::{Cause, Ctx, IfIndex, Instant, Luck, Pid, Rng, SocketId};
 use netarium_filter::Filter;
@@ -25,7 +26,7 @@ use crate::types::{
 pub struct Stack {
     pub(crate) ip: IpLayer,
     pub(crate) tcp: Tcp,
-    pub(crate) tcp_config: TcpConfig,
+    pub(crate) tcp_config: Rc<TcpConfig>,
     pub(crate) sockets: Sockets,
     pub(crate) events: VecDeque<SocketEvent>,
     pub(crate) isn_luck: Luck,
@@ -41,7 +42,7 @@ impl Stack {
         let mut stack = Stack {
             ip: IpLayer::new(&config),
             tcp: Tcp::default(),
-            tcp_config: TcpConfig::default(),
+            tcp_config: Rc::default(),
             sockets: Sockets::default(),
             events: VecDeque::new(),
             isn_luck: seed.luck(name, "isn"),
@@ -104,9 +105,19 @@ impl Stack {
         self.ip.filter.as_deref_mut()
     }
 
-    /// The settings of TCP for connections that begin from now on.
+    /// The settings of TCP.
+    pub fn tcp_config(&self) -> &TcpConfig {
+        &self.tcp_config
+    }
+
+    /// The settings of TCP, to change them for connections that begin from now on.
     pub fn tcp_config_mut(&mut self) -> &mut TcpConfig {
-        &mut self.tcp_config
+        Rc::make_mut(&mut self.tcp_config)
+    }
+
+    /// Replaces the settings of TCP for connections that begin from now on.
+    pub fn set_tcp_config(&mut self, config: TcpConfig) {
+        self.tcp_config = Rc::new(config);
     }
 
     /// Takes an interface up or down. Going down forgets its neighbours and what waited for them.

@@ -153,7 +153,7 @@ impl Stack {
             // RFC 9293 MAY-2: beyond what the former connection used, as far as Linux goes.
             setup.iss = setup.iss.max(used + 65_537);
         }
-        let mut conn = Connection::new(setup, self.tcp_config, cx.now);
+        let mut conn = Connection::new(setup, self.tcp_config.clone(), cx.now);
         conn.settings = self.sockets.inherited(listener);
         conn.apply_buffer_settings();
         conn.on_first_syn(cx, &seg);

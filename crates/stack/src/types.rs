@@ -3,7 +3,7 @@
 use core::net::{IpAddr, SocketAddr};
 
 use bitflags::bitflags;
-use netarium_base::{Cause, Duration, IfIndex, Instant, NodeId, Pid, Seed, SocketId};
+use netarium_base::{Cause, IfIndex, Instant, NodeId, Pid, Seed, SocketId};
 use netarium_wire::{Cidr, Mac};
 
 /// What a host is made of before it has interfaces.
@@ -117,27 +117,6 @@ pub enum Shutdown {
     Write,
     /// Both.
     Both,
-}
-
-/// Options of a socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SocketOption {
-    /// TCP_NODELAY: small segments are not held back (RFC 9293 §3.7.4).
-    NoDelay(bool),
-    /// SO_LINGER: what `close` does with unsent data. `Some(0)` resets the connection.
-    Linger(Option<Duration>),
-    /// SO_SNDBUF in bytes; clamped to 4 KiB … 16 MiB.
-    SendBuffer(u32),
-    /// SO_RCVBUF in bytes; clamped to 4 KiB … 16 MiB.
-    RecvBuffer(u32),
-    /// SO_REUSEADDR: TIME_WAIT connections do not block `bind`.
-    ReuseAddr(bool),
-    /// IP_TTL, 1 to 255.
-    Ttl(u8),
-    /// IP_MTU_DISCOVER: whether «don't fragment» is set.
-    DontFragment(bool),
-    /// SO_KEEPALIVE.
-    KeepAlive(bool),
 }
 
 /// Where a datagram came from.

@@ -8,8 +8,9 @@
 //! out next.
 
 use core::net::SocketAddr;
+use std::rc::Rc;
 
-use netarium_base::{Cause, Ctx, Duration, Event, FlowId, Instant, Place, SocketId};
+use netarium_base::{Cause, Ctx, Event, FlowId, Instant, Place, SocketId};
 
 use super::congestion::{Controller, Reno};
 use super::options::SegmentOptions;
@@ -19,9 +20,9 @@ use super::rtt::Rtt;
 use super::send_buffer::SendBuffer;
 use super::seq::Seq;
 use super::state::{State, Trigger};
-use super::timeouts::SHORTEST_KEEP_ALIVE;
 use super::timers::{Timer, Timers};
 use crate::errno::Errno;
+use crate::options::Settings;
 use crate::types::Readiness;
 
 pub use super::config::TcpConfig;
@@ -114,8 +115,8 @@ impl RecvSpace {
             irs: Seq(0),
             nxt: Seq(0),
             adv: Seq(0),
-            shift: window_shift(config.max_buffer),
-            limit: config.recv_buffer,
+            shift: window_shift(config.rmem.max),
+            limit: config.window_of(config.rmem.default).min(65_535),
             fixed: false,
             copied: 0,
             tuned: now,
@@ -176,22 +177,11 @@ pub(crate) struct Wants {
     pub(crate) force: bool,
 }
 
-/// Settings by the program.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Settings {
-    pub(crate) nodelay: bool,
-    pub(crate) keep_alive: bool,
-    pub(crate) linger: Option<Duration>,
-    pub(crate) send_buffer: Option<u32>,
-    pub(crate) recv_buffer: Option<u32>,
-    pub(crate) ttl: Option<u8>,
-}
-
 /// A connection.
 #[derive(Debug)]
 pub struct Connection {
     pub(crate) setup: Setup,
-    pub(crate) config: TcpConfig,
+    pub(crate) config: Rc<TcpConfig>,
     pub(crate) state: State,
     pub(crate) snd: SendSpace,
     pub(crate) rcv: RecvSpace,
@@ -246,20 +236,49 @@ pub struct Connection {
     pub(crate) stats: ConnStats,
 }
 
-/// Counters of a connection.
+/// Counters of a connection, named as in [`TcpInfo`](super::info::TcpInfo).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ConnStats {
-    /// Segments sent again.
+    /// Segments sent again that the host's counters do not know yet.
     pub retransmits: u64,
+    /// Segments sent again.
+    pub total_retransmits: u32,
+    /// Segments sent.
+    pub segments_out: u32,
+    /// Segments received.
+    pub segments_in: u32,
+    /// Segments with data sent.
+    pub data_segments_out: u32,
+    /// Segments with data received.
+    pub data_segments_in: u32,
+    /// Segments received out of order.
+    pub out_of_order: u32,
+    /// Data bytes sent, copies counted.
+    pub bytes_sent: u64,
+    /// Data bytes sent again.
+    pub bytes_retransmitted: u64,
+    /// Bytes acknowledged by the peer, SYN and FIN counted as on Linux.
+    pub bytes_acked: u64,
+    /// Bytes received in order, the FIN counted as on Linux.
+    pub bytes_received: u64,
+    /// When data last arrived.
+    pub last_data_in: Instant,
+    /// When an acknowledgement last arrived.
+    pub last_ack_in: Instant,
+}
+
+impl ConnStats {
+    fn new(now: Instant) -> ConnStats {
+        ConnStats { last_data_in: now, last_ack_in: now, ..ConnStats::default() }
+    }
 }
 
 impl Connection {
     /// A connection in CLOSED, about to open.
-    pub(crate) fn new(setup: Setup, config: TcpConfig, now: Instant) -> Connection {
+    pub(crate) fn new(setup: Setup, config: Rc<TcpConfig>, now: Instant) -> Connection {
         let mss = u32::from(setup.mss);
         Connection {
             setup,
-            config,
             state: State::Closed,
             snd: SendSpace::new(setup.iss, mss, now),
             rcv: RecvSpace::new(&config, now),
@@ -269,14 +288,14 @@ impl Connection {
             timers: Timers::default(),
             rtt: Rtt::default(),
             cc: Box::new(Reno::new(mss)),
-            timestamps: Some(Timestamps {
+            timestamps: config.timestamps.then_some(Timestamps {
                 offset: setup.timestamp_offset,
                 recent: 0,
                 recent_at: now,
                 last_ack_sent: Seq(0),
             }),
-            sack: true,
-            scaling: true,
+            sack: config.sack,
+            scaling: config.window_scaling,
             phase: Phase::Open,
             resend: None,
             dup_acks: 0,
@@ -301,12 +320,13 @@ impl Connection {
             wake: Readiness::empty(),
             close_cause: Cause::NONE,
             open_cause: Cause::NONE,
-            stats: ConnStats::default(),
+            stats: ConnStats::new(now),
+            config,
         }
     }
 
     /// Active open: a SYN goes out next (RFC 9293 §3.10.1).
-    pub(crate) fn connect(cx: &mut Ctx<'_>, setup: Setup, config: TcpConfig) -> Connection {
+    pub(crate) fn connect(cx: &mut Ctx<'_>, setup: Setup, config: Rc<TcpConfig>) -> Connection {
         let mut c = Connection::new(setup, config, cx.now);
         c.open_cause = cx.cause;
         c.transition(cx, Trigger::ActiveOpen);
@@ -346,7 +366,7 @@ impl Connection {
                 self.wake |= Readiness::HANGUP;
             }
             State::FinWait2 if self.orphan => {
-                self.timers.set(Timer::Wait, cx.now + self.config.fin_wait2, cause);
+                self.timers.set(Timer::Wait, cx.now + self.config.fin_timeout, cause);
             }
             State::Established => {
                 self.wake |= Readiness::WRITABLE;
@@ -429,7 +449,7 @@ impl Connection {
         // TIME-WAIT ends by itself.
         let watched = self.state.is_synchronized() && self.state != State::TimeWait;
         if self.settings.keep_alive && watched {
-            let due = cx.now + self.config.keep_alive_idle.max(SHORTEST_KEEP_ALIVE);
+            let due = cx.now + self.keep_alive_idle();
             self.timers.set(Timer::KeepAlive, due, cx.cause);
         } else {
             self.timers.cancel(Timer::KeepAlive);

@@ -11,7 +11,8 @@
 //! 6. [`congestion`]: the congestion window, behind a trait;
 //! 7. [`send_buffer`], [`recv_buffer`], [`reassembly`]: the bytes;
 //! 8. [`listener`]: passive opens, and their two queues;
-//! 9. [`demux`]: all connections of a host, found by their end points and by their deadlines.
+//! 9. [`info`]: what a connection tells about itself;
+//! 10. [`demux`]: all connections of a host, found by their end points and by their deadlines.
 //!
 //! A connection knows neither addresses' meaning nor routes: it takes segments and gives segments.
 
@@ -19,6 +20,7 @@ pub mod config;
 pub mod congestion;
 pub mod connection;
 pub mod demux;
+pub mod info;
 pub mod listener;
 pub mod options;
 pub mod reassembly;
@@ -36,6 +38,7 @@ mod user;
 pub use config::TcpConfig;
 pub use connection::Connection;
 pub use demux::Tcp;
+pub use info::TcpInfo;
 pub use listener::Listener;
 pub use seq::Seq;
 pub use state::{State, TRANSITIONS, Transition, Trigger};

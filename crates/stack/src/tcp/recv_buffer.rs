@@ -59,6 +59,37 @@ impl RecvBuffer {
         done
     }
 
+    /// Copies bytes to `buf` without taking them; returns how many.
+    pub fn peek(&self, buf: &mut [u8]) -> usize {
+        let mut done = 0;
+        for slice in &self.slices {
+            let n = slice.len().min(buf.len() - done);
+            buf[done..done + n].copy_from_slice(&slice.bytes()[..n]);
+            done += n;
+            if done == buf.len() {
+                break;
+            }
+        }
+        done
+    }
+
+    /// Drops up to `count` bytes; returns how many.
+    pub fn skip(&mut self, count: usize) -> usize {
+        let mut done = 0;
+        while done < count {
+            let Some(first) = self.slices.front_mut() else { break };
+            let n = first.len().min(count - done);
+            done += n;
+            if n == first.len() {
+                self.slices.pop_front();
+            } else {
+                first.advance(n);
+            }
+        }
+        self.len -= done;
+        done
+    }
+
     /// Drops everything and gives the memory back.
     pub fn clear(&mut self) {
         *self = RecvBuffer::default();

@@ -225,6 +225,8 @@ impl Connection {
 
     fn tell_resend(&mut self, cx: &mut Ctx<'_>, kind: &'static str, seq: Seq, len: u32) {
         self.stats.retransmits += 1;
+        self.stats.total_retransmits += 1;
+        self.stats.bytes_retransmitted += u64::from(len);
         // Karn's rule: what was sent twice is not timed.
         self.timed = None;
         self.resent = Some(cx.now);
@@ -362,6 +364,11 @@ impl Connection {
             }
         }
         let len = payload.len() as u32;
+        self.stats.segments_out += 1;
+        if len > 0 {
+            self.stats.data_segments_out += 1;
+            self.stats.bytes_sent += u64::from(len);
+        }
         let cause =
             cx.with(cx.cause.carrying(origin)).emit(self.setup.place, self.setup.flow, || {
                 Event::SegmentBuilt {

@@ -9,9 +9,29 @@ use crate::errno::Errno;
 
 /// Keep-alive times below this are raised to it, so that no setting makes a timer that is always
 /// due.
-pub(crate) const SHORTEST_KEEP_ALIVE: Duration = Duration::from_millis(1);
+const SHORTEST_KEEP_ALIVE: Duration = Duration::from_millis(1);
 
 impl Connection {
+    pub(crate) fn keep_alive_idle(&self) -> Duration {
+        set_or(self.settings.keep_idle, self.config.keepalive_time)
+    }
+
+    fn keep_alive_interval(&self) -> Duration {
+        set_or(self.settings.keep_interval, self.config.keepalive_intvl)
+    }
+
+    fn keep_alive_count(&self) -> u8 {
+        if self.settings.keep_count > 0 {
+            self.settings.keep_count
+        } else {
+            self.config.keepalive_probes
+        }
+    }
+
+    fn syn_retries(&self) -> u8 {
+        if self.settings.syn_count > 0 { self.settings.syn_count } else { self.config.syn_retries }
+    }
+
     /// Fires every timer that is due at `cx.now`, each with the event that set it as its cause.
     /// `cx.cause` is left at the last one, as the cause of the segments that follow.
     pub(crate) fn on_deadline(&mut self, cx: &mut Ctx<'_>) {
@@ -55,10 +75,10 @@ impl Connection {
 
     fn retry_limit(&self) -> u8 {
         match self.state {
-            State::SynSent => self.config.syn_retries,
-            State::SynReceived => self.config.syn_ack_retries,
+            State::SynSent => self.syn_retries(),
+            State::SynReceived => self.config.synack_retries,
             _ if self.orphan => self.config.orphan_retries,
-            _ => self.config.data_retries,
+            _ => self.config.retries2,
         }
     }
 
@@ -93,13 +113,18 @@ impl Connection {
             return;
         }
         self.probes = self.probes.saturating_add(1);
-        if self.probes > self.config.keep_alive_probes {
+        if self.probes > self.keep_alive_count() {
             self.give_up(cx);
             self.want.rst = true;
             return;
         }
         self.want.probe = Some("keep-alive");
-        let due = cx.now + self.config.keep_alive_interval.max(SHORTEST_KEEP_ALIVE);
+        let due = cx.now + self.keep_alive_interval();
         self.timers.set(Timer::KeepAlive, due, cx.cause);
     }
+}
+
+/// What the program set, or the host's setting.
+fn set_or(set: Duration, default: Duration) -> Duration {
+    if set.is_zero() { default.max(SHORTEST_KEEP_ALIVE) } else { set }
 }

@@ -7,7 +7,12 @@ use super::connection::Connection;
 use super::state::{State, Trigger};
 use super::timers::Timer;
 use crate::errno::Errno;
+use crate::options::{RecvFlags, SendFlags, Settings, SocketOption};
 use crate::types::Readiness;
+
+/// How many congestion windows fit into a send buffer that follows them: as Linux' `tcp_sndbuf`,
+/// which counts twice the window in memory that carries a third of payload.
+const SEND_BUFFER_CWNDS: u32 = 6;
 
 impl Connection {
     /// Queues a copy of `data`; how many bytes fit.
@@ -15,7 +20,15 @@ impl Connection {
     /// # Errors
     /// EPIPE after the sending half was closed, the connection's own error once, EAGAIN when the
     /// buffer is full or the handshake is not done.
-    pub(crate) fn write(&mut self, cx: &mut Ctx<'_>, data: &[u8]) -> Result<usize, Errno> {
+    pub(crate) fn write(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        data: &[u8],
+        flags: SendFlags,
+    ) -> Result<usize, Errno> {
+        if flags.contains(SendFlags::OOB) {
+            return Err(Errno::EOPNOTSUPP);
+        }
         if let Some(e) = self.error.take() {
             return Err(e);
         }
@@ -44,17 +57,31 @@ impl Connection {
 
     /// The send buffer grows with the congestion window, so that it never limits a transfer.
     fn send_limit(&self) -> u32 {
-        let grown = self.cc.cwnd().saturating_mul(2).min(self.config.max_buffer);
-        self.settings.send_buffer.unwrap_or_else(|| self.config.send_buffer.max(grown))
+        let grown = self.cc.cwnd().max(10 * self.snd.mss).saturating_mul(SEND_BUFFER_CWNDS);
+        let wmem = self.config.wmem;
+        self.settings.send_buffer.unwrap_or_else(|| grown.clamp(wmem.default, wmem.max))
     }
 
     /// Reads received data; `Ok(0)` at the end of the stream.
     ///
     /// # Errors
     /// EAGAIN when nothing is there yet, the connection's own error once.
-    pub(crate) fn read(&mut self, cx: &mut Ctx<'_>, buf: &mut [u8]) -> Result<usize, Errno> {
+    pub(crate) fn read(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        buf: &mut [u8],
+        flags: RecvFlags,
+    ) -> Result<usize, Errno> {
+        if flags.contains(RecvFlags::OOB) {
+            return Err(Errno::EINVAL);
+        }
         if !self.recv.is_empty() {
-            let n = self.recv.read(buf);
+            let n = match (flags.contains(RecvFlags::PEEK), flags.contains(RecvFlags::TRUNC)) {
+                (true, false) => return Ok(self.recv.peek(buf)),
+                (true, true) => return Ok(buf.len().min(self.recv.len())),
+                (false, true) => self.recv.skip(buf.len()),
+                (false, false) => self.recv.read(buf),
+            };
             self.tune_receive_window(cx.now, n as u32);
             self.consider_window_update();
             return Ok(n);
@@ -82,7 +109,8 @@ impl Connection {
             self.rcv.copied = read;
             self.rcv.tuned = now;
         } else if self.rcv.copied >= self.rcv.limit / 2 {
-            let max = if self.scaling { self.config.max_buffer } else { 65_535 };
+            let max =
+                if self.scaling { self.config.window_of(self.config.rmem.max) } else { 65_535 };
             self.rcv.limit = self.rcv.limit.saturating_mul(2).min(max);
             self.rcv.copied = 0;
             self.rcv.tuned = now;
@@ -143,7 +171,7 @@ impl Connection {
         self.close_send(cx);
         self.recv.clear();
         if self.state == State::FinWait2 {
-            self.timers.set(Timer::Wait, cx.now + self.config.fin_wait2, cx.cause);
+            self.timers.set(Timer::Wait, cx.now + self.config.fin_timeout, cx.cause);
         }
     }
 
@@ -198,6 +226,21 @@ impl Connection {
             && !self.read_closed
             && (self.state.may_receive()
                 || matches!(self.state, State::SynSent | State::SynReceived))
+    }
+
+    /// An option of the socket was set to a new value.
+    pub(crate) fn apply_option(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        settings: Settings,
+        option: SocketOption,
+    ) {
+        self.settings = settings;
+        match option {
+            SocketOption::RecvBuffer(_) => self.apply_buffer_settings(),
+            SocketOption::KeepAlive(_) | SocketOption::KeepIdle(_) => self.arm_keep_alive(cx),
+            _ => {}
+        }
     }
 
     /// Takes over SO_RCVBUF: the window is then what the program asked for.

@@ -163,7 +163,7 @@ fn lost_syns_make_a_careful_start() {
 fn probes_do_not_slow_down_repairs() {
     let mut net = Net::new(2);
     let (c, s) = net.pair();
-    let data: Vec<u8> = (0..120_000).map(pattern).collect();
+    let data: Vec<u8> = (0..80_000).map(pattern).collect();
     assert_eq!(net.send(0, c, &data), Ok(data.len()));
     net.run(Duration::from_secs(600));
     assert!(conn(&mut net, 0).rtt.rto() > Duration::from_secs(60), "probing");

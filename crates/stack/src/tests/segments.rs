@@ -203,8 +203,8 @@ fn no_segment_harms_any_state() {
 fn keep_alive_ends_with_time_wait_and_when_switched_off() {
     let mut net = Net::new(2);
     for h in &mut net.hosts {
-        h.tcp_config_mut().keep_alive_idle = Duration::ZERO;
-        h.tcp_config_mut().keep_alive_interval = Duration::ZERO;
+        h.tcp_config_mut().keepalive_time = Duration::ZERO;
+        h.tcp_config_mut().keepalive_intvl = Duration::ZERO;
     }
     let (c, s) = net.pair();
     net.on(0, |st, cx| st.set_option(cx, c, SocketOption::KeepAlive(true))).unwrap();

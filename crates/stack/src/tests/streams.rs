@@ -106,7 +106,7 @@ fn converse(seed: u64) {
         // On a wire this bad eight losses in a row happen: a closing end that gives up without a
         // word would leave the other waiting for ever, as it should.
         h.tcp_config_mut().orphan_retries = 15;
-        h.tcp_config_mut().keep_alive_idle = Duration::from_secs(60);
+        h.tcp_config_mut().keepalive_time = Duration::from_secs(60);
     }
     let l = net.listen(1, 80, 8);
     if luck.below(3) == 0 {

@@ -32,6 +32,7 @@ impl Connection {
             self.challenge(cx.now, "unacceptable ACK");
             return Some(Outcome::Dropped(DropReason::NotAcceptable));
         }
+        self.stats.last_ack_in = cx.now;
         if seg.ack.after(self.snd.una) {
             self.take_new_ack(cx, seg);
         } else if self.is_duplicate(seg) {
@@ -106,6 +107,7 @@ impl Connection {
         let syn_acked = !std::mem::replace(&mut self.snd.syn_acked, true);
         self.send.advance((acked - u32::from(fin_acked) - u32::from(syn_acked)) as usize);
         self.snd.una = seg.ack;
+        self.stats.bytes_acked += u64::from(acked);
         self.retries = 0;
         if self.timestamps.is_some() {
             self.rtt.reset_backoff();

@@ -81,6 +81,10 @@ pub enum Outcome {
 impl Connection {
     /// Processes a segment.
     pub(crate) fn on_segment(&mut self, cx: &mut Ctx<'_>, seg: SegmentIn) -> Outcome {
+        self.stats.segments_in += 1;
+        if !seg.payload.is_empty() {
+            self.stats.data_segments_in += 1;
+        }
         match self.state {
             State::Closed | State::Listen => Outcome::Refused,
             State::SynSent => self.in_syn_sent(cx, seg),

@@ -33,6 +33,7 @@ impl Connection {
                 return Outcome::Dropped(DropReason::NoSocket);
             }
         }
+        self.stats.last_data_in = cx.now;
         let fin = self.trim(seg) && fin;
         let end = seg.seq + seg.payload.len() as u32;
         if seg.seq.after(self.rcv.nxt) {
@@ -44,6 +45,7 @@ impl Connection {
         while let Some(payload) = self.ooo.take(self.rcv.nxt) {
             filled_gap = true;
             self.rcv.nxt += payload.len() as u32;
+            self.stats.bytes_received += payload.len() as u64;
             if !self.read_closed {
                 self.recv.push(payload);
             }
@@ -77,6 +79,7 @@ impl Connection {
     fn take_out_of_order(&mut self, seg: &mut SegmentIn, fin: bool) -> Outcome {
         // RFC 5681 §4.2: an immediate duplicate ACK tells the sender of the gap.
         self.want.ack = Some("out of order");
+        self.stats.out_of_order += 1;
         if fin {
             self.ooo_fin = Some(seg.seq + seg.payload.len() as u32);
         }
@@ -94,6 +97,7 @@ impl Connection {
             return;
         }
         self.rcv.nxt += payload.len() as u32;
+        self.stats.bytes_received += payload.len() as u64;
         self.unacked_in += payload.len() as u32;
         if !self.read_closed {
             self.recv.push(payload);
@@ -107,6 +111,7 @@ impl Connection {
 
     fn take_fin(&mut self, cx: &mut Ctx<'_>) {
         self.fin_received = true;
+        self.stats.bytes_received += 1;
         self.ooo_fin = None;
         self.rcv.nxt += 1;
         self.rcv.adv = self.rcv.adv.max(self.rcv.nxt);
@@ -132,7 +137,7 @@ impl Connection {
         } else if self.unacked_in > self.rcv_mss {
             self.want.ack = Some("second segment received");
         } else if self.timers.due(Timer::DelayedAck).is_none() {
-            self.timers.set(Timer::DelayedAck, cx.now + self.config.delayed_ack, cx.cause);
+            self.timers.set(Timer::DelayedAck, cx.now + self.config.delayed_ack_min, cx.cause);
         }
     }
 }
