@@ -65,16 +65,9 @@ impl Kind {
 }
 
 /// All words of a script.
-pub(super) fn tokens(
-    text: &str,
-    defines: &[(String, String)],
-) -> Result<Vec<Token>, ParseError> {
-    let mut lexer = Lexer {
-        rest: text,
-        line: 1,
-        column: 1,
-        defines: defines.iter().cloned().collect(),
-    };
+pub(super) fn tokens(text: &str, defines: &[(String, String)]) -> Result<Vec<Token>, ParseError> {
+    let mut lexer =
+        Lexer { rest: text, line: 1, column: 1, defines: defines.iter().cloned().collect() };
     if text.len() > MAX_TEXT {
         return Err(lexer.error(format!("the script has more than {MAX_TEXT} bytes")));
     }
@@ -157,7 +150,9 @@ impl<'a> Lexer<'a> {
         let Some(first) = chars.next() else { return Ok(Kind::End) };
         let second = chars.next().unwrap_or(' ');
         match (first, second) {
-            ('-', '-') if self.rest[2..].starts_with(|c: char| c.is_ascii_alphabetic()) => self.flag(),
+            ('-', '-') if self.rest[2..].starts_with(|c: char| c.is_ascii_alphabetic()) => {
+                self.flag()
+            }
             ('.', '.') if self.rest.starts_with("...") => {
                 self.take(3);
                 Ok(Kind::Ellipsis)
@@ -182,7 +177,8 @@ impl<'a> Lexer<'a> {
 
     fn flag(&mut self) -> Result<Kind, ParseError> {
         self.take(2);
-        let name = self.take_while(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-').to_owned();
+        let name =
+            self.take_while(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-').to_owned();
         if !self.rest.starts_with('=') {
             return Ok(Kind::Flag(name, None));
         }

@@ -2,10 +2,10 @@
 
 use netarium_wire::TcpFlags;
 
+use super::ParseError;
 use super::lexer::Kind;
 use super::packet::{Direction, Ecn, Icmp, Opt, PacketSpec, SegmentSpec, Transport, flags_of};
 use super::parser::Parser;
-use super::ParseError;
 
 /// What stands in front of the transport.
 #[derive(Default)]
@@ -147,7 +147,8 @@ impl Parser {
         if letters.is_empty() {
             return Err(self.expected("TCP flags such as `S`, `P.`, `.` or `-`"));
         }
-        flags_of(&letters).map_err(|c| self.error(format!("`{c}` in `{letters}` is not a TCP flag")))
+        flags_of(&letters)
+            .map_err(|c| self.error(format!("`{c}` in `{letters}` is not a TCP flag")))
     }
 
     /// `1:1001(1000)`.
