@@ -201,9 +201,7 @@ impl Stack {
         let flow = flow_id(protocol::TCP, (local.ip(), local.port()), (to.ip(), to.port()));
         self.note_call(cx, id, "connect", flow, 0);
         let setup = self.connection_setup(cx, local, to, Some(id));
-        let mut conn = Connection::connect(cx, setup, self.tcp_config.clone());
-        conn.settings = settings;
-        conn.apply_buffer_settings();
+        let conn = Connection::connect(cx, setup, self.tcp_config.clone(), settings);
         let slot = self.tcp.insert(conn, Some(id), None).ok_or(Errno::EADDRINUSE)?;
         self.ip.ports.add(protocol::TCP, local.port());
         self.ip.stats.tcp_active_opens += 1;
@@ -275,7 +273,6 @@ impl Stack {
             entry.socket = Some(new);
             entry.listener = None;
             entry.conn.setup.id = new;
-            entry.conn.apply_buffer_settings();
         }
         Ok((new, remote))
     }

@@ -393,7 +393,7 @@ impl Stack {
         let conn = slot.and_then(|slot| self.tcp.get(slot)).map(|e| &e.conn);
         Ok(match name {
             OptionName::Error => SocketOption::Error(self.take_error(id)),
-            OptionName::QuickAck => SocketOption::QuickAck(conn.is_none_or(|c| c.quick_acks > 0)),
+            OptionName::QuickAck => SocketOption::QuickAck(conn.is_none_or(|c| !c.ack.pingpong)),
             OptionName::MaxSeg => SocketOption::MaxSeg(match conn {
                 Some(c) if c.state.is_synchronized() => c.snd.mss as u16,
                 _ if settings.max_seg != 0 => settings.max_seg,

@@ -50,21 +50,11 @@ impl Stack {
     /// must be newer than everything received, by timestamp or by sequence number. `Some` when it
     /// did: the sequence number that the new connection must begin behind.
     fn gives_way(&mut self, cx: &mut Ctx<'_>, slot: u32, seg: &SegmentIn) -> Option<Seq> {
-        let entry = self.tcp.get(slot)?;
-        let conn = &entry.conn;
-        let only_syn = seg.flags.contains(TcpFlags::SYN)
-            && !seg.flags.intersects(TcpFlags::ACK | TcpFlags::RST);
-        if conn.state != State::TimeWait || !only_syn {
+        let conn = &self.tcp.get(slot)?.conn;
+        if conn.state != State::TimeWait {
             return None;
         }
-        let newer_timestamp = match (conn.timestamps, seg.options.timestamps) {
-            (Some(ts), Some((val, _))) => (val.wrapping_sub(ts.recent) as i32) > 0,
-            _ => false,
-        };
-        if !newer_timestamp && !seg.seq.after(conn.rcv.nxt) {
-            return None;
-        }
-        let used = conn.snd.nxt;
+        let used = conn.gives_way_to(cx.now, seg)?;
         self.with_connection(cx, slot, |cx, conn| {
             conn.transition(cx, Trigger::Syn);
         });
@@ -153,9 +143,8 @@ impl Stack {
             // RFC 9293 MAY-2: beyond what the former connection used, as far as Linux goes.
             setup.iss = setup.iss.max(used + 65_537);
         }
-        let mut conn = Connection::new(setup, self.tcp_config.clone(), cx.now);
-        conn.settings = self.sockets.inherited(listener);
-        conn.apply_buffer_settings();
+        let settings = self.sockets.inherited(listener);
+        let mut conn = Connection::new(setup, self.tcp_config.clone(), settings, cx.now);
         conn.on_first_syn(cx, &seg);
         self.ip.ports.add(protocol::TCP, local.port());
         if let Some(slot) = self.tcp.insert(conn, None, Some(listener)) {
@@ -279,6 +268,7 @@ impl Stack {
             self.ip.stats.tcp_out_resets += 1;
         }
         let mut ip = IpHeader::new(conn.setup.local.ip(), conn.setup.remote.ip());
+        ip.tos |= segment.ecn;
         ip.ttl = conn.settings.ttl.unwrap_or(64);
         let mut frame = segment.header.frame(&ip, &segment.options, segment.payload);
         frame.meta.cause = segment.cause;
@@ -385,6 +375,8 @@ fn seg_copy(seg: &SegmentIn) -> SegmentIn {
         ack: seg.ack,
         flags: seg.flags,
         window: seg.window,
+        ecn: seg.ecn,
+        urgent: seg.urgent,
         options: seg.options,
         payload: Payload::new(),
     }

@@ -12,15 +12,19 @@ use std::rc::Rc;
 
 use netarium_base::{Cause, Ctx, Event, FlowId, Instant, Place, SocketId};
 
-use super::congestion::{Controller, Reno};
+use super::ack_policy::AckPolicy;
+use super::congestion::Control;
+use super::ecn::Ecn;
 use super::options::SegmentOptions;
 use super::reassembly::Reassembly;
+use super::recovery::Recovery;
 use super::recv_buffer::RecvBuffer;
 use super::rtt::Rtt;
 use super::send_buffer::SendBuffer;
 use super::seq::Seq;
 use super::state::{State, Trigger};
 use super::timers::{Timer, Timers};
+use super::window::{Opening, RightSizing};
 use crate::errno::Errno;
 use crate::options::Settings;
 use crate::types::Readiness;
@@ -98,28 +102,37 @@ pub(crate) struct RecvSpace {
     pub(crate) nxt: Seq,
     /// Right edge of the window as last advertised: it never moves back (RFC 9293 SHLD-14).
     pub(crate) adv: Seq,
+    /// What was acknowledged last: RCV.NXT when the last segment with ACK was sent.
+    pub(crate) wup: Seq,
+    /// The first byte that the program has not read.
+    pub(crate) copied: Seq,
     /// Our shift; 0 when scaling is off.
     pub(crate) shift: u8,
-    /// The largest window to offer now, bytes.
+    /// What the buffer leaves for the window, bytes.
     pub(crate) limit: u32,
+    /// The largest window to offer now, bytes; grows with what arrives.
+    pub(crate) ssthresh: u32,
+    /// The largest to offer ever.
+    pub(crate) clamp: u32,
     /// The program fixed the limit with SO_RCVBUF.
     pub(crate) fixed: bool,
-    /// Bytes the program has read since `tuned`.
-    pub(crate) copied: u32,
-    pub(crate) tuned: Instant,
+    pub(crate) drs: RightSizing,
 }
 
 impl RecvSpace {
-    fn new(config: &TcpConfig, now: Instant) -> RecvSpace {
+    fn new(now: Instant) -> RecvSpace {
         RecvSpace {
             irs: Seq(0),
             nxt: Seq(0),
             adv: Seq(0),
-            shift: window_shift(config.rmem.max),
-            limit: config.window_of(config.rmem.default).min(65_535),
+            wup: Seq(0),
+            copied: Seq(0),
+            shift: 0,
+            limit: 0,
+            ssthresh: 0,
+            clamp: u32::MAX,
             fixed: false,
-            copied: 0,
-            tuned: now,
+            drs: RightSizing::new(now),
         }
     }
 }
@@ -131,26 +144,6 @@ pub(crate) struct Timestamps {
     pub(crate) recent: u32,
     /// When `recent` was taken.
     pub(crate) recent_at: Instant,
-    pub(crate) last_ack_sent: Seq,
-}
-
-/// How far loss recovery has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    /// Nothing is known to be lost.
-    Open,
-    /// Fast recovery until `recover` is acknowledged (RFC 6582).
-    Recovery { recover: Seq },
-    /// After a time-out, until `recover` is acknowledged.
-    Loss { recover: Seq },
-}
-
-/// What waits to be sent again: from `next` up to `end`.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Resend {
-    pub(crate) next: Seq,
-    pub(crate) end: Seq,
-    pub(crate) kind: &'static str,
 }
 
 /// Which SYN or SYN+ACK goes out.
@@ -169,10 +162,14 @@ pub(crate) struct Wants {
     pub(crate) syn: Option<Syn>,
     /// An acknowledgement now, and why.
     pub(crate) ack: Option<&'static str>,
+    /// That acknowledgement is a challenge, which the host limits (RFC 5961 §10).
+    pub(crate) challenge: bool,
     /// A reset: the connection was aborted.
     pub(crate) rst: bool,
     /// A probe of a zero window or of an idle peer, and which.
     pub(crate) probe: Option<&'static str>,
+    /// The end of the flight is to be probed for loss.
+    pub(crate) tail_probe: bool,
     /// Send what the window allows although silly-window avoidance says wait.
     pub(crate) force: bool,
 }
@@ -190,17 +187,14 @@ pub struct Connection {
     pub(crate) ooo: Reassembly,
     pub(crate) timers: Timers,
     pub(crate) rtt: Rtt,
-    pub(crate) cc: Box<dyn Controller>,
+    pub(crate) cc: Control,
+    pub(crate) rec: Recovery,
+    pub(crate) ecn: Ecn,
     pub(crate) timestamps: Option<Timestamps>,
     pub(crate) sack: bool,
     pub(crate) scaling: bool,
-    pub(crate) phase: Phase,
-    pub(crate) resend: Option<Resend>,
-    pub(crate) dup_acks: u32,
-    /// Where the last recovery, or the last time-out, had come to (RFC 6582 §3.2 `recover`).
-    pub(crate) recover: Seq,
-    /// The segment that is timed for an RTT sample: its end and when it was sent.
-    pub(crate) timed: Option<(Seq, Instant)>,
+    /// When our SYN was sent, if once.
+    pub(crate) syn_timed: Option<Instant>,
     /// When data was last sent again.
     pub(crate) resent: Option<Instant>,
     /// Time-outs in a row.
@@ -218,12 +212,7 @@ pub struct Connection {
     /// No program holds the connection any more.
     pub(crate) orphan: bool,
     pub(crate) want: Wants,
-    /// Bytes received since the last acknowledgement.
-    pub(crate) unacked_in: u32,
-    /// The largest segment received: what counts as a full one.
-    pub(crate) rcv_mss: u32,
-    /// Segments still to be acknowledged at once at the start of a connection, as Linux does.
-    pub(crate) quick_acks: u8,
+    pub(crate) ack: AckPolicy,
     /// RFC 5961 §10: when the last challenge ACK was sent.
     pub(crate) challenged: Option<Instant>,
     pub(crate) settings: Settings,
@@ -233,6 +222,8 @@ pub struct Connection {
     /// The call that closed or aborted: the origin of the FIN or RST.
     pub(crate) close_cause: Cause,
     pub(crate) open_cause: Cause,
+    /// When the connection began.
+    pub(crate) opened: Instant,
     pub(crate) stats: ConnStats,
 }
 
@@ -275,32 +266,35 @@ impl ConnStats {
 
 impl Connection {
     /// A connection in CLOSED, about to open.
-    pub(crate) fn new(setup: Setup, config: Rc<TcpConfig>, now: Instant) -> Connection {
+    pub(crate) fn new(
+        setup: Setup,
+        config: Rc<TcpConfig>,
+        settings: Settings,
+        now: Instant,
+    ) -> Connection {
         let mss = u32::from(setup.mss);
-        Connection {
+        let opening = Opening::new(&config, &settings, mss, config.window_scaling);
+        let mut c = Connection {
             setup,
             state: State::Closed,
             snd: SendSpace::new(setup.iss, mss, now),
-            rcv: RecvSpace::new(&config, now),
+            rcv: RecvSpace::new(now),
             send: SendBuffer::default(),
             recv: RecvBuffer::default(),
             ooo: Reassembly::default(),
             timers: Timers::default(),
-            rtt: Rtt::default(),
-            cc: Box::new(Reno::new(mss)),
+            rtt: Rtt::new(&config),
+            cc: Control::new(config.congestion, &config, setup.iss, now),
+            rec: Recovery::new(&config, setup.iss),
+            ecn: Ecn::default(),
             timestamps: config.timestamps.then_some(Timestamps {
                 offset: setup.timestamp_offset,
                 recent: 0,
                 recent_at: now,
-                last_ack_sent: Seq(0),
             }),
             sack: config.sack,
             scaling: config.window_scaling,
-            phase: Phase::Open,
-            resend: None,
-            dup_acks: 0,
-            recover: setup.iss - 1,
-            timed: None,
+            syn_timed: None,
             resent: None,
             retries: 0,
             probes: 0,
@@ -310,24 +304,30 @@ impl Connection {
             read_closed: false,
             orphan: false,
             want: Wants::default(),
-            unacked_in: 0,
-            rcv_mss: 0,
-            quick_acks: 16,
+            ack: AckPolicy::new(now),
             challenged: None,
-            settings: Settings::default(),
+            settings,
             error: None,
             soft_error: None,
             wake: Readiness::empty(),
             close_cause: Cause::NONE,
             open_cause: Cause::NONE,
+            opened: now,
             stats: ConnStats::new(now),
             config,
-        }
+        };
+        c.open_window(opening, mss);
+        c
     }
 
     /// Active open: a SYN goes out next (RFC 9293 §3.10.1).
-    pub(crate) fn connect(cx: &mut Ctx<'_>, setup: Setup, config: Rc<TcpConfig>) -> Connection {
-        let mut c = Connection::new(setup, config, cx.now);
+    pub(crate) fn connect(
+        cx: &mut Ctx<'_>,
+        setup: Setup,
+        config: Rc<TcpConfig>,
+        settings: Settings,
+    ) -> Connection {
+        let mut c = Connection::new(setup, config, settings, cx.now);
         c.open_cause = cx.cause;
         c.transition(cx, Trigger::ActiveOpen);
         c.want.syn = Some(Syn::First);
@@ -352,7 +352,7 @@ impl Connection {
         match to {
             State::Closed => {
                 self.timers.clear();
-                self.resend = None;
+                self.rec.board.clear();
                 let keep_rst = self.want.rst;
                 self.want = Wants { rst: keep_rst, ..Wants::default() };
                 self.send.clear();
@@ -363,6 +363,7 @@ impl Connection {
                 self.timers.clear();
                 self.timers.set(Timer::Wait, cx.now + self.config.time_wait, cause);
                 self.send.clear();
+                self.rec.board.clear();
                 self.wake |= Readiness::HANGUP;
             }
             State::FinWait2 if self.orphan => {
@@ -475,16 +476,8 @@ impl Connection {
         match o.window_shift {
             Some(shift) if self.scaling => self.snd.shift = shift,
             _ => {
-                self.scaling = false;
-                self.rcv.shift = 0;
-                self.rcv.limit = self.rcv.limit.min(65_535);
+                self.drop_scaling();
             }
         }
-        self.cc = Box::new(Reno::new(self.snd.mss));
     }
-}
-
-/// The smallest shift with which a window of `max` bytes fits into 16 bits.
-fn window_shift(max: u32) -> u8 {
-    (0..super::options::MAX_WINDOW_SHIFT).find(|s| max >> s <= 65_535).unwrap_or(14)
 }

@@ -2,8 +2,7 @@
 
 use netarium_base::{Duration, Instant};
 
-use super::connection::{Connection, Phase};
-use super::timers::Timer;
+use super::connection::Connection;
 
 /// Bits of [`TcpInfo::options`]: timestamps are in use.
 pub const OPT_TIMESTAMPS: u8 = 1;
@@ -146,11 +145,10 @@ pub struct TcpInfo {
 impl Connection {
     /// What the connection tells about itself at `now`.
     pub(crate) fn info(&self, now: Instant) -> TcpInfo {
-        let mss = self.snd.mss.max(1);
         let unsent = self.data_end().ahead_of(self.snd.nxt);
         let mut info = TcpInfo {
             state: self.state.linux_number(),
-            ca_state: self.ca_state(),
+            ca_state: self.rec.state,
             retransmits: self.retries,
             probes: self.probes.max(if self.snd.wnd == 0 { self.retries } else { 0 }),
             options: self.info_options(),
@@ -158,15 +156,23 @@ impl Connection {
             rcv_wscale: self.rcv.shift,
             rto: micros(self.rtt.rto()),
             snd_mss: self.snd.mss,
-            unacked: self.in_flight().div_ceil(mss),
+            backoff: self.rtt.backoff(),
+            unacked: self.unacked_segments(),
+            sacked: self.rec.board.sacked,
+            lost: self.rec.board.lost,
+            retrans: self.rec.board.resent,
             last_data_sent: millis(now, self.snd.last),
             pmtu: self.setup.mss as u32 + self.header_bytes(),
             rtt: self.rtt.srtt().map_or(0, micros),
             rttvar: if self.rtt.srtt().is_some() { micros(self.rtt.rttvar()) } else { 250_000 },
-            snd_ssthresh: segments(self.cc.ssthresh(), mss),
-            snd_cwnd: self.cc.cwnd() / mss,
+            snd_ssthresh: self.cc.window.ssthresh,
+            snd_cwnd: self.cc.window.cwnd,
             advmss: u32::from(self.setup.mss) - self.option_bytes(),
-            reordering: self.config.reordering,
+            reordering: self.rec.reordering,
+            reord_seen: self.rec.reordered,
+            delivered: self.rec.delivered,
+            delivered_ce: self.rec.delivered_ce,
+            dsack_dups: self.rec.duplicates,
             notsent_bytes: unsent,
             min_rtt: self.rtt.min().map_or(u32::MAX, micros),
             snd_wnd: self.snd.wnd,
@@ -177,28 +183,29 @@ impl Connection {
         info
     }
 
-    fn ca_state(&self) -> CaState {
-        match self.phase {
-            Phase::Open if self.dup_acks > 0 => CaState::Disorder,
-            Phase::Open => CaState::Open,
-            Phase::Recovery { .. } => CaState::Recovery,
-            Phase::Loss { .. } => CaState::Loss,
-        }
-    }
-
     fn info_options(&self) -> u8 {
         let bit = |on: bool, bit: u8| if on { bit } else { 0 };
         bit(self.timestamps.is_some(), OPT_TIMESTAMPS)
             | bit(self.sack, OPT_SACK)
             | bit(self.scaling, OPT_WSCALE)
+            | bit(self.ecn.on, OPT_ECN)
+            | bit(self.ecn.seen, OPT_ECN_SEEN)
+    }
+
+    /// Segments in flight; a SYN counts too.
+    fn unacked_segments(&self) -> u32 {
+        let syn = !self.snd.syn_acked && self.in_flight() > 0;
+        self.rec.board.len() + u32::from(syn)
     }
 
     /// What the receiving side knows.
     fn receiver_info(&self, now: Instant, info: &mut TcpInfo) {
-        info.ato = self.timers.due(Timer::DelayedAck).map_or(0, |due| micros(due.since(now)));
-        info.rcv_mss = self.rcv_mss;
-        info.rcv_ssthresh = self.rcv.limit;
-        info.rcv_wnd = self.rcv.adv.ahead_of(self.rcv.nxt);
+        info.ato = micros(self.ack.ato);
+        info.rcv_mss = self.ack.rcv_mss;
+        info.rcv_rtt = self.rcv.drs.rtt;
+        info.rcv_space = self.rcv.drs.space;
+        info.rcv_ssthresh = self.rcv.ssthresh;
+        info.rcv_wnd = self.receive_window();
         info.last_data_recv = millis(now, self.stats.last_data_in);
         info.last_ack_recv = millis(now, self.stats.last_ack_in);
     }
@@ -234,9 +241,4 @@ fn micros(d: Duration) -> u32 {
 
 fn millis(now: Instant, then: Instant) -> u32 {
     u32::try_from(now.since(then).as_millis()).unwrap_or(u32::MAX)
-}
-
-/// Bytes in whole segments; «no limit» as Linux' TCP_INFINITE_SSTHRESH.
-fn segments(bytes: u32, mss: u32) -> u32 {
-    if bytes == u32::MAX { 0x7fff_ffff } else { bytes / mss }
 }

@@ -8,22 +8,27 @@
 //! 3. [`segment_in`]: a segment arrives, by the steps of the RFC;
 //! 4. [`segment_out`]: what is sent next: the one place that decides;
 //! 5. `timeouts`, [`timers`], [`rtt`]: what happens when nothing happens;
-//! 6. [`congestion`]: the congestion window, behind a trait;
-//! 7. [`send_buffer`], [`recv_buffer`], [`reassembly`]: the bytes;
+//! 6. `recovery`: what is lost, and how much may be sent meanwhile; [`congestion`]: the congestion
+//!    window, behind a trait; `ecn`: congestion marks;
+//! 7. [`send_buffer`], [`recv_buffer`], [`reassembly`]: the bytes; `window` and `ack_policy`: how
+//!    much the peer may send, and when it is told what arrived;
 //! 8. [`listener`]: passive opens, and their two queues;
 //! 9. [`info`]: what a connection tells about itself;
 //! 10. [`demux`]: all connections of a host, found by their end points and by their deadlines.
 //!
 //! A connection knows neither addresses' meaning nor routes: it takes segments and gives segments.
 
+mod ack_policy;
 pub mod config;
 pub mod congestion;
 pub mod connection;
 pub mod demux;
+mod ecn;
 pub mod info;
 pub mod listener;
 pub mod options;
 pub mod reassembly;
+mod recovery;
 pub mod recv_buffer;
 pub mod rtt;
 pub mod segment_in;
@@ -34,6 +39,7 @@ pub mod state;
 mod timeouts;
 pub mod timers;
 mod user;
+mod window;
 
 pub use config::TcpConfig;
 pub use connection::Connection;

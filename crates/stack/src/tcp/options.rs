@@ -18,6 +18,38 @@ pub struct SegmentOptions {
     pub sack_permitted: bool,
     /// TSval and TSecr.
     pub timestamps: Option<(u32, u32)>,
+    /// SACK blocks, in the order of the option.
+    pub sack: Blocks,
+}
+
+/// The blocks of a SACK option (RFC 2018 §3), at most four.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Blocks {
+    blocks: [(Seq, Seq); 4],
+    count: u8,
+}
+
+impl Blocks {
+    /// The blocks in the data of an option; what is not a whole block is ignored.
+    pub fn of(data: &[u8]) -> Blocks {
+        let mut b = Blocks::default();
+        let word = |w: &[u8]| Seq(u32::from_be_bytes([w[0], w[1], w[2], w[3]]));
+        for pair in data.chunks_exact(8).take(4) {
+            b.blocks[b.count as usize] = (word(&pair[..4]), word(&pair[4..]));
+            b.count += 1;
+        }
+        b
+    }
+
+    /// First byte of each block and the byte behind its last.
+    pub fn as_slice(&self) -> &[(Seq, Seq)] {
+        &self.blocks[..self.count as usize]
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
 }
 
 impl SegmentOptions {
@@ -31,6 +63,7 @@ impl SegmentOptions {
                 TcpOption::WindowScale(s) => o.window_shift = Some(s.min(MAX_WINDOW_SHIFT)),
                 TcpOption::SackPermitted => o.sack_permitted = true,
                 TcpOption::Timestamps(val, ecr) => o.timestamps = Some((val, ecr)),
+                TcpOption::Sack(data) => o.sack = Blocks::of(data),
                 _ => {}
             }
         }

@@ -1,22 +1,78 @@
-//! Data that arrived out of order (RFC 9293 §3.10.7.4, seventh step; SHLD-31).
+//! Data that arrived out of order (RFC 9293 §3.10.7.4, seventh step; SHLD-31), and what SACK says
+//! of it (RFC 2018, RFC 2883).
 //!
 //! Where segments overlap, the bytes that arrived first stay: a later copy that differs cannot
 //! change what was acknowledged by SACK.
+//!
+//! Data is kept as runs without gaps. What neighbours is merged, so that the memory is that of the
+//! bytes (which the receive window bounds) and of [`MAX_RUNS`] runs, however the peer cuts and orders
+//! its segments.
 
-use netarium_wire::Payload;
+use std::collections::VecDeque;
 
+use netarium_wire::{Payload, Slice};
+use smallvec::SmallVec;
+
+use super::recv_buffer::merge;
 use super::seq::Seq;
 
-/// The most pieces kept; more are dropped (the peer sends them again).
-pub const MAX_PIECES: usize = 512;
+/// The most runs kept; what would begin another is dropped (the peer sends it again).
+pub const MAX_RUNS: usize = 1024;
 
-/// The pieces behind a gap, in order, not overlapping, each with its place.
+/// Blocks that are remembered by how lately they changed, as on Linux.
+const RECENT: usize = 4;
+
+/// A block of sequence numbers: from the first up to, but not including, the second.
+pub type Block = (Seq, Seq);
+
+/// What became of a payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inserted {
+    /// All of it is there now; `false` when some was dropped for lack of room.
+    pub fits: bool,
+    /// The first part of it that had been there before (RFC 2883).
+    pub duplicate: Option<Block>,
+}
+
+#[derive(Clone, Debug)]
+struct Run {
+    start: Seq,
+    end: Seq,
+    slices: VecDeque<Slice>,
+}
+
+impl Run {
+    fn append(&mut self, payload: Payload) {
+        self.end += payload.len() as u32;
+        for slice in payload.into_slices() {
+            match self.slices.back_mut().and_then(|last| merge(last, &slice)) {
+                Some(merged) => *self.slices.back_mut().expect("just seen") = merged,
+                None => self.slices.push_back(slice),
+            }
+        }
+    }
+
+    fn prepend(&mut self, payload: Payload) {
+        self.start = self.start - payload.len() as u32;
+        let slices: SmallVec<[Slice; 2]> = payload.into_slices().collect();
+        for slice in slices.into_iter().rev() {
+            match self.slices.front().and_then(|first| merge(&slice, first)) {
+                Some(merged) => *self.slices.front_mut().expect("just seen") = merged,
+                None => self.slices.push_front(slice),
+            }
+        }
+    }
+}
+
+/// The runs behind a gap, in order, not touching.
 #[derive(Clone, Debug, Default)]
 pub struct Reassembly {
-    pieces: Vec<(Seq, Payload)>,
+    runs: VecDeque<Run>,
     bytes: usize,
-    /// First byte of the piece that arrived last, for the order of SACK blocks (RFC 2018 §4).
-    latest: Option<Seq>,
+    /// The runs in the order in which they last changed, the latest first (RFC 2018 §4).
+    recent: SmallVec<[Block; RECENT]>,
+    /// A duplicate that waits to be reported (RFC 2883).
+    duplicate: Option<Block>,
 }
 
 impl Reassembly {
@@ -27,89 +83,148 @@ impl Reassembly {
 
     /// Whether nothing is missing.
     pub fn is_empty(&self) -> bool {
-        self.pieces.is_empty()
+        self.runs.is_empty()
     }
 
-    /// Takes in the payload that starts at `seq`. `false` when it was dropped for lack of room.
-    pub fn insert(&mut self, mut seq: Seq, mut payload: Payload) -> bool {
-        self.latest = Some(seq);
-        let mut at = self.pieces.partition_point(|(s, p)| (*s + p.len() as u32).at_or_before(seq));
-        while !payload.is_empty() {
-            let room = match self.pieces.get(at) {
-                Some((s, _)) if s.after(seq) => s.ahead_of(seq) as usize,
-                Some((s, p)) => {
-                    // The start is there already: skip what the piece covers.
-                    let covered = (*s + p.len() as u32).ahead_of(seq);
-                    payload.advance(covered as usize);
-                    seq += covered;
-                    at += 1;
+    /// The highest sequence number held, or behind it.
+    pub fn right_edge(&self) -> Option<Seq> {
+        self.runs.back().map(|r| r.end)
+    }
+
+    /// Takes in the payload that starts at `seq`.
+    pub fn insert(&mut self, seq: Seq, mut payload: Payload) -> Inserted {
+        let end = seq + payload.len() as u32;
+        let mut duplicate: Option<Block> = None;
+        let mut fits = true;
+        let mut cur = seq;
+        let at = self.runs.partition_point(|r| r.end.before(seq));
+        while cur.before(end) {
+            let next = self.runs.get(at).map(|r| r.start);
+            let touches = next.is_some_and(|s| s.at_or_before(cur));
+            if touches {
+                let covered = self.runs[at].end.min(end);
+                if covered.after(cur) {
+                    extend(&mut duplicate, (cur, covered));
+                    payload.advance(covered.ahead_of(cur) as usize);
+                    cur = covered;
                     continue;
                 }
-                None => usize::MAX,
-            };
-            if self.pieces.len() >= MAX_PIECES {
-                return false;
             }
-            let mut part = payload.clone();
-            part.truncate(room);
-            let len = part.len();
-            payload.advance(len);
-            self.bytes += len;
-            self.pieces.insert(at, (seq, part));
-            seq += len as u32;
-            at += 1;
+            // The part up to the run that follows, or to the end.
+            let follows = self.runs.get(at + usize::from(touches)).map(|r| r.start);
+            let part_end = follows.map_or(end, |s| s.min(end));
+            let part = front(&mut payload, part_end.ahead_of(cur));
+            fits &= self.place(at, touches, cur, part);
+            cur = part_end;
+            if !touches && !fits {
+                break;
+            }
         }
+        self.note_recent(seq);
+        Inserted { fits, duplicate }
+    }
+
+    /// Puts `part`, which starts at `seq` and overlaps nothing, beside or before the run `at`.
+    fn place(&mut self, at: usize, touches: bool, seq: Seq, part: Payload) -> bool {
+        let len = part.len();
+        let end = seq + len as u32;
+        if touches {
+            self.runs[at].append(part);
+            let joins = self.runs.get(at + 1).is_some_and(|r| r.start == end);
+            if joins && let Some(next) = self.runs.remove(at + 1) {
+                let run = &mut self.runs[at];
+                run.end = next.end;
+                run.slices.extend(next.slices);
+            }
+        } else if self.runs.get(at).is_some_and(|r| r.start == end) {
+            self.runs[at].prepend(part);
+        } else if self.runs.len() < MAX_RUNS {
+            let mut run = Run { start: seq, end: seq, slices: VecDeque::new() };
+            run.append(part);
+            self.runs.insert(at, run);
+        } else {
+            return false;
+        }
+        self.bytes += len;
         true
     }
 
-    /// Takes the next piece that continues at `next`, without what was received before.
+    /// The run that `seq` lies in comes first among the recent ones.
+    fn note_recent(&mut self, seq: Seq) {
+        let at = self.runs.partition_point(|r| r.end.at_or_before(seq));
+        let Some(run) = self.runs.get(at).filter(|r| r.start.at_or_before(seq)) else { return };
+        let block = (run.start, run.end);
+        self.recent.retain(|(s, _)| s.before(block.0) || s.after(block.1));
+        self.recent.insert(0, block);
+        self.recent.truncate(RECENT);
+    }
+
+    /// Takes the run that continues at `next`, without what was received before.
     pub fn take(&mut self, next: Seq) -> Option<Payload> {
-        let (seq, _) = self.pieces.first()?;
-        if seq.after(next) {
+        if self.runs.front()?.start.after(next) {
             return None;
         }
-        let (seq, mut payload) = self.pieces.remove(0);
+        let run = self.runs.pop_front()?;
+        let mut payload = Payload::new();
+        for slice in run.slices {
+            payload.push(slice);
+        }
         self.bytes -= payload.len();
-        payload.advance(next.ahead_of(seq) as usize);
-        if self.pieces.is_empty() {
-            *self = Reassembly::default();
+        payload.advance(next.ahead_of(run.start).min(payload.len() as u32) as usize);
+        self.recent.retain(|(s, _)| *s != run.start);
+        if self.runs.is_empty() {
+            self.runs = VecDeque::new();
         }
         Some(payload)
     }
 
-    /// The blocks for a SACK option, at most `max`: first the one that the latest segment lies in,
-    /// then the others from the lowest on (RFC 2018 §4).
-    pub fn sack_blocks(&self, max: usize) -> Vec<(Seq, Seq)> {
-        let mut runs: Vec<(Seq, Seq)> = Vec::new();
-        for (seq, p) in &self.pieces {
-            let end = *seq + p.len() as u32;
-            match runs.last_mut() {
-                Some((_, e)) if *e == *seq => *e = end,
-                _ => runs.push((*seq, end)),
-            }
-        }
-        if let Some(latest) = self.latest
-            && let Some(i) =
-                runs.iter().position(|(s, e)| latest.at_or_after(*s) && latest.before(*e))
-        {
-            let run = runs.remove(i);
-            runs.insert(0, run);
-        }
-        runs.truncate(max);
-        runs
+    /// Asks for a report of a duplicate (RFC 2883) in the next acknowledgement.
+    pub fn report_duplicate(&mut self, block: Block) {
+        self.duplicate = Some(block);
     }
 
-    /// How many blocks [`Reassembly::sack_blocks`] would give.
-    pub fn run_count(&self, max: usize) -> usize {
-        let mut end = None;
-        let starts =
-            self.pieces.iter().filter(|(seq, p)| end.replace(*seq + p.len() as u32) != Some(*seq));
-        starts.take(max).count()
+    /// The blocks for a SACK option, at most `max`: first a duplicate to report, then the run that
+    /// the latest segment lies in, then those that changed before it (RFC 2018 §4, RFC 2883 §4).
+    pub fn sack_blocks(&self, max: usize) -> SmallVec<[Block; RECENT]> {
+        self.duplicate.iter().chain(&self.recent).take(max).copied().collect()
+    }
+
+    /// How many blocks [`Reassembly::sack_blocks`] gives.
+    pub fn block_count(&self, max: usize) -> usize {
+        (usize::from(self.duplicate.is_some()) + self.recent.len()).min(max)
+    }
+
+    /// The blocks were sent: a duplicate is reported once (RFC 2883 §4).
+    pub fn forget_duplicate(&mut self) {
+        self.duplicate = None;
     }
 
     /// Drops everything.
     pub fn clear(&mut self) {
         *self = Reassembly::default();
+    }
+
+    /// How many runs and slices are held, for the tests of memory bounds.
+    #[cfg(test)]
+    pub(crate) fn pieces(&self) -> (usize, usize) {
+        (self.runs.len(), self.runs.iter().map(|r| r.slices.len()).sum())
+    }
+}
+
+/// The first `n` bytes, cut off.
+fn front(payload: &mut Payload, n: u32) -> Payload {
+    let mut part = payload.clone();
+    part.truncate(n as usize);
+    payload.advance(n as usize);
+    part
+}
+
+/// The first duplicate counts; a second is added only where it continues the first.
+fn extend(duplicate: &mut Option<Block>, more: Block) {
+    match duplicate {
+        None => *duplicate = Some(more),
+        Some((_, end)) if *end == more.0 => *end = more.1,
+        Some(_) => {}
     }
 }
 
@@ -130,8 +245,9 @@ mod tests {
             let mut r = Reassembly::default();
             for i in 0..pieces.len() {
                 let (at, len) = pieces[(i + rotation) % pieces.len()];
-                assert!(r.insert(base + at, data(at, len)));
+                assert!(r.insert(base + at, data(at, len)).fits);
             }
+            assert_eq!(r.pieces().0, 1, "one run");
             let mut out = Vec::new();
             while let Some(p) = r.take(base + out.len() as u32) {
                 out.extend(p.to_vec());
@@ -147,15 +263,44 @@ mod tests {
         r.insert(Seq(10), data(10, 5));
         r.insert(Seq(30), data(30, 5));
         r.insert(Seq(15), data(15, 5));
-        assert_eq!(r.sack_blocks(4), [(Seq(10), Seq(20)), (Seq(30), Seq(35))]);
+        assert_eq!(r.sack_blocks(4)[..], [(Seq(10), Seq(20)), (Seq(30), Seq(35))]);
         r.insert(Seq(50), data(50, 1));
-        assert_eq!(r.sack_blocks(2), [(Seq(50), Seq(51)), (Seq(10), Seq(20))]);
+        assert_eq!(r.sack_blocks(2)[..], [(Seq(50), Seq(51)), (Seq(10), Seq(20))]);
+        // What the stream has reached is no longer reported.
+        assert!(r.take(Seq(10)).is_some());
+        assert_eq!(r.sack_blocks(4)[..], [(Seq(50), Seq(51)), (Seq(30), Seq(35))]);
     }
 
+    /// RFC 2883 §4: what had been there before is told once, before the other blocks.
     #[test]
-    fn the_number_of_pieces_is_bounded() {
+    fn duplicates_are_told_once() {
         let mut r = Reassembly::default();
-        let kept = (0..2000u32).filter(|i| r.insert(Seq(i * 2), data(0, 1))).count();
-        assert_eq!(kept, MAX_PIECES);
+        assert_eq!(r.insert(Seq(10), data(10, 10)).duplicate, None);
+        assert_eq!(r.insert(Seq(5), data(5, 8)).duplicate, Some((Seq(10), Seq(13))));
+        assert_eq!(r.insert(Seq(6), data(6, 2)).duplicate, Some((Seq(6), Seq(8))));
+        r.report_duplicate((Seq(6), Seq(8)));
+        assert_eq!(r.sack_blocks(4)[..], [(Seq(6), Seq(8)), (Seq(5), Seq(20))]);
+        assert_eq!(r.block_count(1), 1);
+        r.forget_duplicate();
+        assert_eq!(r.sack_blocks(4)[..], [(Seq(5), Seq(20))]);
+    }
+
+    /// Single bytes with gaps between them, then the gaps: runs stay bounded, and small pieces are
+    /// merged in whatever order they come.
+    #[test]
+    fn memory_is_bounded() {
+        let mut r = Reassembly::default();
+        let kept = (0..4000u32).filter(|i| r.insert(Seq(i * 2), data(0, 1)).fits).count();
+        assert_eq!((kept, r.pieces().0), (MAX_RUNS, MAX_RUNS));
+        for i in (0..MAX_RUNS as u32).rev() {
+            assert!(r.insert(Seq(i * 2 + 1), data(0, 1)).fits);
+        }
+        assert_eq!((r.bytes(), r.pieces().0), (2 * MAX_RUNS, 1));
+        let mut backwards = Reassembly::default();
+        for i in (0..50_000u32).rev() {
+            backwards.insert(Seq(i), data(i, 1));
+        }
+        let (runs, slices) = backwards.pieces();
+        assert!(runs == 1 && slices <= 50_000 / 512 + 1, "{slices} slices");
     }
 }

@@ -8,6 +8,17 @@ use netarium_wire::{Payload, Slice};
 /// the memory of its bytes, not of its segments.
 const MERGE_BELOW: usize = 1024;
 
+/// Two neighbours as one slice, when they are small.
+pub(super) fn merge(first: &Slice, second: &Slice) -> Option<Slice> {
+    if first.len() + second.len() > MERGE_BELOW {
+        return None;
+    }
+    let mut merged = Vec::with_capacity(first.len() + second.len());
+    merged.extend_from_slice(first.bytes());
+    merged.extend_from_slice(second.bytes());
+    Some(Slice::copy_from(&merged))
+}
+
 /// The receive buffer of a connection.
 #[derive(Clone, Debug, Default)]
 pub struct RecvBuffer {
@@ -31,12 +42,11 @@ impl RecvBuffer {
         self.len += payload.len();
         for slice in payload.into_slices() {
             match self.slices.back_mut() {
-                Some(last) if last.len() + slice.len() <= MERGE_BELOW => {
-                    let mut merged = last.bytes().to_vec();
-                    merged.extend_from_slice(slice.bytes());
-                    *last = Slice::copy_from(&merged);
-                }
-                _ => self.slices.push_back(slice),
+                Some(last) => match merge(last, &slice) {
+                    Some(merged) => *last = merged,
+                    None => self.slices.push_back(slice),
+                },
+                None => self.slices.push_back(slice),
             }
         }
     }

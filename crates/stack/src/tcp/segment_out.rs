@@ -1,10 +1,13 @@
 //! What a connection sends next, and why. The only place that decides.
 
-use netarium_base::{Cause, Ctx, Event};
+use netarium_base::{Cause, Ctx, Event, Instant};
 use netarium_wire::{Payload, TcpFlags, TcpHeader, TcpOptions};
 
-use super::connection::{Connection, Phase, Syn};
+use super::congestion::INFINITE;
+use super::connection::{Connection, Syn};
+use super::info::CaState;
 use super::options::{SegmentOptions, write_sack, write_timestamps};
+use super::recovery::{Probe, Resending};
 use super::seq::Seq;
 use super::state::State;
 use super::timers::Timer;
@@ -18,6 +21,8 @@ pub struct SegmentOut {
     pub options: TcpOptions,
     /// Its payload.
     pub payload: Payload,
+    /// IP's ECN field (RFC 3168 §5).
+    pub ecn: u8,
     /// The event that says that it was built; its origin is the call whose bytes it carries.
     pub cause: Cause,
 }
@@ -27,16 +32,28 @@ pub struct SegmentOut {
 enum Plan {
     Reset,
     Syn(Syn),
-    /// `len` payload bytes from `seq` on, then a FIN if `fin`.
-    Data {
-        seq: Seq,
-        len: u32,
-        fin: bool,
-        reason: &'static str,
-        again: Option<&'static str>,
-    },
+    Data(Data),
     Probe(&'static str),
     Ack(&'static str),
+}
+
+/// `len` payload bytes from `seq` on, then a FIN if `fin`.
+#[derive(Debug, Clone, Copy)]
+struct Data {
+    seq: Seq,
+    len: u32,
+    fin: bool,
+    reason: &'static str,
+    /// The kind of retransmission, if it is one.
+    again: Option<&'static str>,
+    /// It probes the end of the flight (RFC 8985 §7).
+    probe: bool,
+}
+
+impl Data {
+    fn end(&self) -> Seq {
+        self.seq + self.len + u32::from(self.fin)
+    }
 }
 
 impl Connection {
@@ -47,9 +64,7 @@ impl Connection {
         Some(match plan? {
             Plan::Reset => self.send_reset(cx),
             Plan::Syn(which) => self.send_syn(cx, which),
-            Plan::Data { seq, len, fin, reason, again } => {
-                self.send_data(cx, seq, len, fin, reason, again)
-            }
+            Plan::Data(data) => self.send_data(cx, data),
             Plan::Probe(reason) => self.send_probe(cx, reason),
             Plan::Ack(reason) => self.send_ack(cx, reason),
         })
@@ -66,8 +81,8 @@ impl Connection {
             State::SynSent => return None,
             _ => return self.want.ack.map(Plan::Ack),
         }
-        if let Some(plan) = self.plan_resend().or_else(|| self.plan_new_data(cx)) {
-            return Some(plan);
+        if let Some(data) = self.plan_data(cx) {
+            return Some(Plan::Data(data));
         }
         if let Some(reason) = self.want.probe {
             return Some(Plan::Probe(reason));
@@ -75,32 +90,74 @@ impl Connection {
         self.want.ack.map(Plan::Ack)
     }
 
-    /// Data that is to be sent again, as far as the windows allow.
-    fn plan_resend(&mut self) -> Option<Plan> {
-        let mut resend = self.resend?;
-        resend.next = resend.next.max(self.snd.una);
-        if resend.next.at_or_after(resend.end) {
-            self.resend = None;
-            return None;
+    /// Data to send: a probe of the flight's end, what is lost, what is new.
+    fn plan_data(&mut self, cx: &mut Ctx<'_>) -> Option<Data> {
+        if std::mem::take(&mut self.want.tail_probe) {
+            if let Some(probe) = self.plan_tail_probe() {
+                return Some(probe);
+            }
+            self.rearm_after_probe(cx);
         }
-        // After a time-out everything is taken for lost, so that what is in flight is what was
-        // sent again (RFC 5681 §3.1); the single segment of a fast retransmit goes out at once.
-        let ahead = resend.next.ahead_of(self.snd.una);
-        if matches!(self.phase, Phase::Loss { .. }) && ahead > 0 && ahead >= self.cc.cwnd() {
-            return None;
+        if self.rec.resending == Resending::NewFirst {
+            self.want.force = true;
+            if let Some(new) = self.plan_new_data(cx) {
+                return Some(new);
+            }
+            self.after_new_first();
         }
-        let data_end = self.data_end();
-        let len = data_end
-            .ahead_of(resend.next)
-            .min(self.segment_room())
-            .min(resend.end.min(data_end).ahead_of(resend.next));
-        let fin = self.snd.fin.is_some_and(|f| resend.next + len == f && f.before(resend.end));
-        self.resend = Some(resend);
-        let kind = resend.kind;
-        Some(Plan::Data { seq: resend.next, len, fin, reason: "retransmission", again: Some(kind) })
+        let data = self.plan_resend().or_else(|| self.plan_new_data(cx));
+        if data.is_none() {
+            let more = self.snd.fin.is_none() && self.data_end().ahead_of(self.snd.nxt) > 0;
+            self.end_burst(cx, more);
+        }
+        data
     }
 
-    fn plan_new_data(&mut self, cx: &mut Ctx<'_>) -> Option<Plan> {
+    /// RFC 8985 §7.3: new data if there is any, whatever the congestion window says, else the last
+    /// segment again.
+    fn plan_tail_probe(&mut self) -> Option<Data> {
+        let unsent = self.data_end().ahead_of(self.snd.nxt);
+        let len = unsent.min(self.segment_room());
+        let fits = (self.snd.nxt + len).at_or_before(self.snd.una + self.snd.wnd);
+        if self.snd.fin.is_none() && len > 0 && fits {
+            let fin = self.closing && len == unsent;
+            let (seq, reason) = (self.snd.nxt, "tail loss probe");
+            return Some(Data { seq, len, fin, reason, again: None, probe: true });
+        }
+        let last = *self.rec.board.last()?;
+        let mut data = self.again(last.start.max(self.snd.una), last.end, "tail loss probe");
+        data.probe = true;
+        Some(data)
+    }
+
+    /// The next lost segment, as far as the windows allow.
+    fn plan_resend(&mut self) -> Option<Data> {
+        let allowed = self.rec.resending == Resending::Lost && self.rec.board.has_waiting();
+        if !allowed || self.cwnd_room() == 0 {
+            return None;
+        }
+        let lost = self.rec.board.next_waiting()?;
+        let start = lost.start.max(self.snd.una);
+        // A peer that took its window back still gets the first segment, as a probe.
+        let open = (self.snd.una + self.snd.wnd).ahead_of(start);
+        if open == 0 && start != self.snd.una {
+            return None;
+        }
+        let end = if open == 0 { lost.end } else { lost.end.min(start + open) };
+        let end = if self.snd.fin == Some(end) && lost.end.after(end) { lost.end } else { end };
+        let kind = if self.rec.state == CaState::Loss { "rto" } else { "fast" };
+        Some(self.again(start, end, kind))
+    }
+
+    /// What lies between `start` and `end` once more, or as much as a segment takes.
+    fn again(&self, start: Seq, end: Seq, kind: &'static str) -> Data {
+        let data_end = self.data_end();
+        let len = end.min(data_end).ahead_of(start).min(self.segment_room());
+        let fin = self.snd.fin.is_some_and(|f| start + len == f && f.before(end));
+        Data { seq: start, len, fin, reason: "retransmission", again: Some(kind), probe: false }
+    }
+
+    fn plan_new_data(&mut self, cx: &mut Ctx<'_>) -> Option<Data> {
         if self.snd.fin.is_some() {
             return None;
         }
@@ -110,34 +167,32 @@ impl Connection {
         }
         self.restart_after_idle(cx);
         let in_flight = self.in_flight();
-        // RFC 5681 §3.2 step 1, RFC 3042: the first two duplicate ACKs let one new segment out each.
-        let limited =
-            if self.phase == Phase::Open { self.dup_acks.min(2) * self.snd.mss } else { 0 };
-        let window = self.snd.wnd.min(self.cc.cwnd().saturating_add(limited));
-        let usable = window.saturating_sub(in_flight);
+        let usable = if self.cwnd_room() == 0 { 0 } else { self.snd.wnd.saturating_sub(in_flight) };
         let len = unsent.min(self.segment_room()).min(usable);
         let all = len == unsent;
+        let new = |len, fin, reason| Data {
+            seq: self.snd.nxt,
+            len,
+            fin,
+            reason,
+            again: None,
+            probe: false,
+        };
         // A FIN needs no window of its own (RFC 9293 §3.10.4: it follows the last data).
         if unsent == 0 || (all && self.closing) {
-            return Some(Plan::Data {
-                seq: self.snd.nxt,
-                len,
-                fin: self.closing,
-                reason: if len == 0 { "close" } else { "data" },
-                again: None,
-            });
+            return Some(new(len, self.closing, if len == 0 { "close" } else { "data" }));
         }
         if len == 0 || !self.worth_sending(len, all, in_flight) {
             self.consider_persist(cx, in_flight);
             return None;
         }
-        Some(Plan::Data { seq: self.snd.nxt, len, fin: false, reason: "data", again: None })
+        Some(new(len, false, "data"))
     }
 
     /// Payload bytes that a segment sent now has room for: what its options take is taken off
     /// (RFC 6691 §2), those of SACK too, which come and go.
     fn segment_room(&self) -> u32 {
-        let blocks = if self.sack { self.ooo.run_count(self.sack_room()) as u32 } else { 0 };
+        let blocks = if self.sack { self.ooo.block_count(self.sack_room()) as u32 } else { 0 };
         let options = if blocks > 0 { 4 + 8 * blocks } else { 0 };
         self.snd.mss - options
     }
@@ -164,21 +219,13 @@ impl Connection {
         }
     }
 
-    /// RFC 5681 §4.1.
-    fn restart_after_idle(&mut self, cx: &mut Ctx<'_>) {
-        if self.in_flight() == 0 && cx.now.since(self.snd.last) > self.rtt.rto() {
-            let before = self.cc.cwnd();
-            self.cc.on_idle(self.snd.mss);
-            if self.cc.cwnd() != before {
-                self.tell_congestion(cx, "idle");
-            }
-        }
-    }
-
     pub(crate) fn tell_congestion(&self, cx: &mut Ctx<'_>, reason: &'static str) {
         cx.emit(self.setup.place, self.setup.flow, || Event::Congestion {
-            cwnd: self.cc.cwnd(),
-            ssthresh: self.cc.ssthresh(),
+            cwnd: self.cwnd_bytes(),
+            ssthresh: match self.cc.window.ssthresh {
+                INFINITE => u32::MAX,
+                segments => segments.saturating_mul(self.snd.mss),
+            },
             reason,
         });
     }
@@ -198,6 +245,7 @@ impl Connection {
             window_shift: self.scaling.then_some(self.rcv.shift),
             sack_permitted: self.sack,
             timestamps: self.timestamps.map(|t| (self.timestamp(cx.now), t.recent)),
+            ..SegmentOptions::default()
         };
         let mut flags = TcpFlags::SYN;
         if answer {
@@ -205,11 +253,14 @@ impl Connection {
         }
         let saved = cx.cause;
         if let Syn::Again(kind) = which {
-            self.tell_resend(cx, kind, self.snd.iss, 0);
+            // Karn's rule: what was sent twice is not timed.
+            self.syn_timed = None;
+            self.tell_resend(cx, kind, self.snd.iss, 0, self.snd.last);
         } else {
             self.snd.nxt = self.snd.iss + 1;
-            self.timed = Some((self.snd.nxt, cx.now));
+            self.syn_timed = Some(cx.now);
         }
+        flags |= self.ecn_of_syn(answer, matches!(which, Syn::Again(_)));
         self.snd.last = cx.now;
         self.timers.set(Timer::Retransmit, cx.now + self.rtt.rto(), cx.cause);
         let reason = match (which, answer) {
@@ -223,14 +274,19 @@ impl Connection {
         out
     }
 
-    fn tell_resend(&mut self, cx: &mut Ctx<'_>, kind: &'static str, seq: Seq, len: u32) {
+    /// `since` is when that very segment was last sent.
+    fn tell_resend(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        kind: &'static str,
+        seq: Seq,
+        len: u32,
+        since: Instant,
+    ) {
         self.stats.retransmits += 1;
         self.stats.total_retransmits += 1;
         self.stats.bytes_retransmitted += u64::from(len);
-        // Karn's rule: what was sent twice is not timed.
-        self.timed = None;
         self.resent = Some(cx.now);
-        let since = self.snd.last;
         cx.cause = cx.emit(self.setup.place, self.setup.flow, || Event::Retransmission {
             kind,
             seq: seq.0,
@@ -239,36 +295,27 @@ impl Connection {
         });
     }
 
-    fn send_data(
-        &mut self,
-        cx: &mut Ctx<'_>,
-        seq: Seq,
-        len: u32,
-        fin: bool,
-        reason: &'static str,
-        again: Option<&'static str>,
-    ) -> SegmentOut {
+    fn send_data(&mut self, cx: &mut Ctx<'_>, data: Data) -> SegmentOut {
         let saved = cx.cause;
+        let Data { seq, len, fin, reason, again, probe } = data;
         let offset = seq.ahead_of(self.data_start()) as usize;
         let (payload, origin) = self.send.read(offset, len as usize);
         let origin = if len == 0 { self.close_cause } else { origin };
-        let end = seq + len + u32::from(fin);
         if let Some(kind) = again {
-            self.tell_resend(cx, kind, seq, len);
-            if let Some(r) = &mut self.resend {
-                r.next = end;
-            }
-        } else if self.timed.is_none() {
-            self.timed = Some((end, cx.now));
+            let since = self.on_sent_again(cx, (seq, data.end()), probe);
+            self.tell_resend(cx, kind, seq, len, since);
+        } else {
+            self.on_sent_new(cx, seq, data.end());
         }
         if fin {
             self.snd.fin = Some(seq + len);
         }
-        self.snd.nxt = self.snd.nxt.max(end);
+        self.snd.nxt = self.snd.nxt.max(data.end());
         self.snd.last = cx.now;
         self.timers.cancel(Timer::Persist);
-        if self.timers.due(Timer::Retransmit).is_none() {
-            self.timers.set(Timer::Retransmit, cx.now + self.rtt.rto(), cx.cause);
+        if probe {
+            self.rec.probe = Some(Probe { end: self.snd.nxt, copy: again.is_some() });
+            self.rearm_after_probe(cx);
         }
         let mut flags = TcpFlags::ACK;
         // RFC 9293 §3.9.1.2: PSH on the last segment of what there is to send.
@@ -278,8 +325,11 @@ impl Connection {
         if fin {
             flags |= TcpFlags::FIN;
         }
+        // RFC 3168 §6.1.5: only data that was never sent is marked as capable.
+        let (marks, field) = self.ecn.mark(again.is_none() && len > 0);
         let options = self.options(cx);
-        let out = self.build(cx, seq, flags, options, payload, origin, reason);
+        let mut out = self.build(cx, seq, flags | marks, options, payload, origin, reason);
+        out.ecn = field;
         cx.cause = saved;
         out
     }
@@ -302,43 +352,16 @@ impl Connection {
     }
 
     /// The options of a segment without SYN.
-    fn options(&self, cx: &Ctx<'_>) -> TcpOptions {
+    fn options(&mut self, cx: &Ctx<'_>) -> TcpOptions {
         let mut o = TcpOptions::new();
         if let Some(ts) = self.timestamps {
             write_timestamps(&mut o, self.timestamp(cx.now), ts.recent);
         }
-        if self.sack && !self.ooo.is_empty() {
+        if self.sack && self.ooo.block_count(1) > 0 {
             write_sack(&mut o, &self.ooo.sack_blocks(self.sack_room()));
+            self.ooo.forget_duplicate();
         }
         o
-    }
-
-    /// The window field, and the new right edge of the window.
-    fn advertise(&mut self, syn: bool) -> u16 {
-        let free = self.free_window();
-        let offered = self.rcv.adv.ahead_of(self.rcv.nxt);
-        let mut window = free;
-        if syn {
-            // As Linux: a whole number of segments.
-            let mss = u32::from(self.setup.mss).max(1);
-            window = window.min(65_535);
-            window = if window > mss { window - window % mss } else { window };
-        } else if free < offered + self.snd.mss.min(self.rcv.limit / 2) {
-            // RFC 9293 §3.8.6.2.2, MUST-39: the right edge moves by worthwhile steps only.
-            window = offered;
-        }
-        // RFC 9293 SHLD-14: what was offered stays offered.
-        let window = window.max(offered);
-        let shift = if syn { 0 } else { self.rcv.shift };
-        let step = (1u32 << shift) - 1;
-        // Rounded up, so that scaling takes nothing back; unless rounding added up to more than a
-        // step beyond the buffer, as many small segments into a full one would have it (RFC 7323
-        // §2.4: the edge then seems to move back by less than a step).
-        let up = (window.saturating_add(step) >> shift) << shift;
-        let fits = up <= free + step;
-        let field = (if fits { up } else { window } >> shift).min(65_535);
-        self.rcv.adv = self.rcv.adv.max(self.rcv.nxt + (field << shift));
-        field as u16
     }
 
     #[expect(clippy::too_many_arguments, reason = "the fields of a segment")]
@@ -353,21 +376,21 @@ impl Connection {
         reason: &'static str,
     ) -> SegmentOut {
         let acks = flags.contains(TcpFlags::ACK);
+        let flags = flags | self.ecn.echo(flags);
         let ack = if acks { self.rcv.nxt } else { Seq(0) };
         let window = self.advertise(flags.contains(TcpFlags::SYN));
         if acks {
             self.want.ack = None;
-            self.unacked_in = 0;
+            self.rcv.wup = self.rcv.nxt;
+            self.ack.note_sent(self.config.delayed_ack_min);
             self.timers.cancel(Timer::DelayedAck);
-            if let Some(ts) = &mut self.timestamps {
-                ts.last_ack_sent = self.rcv.nxt;
-            }
         }
         let len = payload.len() as u32;
         self.stats.segments_out += 1;
         if len > 0 {
             self.stats.data_segments_out += 1;
             self.stats.bytes_sent += u64::from(len);
+            self.ack.note_data_sent(cx.now);
         }
         let cause =
             cx.with(cx.cause.carrying(origin)).emit(self.setup.place, self.setup.flow, || {
@@ -389,6 +412,6 @@ impl Connection {
             window,
             urgent: 0,
         };
-        SegmentOut { header, options, payload, cause }
+        SegmentOut { header, options, payload, ecn: 0, cause }
     }
 }

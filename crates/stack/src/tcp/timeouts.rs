@@ -2,7 +2,7 @@
 
 use netarium_base::{Ctx, Duration, Event};
 
-use super::connection::{Connection, Phase, Resend, Syn};
+use super::connection::{Connection, Syn};
 use super::state::{State, Trigger};
 use super::timers::Timer;
 use crate::errno::Errno;
@@ -42,8 +42,10 @@ impl Connection {
             });
             match timer {
                 Timer::Retransmit => self.on_retransmit(cx),
+                Timer::LossProbe => self.on_loss_probe(cx),
+                Timer::Reorder => self.on_reorder_timeout(cx),
                 Timer::Persist => self.on_persist(cx),
-                Timer::DelayedAck => self.want.ack = Some("delayed ack"),
+                Timer::DelayedAck => self.on_delayed_ack(),
                 Timer::Wait => {
                     self.transition(cx, Trigger::Expired);
                 }
@@ -59,18 +61,16 @@ impl Connection {
             self.give_up(cx);
             return;
         }
-        self.rtt.back_off();
         if !self.snd.syn_acked {
+            self.rtt.back_off();
             self.want.syn = Some(Syn::Again("rto"));
             return;
         }
-        let first = self.retries == 1;
-        self.cc.on_timeout(self.in_flight(), self.snd.mss, first);
-        self.tell_congestion(cx, "timeout");
-        self.dup_acks = 0;
-        self.phase = Phase::Loss { recover: self.snd.nxt };
-        self.recover = self.snd.nxt;
-        self.resend = Some(Resend { next: self.snd.una, end: self.snd.nxt, kind: "rto" });
+        if self.rec.board.is_empty() {
+            return;
+        }
+        self.enter_loss(cx, self.retries > 1);
+        self.rtt.back_off();
     }
 
     fn retry_limit(&self) -> u8 {

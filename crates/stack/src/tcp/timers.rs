@@ -7,6 +7,11 @@ use netarium_base::{Cause, Instant};
 pub enum Timer {
     /// Unacknowledged data, SYN or FIN is sent again (RFC 6298).
     Retransmit,
+    /// The end of a flight is probed for loss (RFC 8985 §7). Runs instead of `Retransmit`.
+    LossProbe,
+    /// Segments that might only be late are taken for lost (RFC 8985 §6.2 step 5). Runs instead
+    /// of `Retransmit`.
+    Reorder,
     /// A zero window is probed (RFC 9293 §3.8.6.1).
     Persist,
     /// An acknowledgement was held back long enough (RFC 9293 §3.8.6.3).
@@ -17,17 +22,26 @@ pub enum Timer {
     KeepAlive,
 }
 
-const COUNT: usize = 5;
+const COUNT: usize = 7;
 
 impl Timer {
     /// All timers, in the order in which simultaneous ones fire.
-    pub const ALL: [Timer; COUNT] =
-        [Timer::Retransmit, Timer::Persist, Timer::DelayedAck, Timer::Wait, Timer::KeepAlive];
+    pub const ALL: [Timer; COUNT] = [
+        Timer::Retransmit,
+        Timer::LossProbe,
+        Timer::Reorder,
+        Timer::Persist,
+        Timer::DelayedAck,
+        Timer::Wait,
+        Timer::KeepAlive,
+    ];
 
     /// The name in the trace.
     pub const fn name(self) -> &'static str {
         match self {
             Timer::Retransmit => "retransmit",
+            Timer::LossProbe => "loss-probe",
+            Timer::Reorder => "reordering",
             Timer::Persist => "persist",
             Timer::DelayedAck => "delayed-ack",
             Timer::Wait => "wait",
@@ -48,6 +62,25 @@ impl Timers {
     pub fn set(&mut self, timer: Timer, due: Instant, cause: Cause) {
         self.due[timer as usize] = Some(due);
         self.causes[timer as usize] = cause;
+    }
+
+    /// Sets one of the three timers that watch over what is in flight, and stops the other two.
+    pub fn watch(&mut self, timer: Timer, due: Instant, cause: Cause) {
+        self.cancel_watch();
+        self.set(timer, due, cause);
+    }
+
+    /// Stops what watches over what is in flight.
+    pub fn cancel_watch(&mut self) {
+        for t in [Timer::Retransmit, Timer::LossProbe, Timer::Reorder] {
+            self.due[t as usize] = None;
+        }
+    }
+
+    /// Whether something watches over what is in flight.
+    pub fn is_watched(&self) -> bool {
+        let watches = [Timer::Retransmit, Timer::LossProbe, Timer::Reorder];
+        watches.into_iter().any(|t| self.due(t).is_some())
     }
 
     /// Stops a timer. Whether it was running.

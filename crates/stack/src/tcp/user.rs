@@ -1,7 +1,7 @@
 //! What programs ask of a connection (RFC 9293 §3.9.1): writing, reading, closing, and what it is
 //! ready for; with the buffers' sizes that follow from it.
 
-use netarium_base::{Ctx, Duration, Instant};
+use netarium_base::{Ctx, Duration};
 
 use super::connection::Connection;
 use super::state::{State, Trigger};
@@ -57,7 +57,7 @@ impl Connection {
 
     /// The send buffer grows with the congestion window, so that it never limits a transfer.
     fn send_limit(&self) -> u32 {
-        let grown = self.cc.cwnd().max(10 * self.snd.mss).saturating_mul(SEND_BUFFER_CWNDS);
+        let grown = self.cwnd_bytes().max(10 * self.snd.mss).saturating_mul(SEND_BUFFER_CWNDS);
         let wmem = self.config.wmem;
         self.settings.send_buffer.unwrap_or_else(|| grown.clamp(wmem.default, wmem.max))
     }
@@ -82,8 +82,9 @@ impl Connection {
                 (false, true) => self.recv.skip(buf.len()),
                 (false, false) => self.recv.read(buf),
             };
-            self.tune_receive_window(cx.now, n as u32);
-            self.consider_window_update();
+            self.rcv.copied += n as u32;
+            self.tune_receive_window(cx.now);
+            self.consider_ack_after_read(n);
             return Ok(n);
         }
         if let Some(e) = self.error.take() {
@@ -95,43 +96,6 @@ impl Connection {
             s if s.may_receive() => Err(Errno::EAGAIN),
             _ => Ok(0),
         }
-    }
-
-    /// Doubles the window while the program reads more than half of it within a round trip: the
-    /// window, not the program, is then what limits the peer (dynamic right-sizing).
-    fn tune_receive_window(&mut self, now: Instant, read: u32) {
-        if self.rcv.fixed {
-            return;
-        }
-        self.rcv.copied = self.rcv.copied.saturating_add(read);
-        let round = self.rtt.srtt().unwrap_or(Duration::from_millis(100)) * 2;
-        if now.since(self.rcv.tuned) > round {
-            self.rcv.copied = read;
-            self.rcv.tuned = now;
-        } else if self.rcv.copied >= self.rcv.limit / 2 {
-            let max =
-                if self.scaling { self.config.window_of(self.config.rmem.max) } else { 65_535 };
-            self.rcv.limit = self.rcv.limit.saturating_mul(2).min(max);
-            self.rcv.copied = 0;
-            self.rcv.tuned = now;
-        }
-    }
-
-    /// RFC 9293 §3.8.6.2.2: the window is reopened only by a worthwhile step.
-    fn consider_window_update(&mut self) {
-        if !self.state.may_receive() {
-            return;
-        }
-        let offered = self.rcv.adv.ahead_of(self.rcv.nxt);
-        let opened = self.free_window().saturating_sub(offered);
-        if opened >= (2 * self.snd.mss).min(self.rcv.limit / 2) && opened >= offered {
-            self.want.ack.get_or_insert("window update");
-        }
-    }
-
-    /// Bytes of receive buffer that are free.
-    pub(crate) fn free_window(&self) -> u32 {
-        self.rcv.limit.saturating_sub((self.recv.len() + self.ooo.bytes()) as u32)
     }
 
     /// The program closed its sending half.
@@ -237,17 +201,12 @@ impl Connection {
     ) {
         self.settings = settings;
         match option {
-            SocketOption::RecvBuffer(_) => self.apply_buffer_settings(),
+            SocketOption::RecvBuffer(_) => self.apply_recv_buffer(),
+            SocketOption::WindowClamp(_) => self.apply_window_clamp(),
+            SocketOption::QuickAck(on) => self.set_quick_ack(on),
             SocketOption::KeepAlive(_) | SocketOption::KeepIdle(_) => self.arm_keep_alive(cx),
+            SocketOption::Congestion(which) => self.cc.switch(which),
             _ => {}
-        }
-    }
-
-    /// Takes over SO_RCVBUF: the window is then what the program asked for.
-    pub(crate) fn apply_buffer_settings(&mut self) {
-        if let Some(bytes) = self.settings.recv_buffer {
-            self.rcv.limit = if self.scaling { bytes } else { bytes.min(65_535) };
-            self.rcv.fixed = true;
         }
     }
 }

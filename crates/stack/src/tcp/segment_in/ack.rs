@@ -1,18 +1,15 @@
-//! RFC 9293 §3.10.7.4, step five: the acknowledgement; with it the window, round-trip samples and
-//! loss recovery (RFC 5681, RFC 6582).
+//! RFC 9293 §3.10.7.4, step five: the acknowledgement; with it the window. What it says of the
+//! segments in flight is the business of `recovery`.
 
-use netarium_base::{Ctx, DropReason, Duration, Event, Instant};
+use netarium_base::{Ctx, DropReason, Event};
 use netarium_wire::TcpFlags;
 
 use super::{Outcome, SegmentIn};
-use crate::tcp::congestion::Ack;
-use crate::tcp::connection::{Connection, Phase, Resend};
+use crate::tcp::connection::Connection;
+use crate::tcp::recovery::News;
 use crate::tcp::state::{State, Trigger};
 use crate::tcp::timers::Timer;
 use crate::types::Readiness;
-
-/// RFC 5681 §3.2: this many duplicates mean loss.
-const DUPLICATES: u32 = 3;
 
 impl Connection {
     /// `Some` when the segment goes no further.
@@ -33,14 +30,7 @@ impl Connection {
             return Some(Outcome::Dropped(DropReason::NotAcceptable));
         }
         self.stats.last_ack_in = cx.now;
-        if seg.ack.after(self.snd.una) {
-            self.take_new_ack(cx, seg);
-        } else if self.is_duplicate(seg) {
-            self.take_duplicate(cx);
-        }
-        if self.state != State::Closed {
-            self.update_send_window(cx, seg);
-        }
+        self.take_acknowledgement(cx, seg);
         None
     }
 
@@ -58,52 +48,68 @@ impl Connection {
 
     /// Our SYN was acknowledged: its timer, and what its loss means for time-out and window.
     pub(crate) fn finish_handshake(&mut self, cx: &mut Ctx<'_>, seg: &SegmentIn) {
-        self.sample_rtt(cx.now, seg);
-        self.timers.cancel(Timer::Retransmit);
+        let timed = self.syn_timed.take().map(|sent| cx.now.since(sent));
+        let echo = seg.options.timestamps.map(|(_, ecr)| ecr);
+        let echo = echo.filter(|_| self.timestamps.is_some());
+        if let Some(rtt) = timed.or_else(|| self.echoed_rtt(cx.now, echo)) {
+            self.rtt.note_min(rtt, cx.now);
+            self.rtt.sample(rtt, self.snd.una, self.snd.nxt);
+        }
+        self.rec.delivered += 1;
+        self.timers.cancel_watch();
         if self.retries > 0 {
             self.rtt.after_lost_syn();
         }
         // RFC 5681 §3.1: after a lost SYN one segment; as Linux only from the second loss on,
         // since the first time-out of 1 s may just have been too short (RFC 6298 appendix A).
         if self.retries > 1 {
-            self.cc.on_timeout(0, self.snd.mss, false);
+            self.cc.window.set(1, cx.now);
+            self.tell_congestion(cx, "lost SYNs");
         }
         self.retries = 0;
     }
 
-    /// An RTT sample: exact from the timed segment; from the echoed timestamp when that segment
-    /// was sent twice (RFC 7323 §4.1).
-    pub(crate) fn sample_rtt(&mut self, now: Instant, seg: &SegmentIn) {
-        match (self.timed, self.timestamps, seg.options.timestamps) {
-            (Some((end, sent)), _, _) if seg.ack.at_or_after(end) => {
-                self.rtt.sample(now.since(sent));
-                self.timed = None;
+    fn take_acknowledgement(&mut self, cx: &mut Ctx<'_>, seg: &SegmentIn) {
+        let before = self.before_ack();
+        let outstanding = !self.rec.board.is_empty();
+        let highest = self.rec.board.highest_sacked(self.snd.una);
+        let echo = seg.options.timestamps.map(|(_, ecr)| ecr);
+        let mut news = News {
+            echo: echo.filter(|e| *e != 0 && self.timestamps.is_some()),
+            has_data: !seg.is_empty(),
+            window_update: self.may_move_window(seg),
+            advanced: seg.ack.after(self.snd.una),
+            ece: self.ecn.on && seg.has(TcpFlags::ECE),
+            ..News::default()
+        };
+        let old = seg.ack.before(self.snd.una);
+        if !old {
+            self.update_send_window(cx, seg);
+        }
+        let blocks = seg.options.sack.as_slice();
+        if self.sack && !blocks.is_empty() {
+            self.take_sack(cx.now, seg.ack, blocks, &mut news);
+            if old {
+                return self.conclude_old_ack(cx, &mut news, before);
             }
-            (None, Some(_), Some((_, ecr))) if ecr != 0 && !self.answers_a_copy(now, ecr) => {
-                let ms = self.timestamp(now).wrapping_sub(ecr);
-                if ms < 600_000 {
-                    self.rtt.sample(Duration::from_millis(ms.into()));
-                }
-            }
-            _ => {}
+        } else if old {
+            return;
+        }
+        let (room, fin_acked) = (self.send_room(), news.advanced && self.advance(seg));
+        self.take_delivered(cx.now, &mut news, highest);
+        self.conclude_ack(cx, &mut news, (before, outstanding));
+        if news.advanced {
+            self.wake_writer(room);
+        }
+        if fin_acked {
+            self.take_ack_of_fin(cx);
         }
     }
 
-    /// An old echo in an ACK that came long enough after a retransmission to be the answer to it:
-    /// the first copy had arrived and its ACK was lost. RFC 7323 §5.3 lets the receiver echo the
-    /// first copy's timestamp then, and the wait for our own timer would pass for a round trip.
-    fn answers_a_copy(&self, now: Instant, ecr: u32) -> bool {
-        let (Some(resent), Some(min)) = (self.resent, self.rtt.min()) else { return false };
-        let older = (self.timestamp(resent).wrapping_sub(ecr) as i32) > 0;
-        older && now.since(resent) >= min
-    }
-
-    fn take_new_ack(&mut self, cx: &mut Ctx<'_>, seg: &SegmentIn) {
-        let in_flight = self.in_flight();
-        self.sample_rtt(cx.now, seg);
+    /// SND.UNA moves. Whether our FIN is acknowledged.
+    fn advance(&mut self, seg: &SegmentIn) -> bool {
         let acked = seg.ack.ahead_of(self.snd.una);
         let fin_acked = self.snd.fin.is_some_and(|f| seg.ack.after(f));
-        let room_before = self.send_room();
         let syn_acked = !std::mem::replace(&mut self.snd.syn_acked, true);
         self.send.advance((acked - u32::from(fin_acked) - u32::from(syn_acked)) as usize);
         self.snd.una = seg.ack;
@@ -112,59 +118,14 @@ impl Connection {
         if self.timestamps.is_some() {
             self.rtt.reset_backoff();
         }
-        self.dup_acks = 0;
-        self.take_ack_in_phase(cx, seg, acked, in_flight);
-        // RFC 6298 §5.2 and §5.3.
-        if self.snd.una == self.snd.nxt {
-            self.timers.cancel(Timer::Retransmit);
-        } else {
-            self.timers.set(Timer::Retransmit, cx.now + self.rtt.rto(), cx.cause);
-        }
-        // As Linux: a writer is woken when a third of the buffer is free, not for each segment.
+        fin_acked
+    }
+
+    /// As Linux: a writer is woken when a third of the buffer is free, not for each segment.
+    fn wake_writer(&mut self, room_before: usize) {
         let room = self.send_room();
         if room > room_before && (self.send.len() / 2 <= room || room_before == 0) {
             self.wake |= Readiness::WRITABLE;
-        }
-        if fin_acked {
-            self.take_ack_of_fin(cx);
-        }
-    }
-
-    /// What the acknowledgement means for the congestion window, by phase.
-    fn take_ack_in_phase(&mut self, cx: &mut Ctx<'_>, seg: &SegmentIn, acked: u32, in_flight: u32) {
-        let mss = self.snd.mss;
-        match self.phase {
-            Phase::Open => {
-                // Keeps the comparison with `recover` meaningful across the wrap.
-                self.recover = self.recover.max(seg.ack - 1);
-                if let Some(reason) = self.cc.on_ack(Ack { acked, in_flight, mss }) {
-                    self.tell_congestion(cx, reason);
-                }
-            }
-            Phase::Recovery { recover } if seg.ack.before(recover) => {
-                // RFC 6582 §3.2 step 3, partial acknowledgement: the next hole is lost too.
-                self.cc.on_partial_ack(acked, mss);
-                self.tell_congestion(cx, "partial ack");
-                self.resend_first("fast");
-            }
-            Phase::Recovery { .. } => {
-                self.cc.on_recovered(self.in_flight(), mss);
-                self.phase = Phase::Open;
-                self.resend = None;
-                self.tell_congestion(cx, "recovered");
-            }
-            Phase::Loss { recover } => {
-                if seg.ack.at_or_after(recover) {
-                    self.phase = Phase::Open;
-                    self.resend = None;
-                }
-                // In slow start what counts as in flight is what was sent again; RFC 3465 §2.3:
-                // after a time-out the window grows by one segment at most.
-                let (in_flight, acked) = (self.cc.cwnd(), acked.min(mss));
-                if let Some(reason) = self.cc.on_ack(Ack { acked, in_flight, mss }) {
-                    self.tell_congestion(cx, reason);
-                }
-            }
         }
     }
 
@@ -174,41 +135,13 @@ impl Connection {
         }
     }
 
-    /// RFC 5681 §2: the five marks of a duplicate acknowledgement.
-    fn is_duplicate(&self, seg: &SegmentIn) -> bool {
-        seg.ack == self.snd.una
-            && self.snd.una != self.snd.nxt
-            && seg.is_empty()
-            && u32::from(seg.window) << self.snd.shift == self.snd.wnd
-    }
-
-    fn take_duplicate(&mut self, cx: &mut Ctx<'_>) {
-        let mss = self.snd.mss;
-        self.dup_acks = self.dup_acks.saturating_add(1);
-        match self.phase {
-            // RFC 6582 §3.2 step 2: duplicates at `recover` may be echoes of what the last
-            // recovery sent twice, no sign of a new loss.
-            Phase::Open if self.dup_acks >= DUPLICATES && self.snd.una.after(self.recover) => {
-                // What limited transmit sent beyond the window does not count (RFC 5681 §3.2).
-                let in_flight = self.in_flight().min(self.cc.cwnd());
-                self.cc.on_fast_retransmit(in_flight, mss);
-                self.phase = Phase::Recovery { recover: self.snd.nxt };
-                self.recover = self.snd.nxt;
-                self.tell_congestion(cx, "fast retransmit");
-                self.resend_first("fast");
-            }
-            Phase::Recovery { .. } => {
-                self.cc.on_duplicate_in_recovery(mss);
-                self.tell_congestion(cx, "duplicate ack");
-            }
-            _ => {}
-        }
-    }
-
-    fn resend_first(&mut self, kind: &'static str) {
-        let next = self.snd.una;
-        let end = (next + self.snd.mss).min(self.snd.nxt);
-        self.resend = Some(Resend { next, end, kind });
+    /// Whether the window field may be news, so that the segment is no duplicate acknowledgement
+    /// (RFC 5681 §2, as Linux reads it: a window that only shrank is none).
+    fn may_move_window(&self, seg: &SegmentIn) -> bool {
+        let window = u32::from(seg.window) << self.snd.shift;
+        seg.ack.after(self.snd.una)
+            || seg.seq.after(self.snd.wl1)
+            || (seg.seq == self.snd.wl1 && (window > self.snd.wnd || window == 0))
     }
 
     /// RFC 9293 §3.10.7.4: the window is taken from the newest segment only.

@@ -1,132 +1,179 @@
 //! RFC 9293 §3.10.7.4, steps one to four: is the segment acceptable, does it reset, is it a SYN.
+//! With RFC 7323 §5 (PAWS) before and RFC 5961 §3 and §4 between them, as Linux orders them.
 
 use netarium_base::{Ctx, DropReason, Duration, Instant};
 use netarium_wire::TcpFlags;
 
 use super::{Outcome, SegmentIn};
 use crate::errno::Errno;
-use crate::tcp::connection::{Connection, Syn};
+use crate::tcp::connection::{Connection, Timestamps};
+use crate::tcp::seq::Seq;
 use crate::tcp::state::{State, Trigger};
-
-/// RFC 5961 §10: at most one challenge ACK per connection in this time, as Linux limits them.
-const CHALLENGE_INTERVAL: Duration = Duration::from_millis(500);
 
 /// RFC 7323 §5.5: how long a timestamp of a clock of 1 ms can be compared with.
 const TIMESTAMP_LIFETIME: Duration = Duration::from_secs(24 * 24 * 3600);
 
+impl Timestamps {
+    /// Whether `val` is older than the last by more than `tolerance` milliseconds (RFC 7323 §5.3).
+    pub(crate) fn is_old(&self, now: Instant, val: u32, tolerance: i32) -> bool {
+        // RFC 7323 §5.5: after an idle time of half the clock's circle nothing can be told. And as
+        // on Linux: a peer whose SYN carried 0 may not have begun to count.
+        let comparable = now.since(self.recent_at) < TIMESTAMP_LIFETIME && self.recent != 0;
+        comparable && (self.recent.wrapping_sub(val) as i32) > tolerance
+    }
+}
+
 impl Connection {
-    /// Step one: the sequence number, after PAWS (RFC 7323 §5.3). `Some` when the segment goes no
-    /// further.
+    /// Steps one to four. `Some` when the segment goes no further.
     pub(crate) fn check_acceptable(
         &mut self,
         cx: &mut Ctx<'_>,
         seg: &SegmentIn,
     ) -> Option<Outcome> {
-        if self.is_repeated_syn(seg) {
-            self.want.syn = Some(Syn::Again("syn"));
-            return Some(Outcome::Dropped(DropReason::NotAcceptable));
+        // RFC 7323 §5.3 R1: PAWS first; a reset is looked at in any case.
+        if self.is_old_timestamp(cx.now, seg) && !seg.has(TcpFlags::RST) {
+            if seg.has(TcpFlags::SYN) {
+                return Some(self.challenge_syn(cx.now));
+            }
+            if !self.is_disordered_ack(seg) {
+                self.answer_unacceptable(cx.now, "old timestamp", seg);
+                return Some(Outcome::Dropped(DropReason::OldTimestamp));
+            }
         }
-        if self.is_old_timestamp(cx.now, seg) {
-            self.answer_unacceptable(cx.now, "old timestamp", seg);
-            return Some(Outcome::Dropped(DropReason::OldTimestamp));
+        if !self.is_in_window(seg) {
+            return Some(self.take_outside(cx, seg));
         }
-        if self.is_in_window(seg) {
-            return None;
+        if seg.has(TcpFlags::RST) {
+            return Some(self.take_reset(cx, seg));
         }
-        if !seg.has(TcpFlags::RST) {
-            self.answer_unacceptable(cx.now, "outside the window", seg);
+        if seg.has(TcpFlags::SYN) {
+            return Some(self.challenge_syn(cx.now));
         }
-        if self.state == State::TimeWait && seg.has(TcpFlags::FIN) {
-            self.restart_time_wait(cx);
-        }
-        Some(Outcome::Dropped(DropReason::OutsideWindow))
+        None
     }
 
-    /// The peer did not get our SYN+ACK and sent its SYN again.
-    fn is_repeated_syn(&self, seg: &SegmentIn) -> bool {
-        self.state == State::SynReceived
-            && seg.seq == self.rcv.irs
-            && seg.has(TcpFlags::SYN)
-            && !seg.has(TcpFlags::ACK)
-            && !seg.has(TcpFlags::RST)
+    fn take_outside(&mut self, cx: &mut Ctx<'_>, seg: &SegmentIn) -> Outcome {
+        if seg.has(TcpFlags::RST) {
+            // A RST one below RCV.NXT comes from peers that do not count their own FIN.
+            let closing = matches!(self.state, State::CloseWait | State::LastAck | State::Closing);
+            if closing && seg.seq == self.rcv.nxt - 1 {
+                return self.reset(cx);
+            }
+        } else if seg.has(TcpFlags::SYN) {
+            return self.challenge_syn(cx.now);
+        } else {
+            self.answer_unacceptable(cx.now, "outside the window", seg);
+        }
+        Outcome::Dropped(DropReason::OutsideWindow)
+    }
+
+    /// RFC 5961 §4.2: a SYN is answered by a challenge, whatever its sequence number.
+    fn challenge_syn(&mut self, now: Instant) -> Outcome {
+        self.challenge(now, "unexpected SYN");
+        Outcome::Dropped(DropReason::NotAcceptable)
     }
 
     fn is_old_timestamp(&self, now: Instant, seg: &SegmentIn) -> bool {
+        match (self.timestamps, seg.options.timestamps) {
+            (Some(ts), Some((val, _))) => ts.is_old(now, val, 1),
+            _ => false,
+        }
+    }
+
+    /// A pure duplicate acknowledgement that was overtaken by later segments: it does no harm, and
+    /// loss recovery counts it (Linux lets it pass within a retransmission time-out).
+    fn is_disordered_ack(&self, seg: &SegmentIn) -> bool {
         let (Some(ts), Some((val, _))) = (self.timestamps, seg.options.timestamps) else {
             return false;
         };
-        // RFC 7323 §5.5: after an idle time of half the clock's circle nothing can be told.
-        let comparable = now.since(ts.recent_at) < TIMESTAMP_LIFETIME;
-        comparable && !seg.has(TcpFlags::RST) && (val.wrapping_sub(ts.recent) as i32) < 0
+        let window = u32::from(seg.window) << self.snd.shift;
+        let updates_window = seg.ack.after(self.snd.una)
+            || seg.seq.after(self.snd.wl1)
+            || (seg.seq == self.snd.wl1 && window > self.snd.wnd);
+        seg.has(TcpFlags::ACK)
+            && seg.is_empty()
+            && seg.seq == self.rcv.nxt
+            && seg.ack == self.snd.una
+            && !updates_window
+            && i64::from(ts.recent.wrapping_sub(val)) <= self.rtt.rto().as_millis() as i64
     }
 
-    /// The four cases of RFC 9293 §3.4, table 6.
+    /// RFC 9293 §3.4, with the two mercies of Linux: what ends at or behind the last acknowledgement
+    /// sent is looked at for its own acknowledgement, and so is what begins at the very right edge,
+    /// where a peer that filled the window sends its pure ACKs from.
     fn is_in_window(&self, seg: &SegmentIn) -> bool {
-        let (nxt, len) = (self.rcv.nxt, seg.len());
-        let window = self.rcv.adv.ahead_of(nxt);
-        let inside = |s| nxt.at_or_before(s) && s.before(nxt + window);
-        match (len, window) {
-            (0, 0) => seg.seq == nxt,
-            // The right edge included, as Linux does: a peer that filled our window sends its
-            // pure ACKs from there, and they count even while part of that data is lost.
-            (0, _) => inside(seg.seq) || seg.seq == nxt + window,
-            // RFC 9293 §3.8.6.1: with a closed window, what starts at RCV.NXT is still looked at
-            // for its ACK, RST and URG (MUST-66); its data is cut off later.
-            (_, 0) => seg.seq == nxt,
-            _ => inside(seg.seq) || inside(seg.seq + (len - 1)),
-        }
+        let end = seg.seq + seg.len();
+        end.at_or_after(self.rcv.wup) && seg.seq.at_or_before(self.rcv.adv.max(self.rcv.nxt))
     }
 
     /// An acknowledgement for what cannot be accepted. For segments without data it is limited,
     /// so that two confused ends do not answer each other for ever (RFC 5961 §7).
     fn answer_unacceptable(&mut self, now: Instant, reason: &'static str, seg: &SegmentIn) {
         if seg.is_empty() {
-            self.challenge(now, reason);
+            self.answer_limited(now, reason);
+            return;
+        }
+        if seg.seq.before(self.rcv.nxt) {
+            // An acknowledgement of ours was lost.
+            self.enter_quick_mode();
+            self.report_duplicate(seg.seq, (seg.seq + seg.len()).min(self.rcv.nxt));
+        }
+        self.want.ack = Some(reason);
+    }
+
+    /// RFC 2883 §4: tells the peer what it sent twice.
+    pub(crate) fn report_duplicate(&mut self, from: Seq, to: Seq) {
+        if self.sack && self.config.dsack && from.before(to) {
+            self.ooo.report_duplicate((from, to));
+        }
+    }
+
+    /// An acknowledgement for a segment after the end; for one without data it is limited.
+    pub(crate) fn answer_stray(&mut self, now: Instant, reason: &'static str, seg: &SegmentIn) {
+        if seg.is_empty() || seg.has(TcpFlags::SYN) {
+            self.answer_limited(now, reason);
         } else {
             self.want.ack = Some(reason);
         }
     }
 
-    pub(crate) fn challenge(&mut self, now: Instant, reason: &'static str) {
-        if self.challenged.is_none_or(|t| now.since(t) >= CHALLENGE_INTERVAL) {
+    /// An acknowledgement unless one was sent for such a reason within `invalid_ratelimit`.
+    fn answer_limited(&mut self, now: Instant, reason: &'static str) -> bool {
+        let interval = self.config.invalid_ratelimit;
+        let allowed = self.challenged.is_none_or(|t| now.since(t) >= interval);
+        if allowed {
             self.challenged = Some(now);
             self.want.ack = Some(reason);
         }
+        allowed
     }
 
-    /// Steps two and four: RST and SYN.
-    pub(crate) fn check_control(&mut self, cx: &mut Ctx<'_>, seg: &SegmentIn) -> Option<Outcome> {
-        if seg.has(TcpFlags::RST) {
-            return Some(self.take_reset(cx, seg));
+    /// A challenge ACK (RFC 5961 §7), as far as the limits of the connection and the host (§10)
+    /// allow.
+    pub(crate) fn challenge(&mut self, now: Instant, reason: &'static str) {
+        if self.answer_limited(now, reason) {
+            self.want.challenge = true;
         }
-        if seg.has(TcpFlags::SYN) {
-            // RFC 5961 §4.2: a SYN is answered by a challenge, whatever its sequence number.
-            self.challenge(cx.now, "unexpected SYN");
-            return Some(Outcome::Dropped(DropReason::NotAcceptable));
-        }
-        None
     }
 
-    /// RFC 5961 §3.2: only a RST exactly at RCV.NXT is believed; others in the window are
-    /// challenged.
+    /// RFC 5961 §3.2: only a RST exactly at RCV.NXT is believed, or, as on Linux, one behind
+    /// everything that SACK reported; others in the window are challenged.
     fn take_reset(&mut self, cx: &mut Ctx<'_>, seg: &SegmentIn) -> Outcome {
-        if seg.seq != self.rcv.nxt {
-            self.challenge(cx.now, "RST inside the window");
-            return Outcome::Dropped(DropReason::NotAcceptable);
+        let at_edge = self.sack && self.ooo.right_edge() == Some(seg.seq);
+        if seg.seq == self.rcv.nxt || at_edge {
+            return self.reset(cx);
         }
-        if self.state == State::TimeWait {
-            // RFC 9293 §3.10.7.4: both streams are complete, there is nothing to report, and what
-            // the program has not read yet stays.
-            self.transition(cx, Trigger::Reset);
-            return Outcome::Taken;
-        }
+        self.challenge(cx.now, "RST inside the window");
+        Outcome::Dropped(DropReason::NotAcceptable)
+    }
+
+    fn reset(&mut self, cx: &mut Ctx<'_>) -> Outcome {
         let error = match self.state {
-            State::SynReceived => Errno::ECONNREFUSED,
             State::CloseWait => Errno::EPIPE,
             _ => Errno::ECONNRESET,
         };
         self.fail(cx, Trigger::Reset, error);
-        if matches!(self.state, State::Closed) && self.orphan {
+        if self.orphan {
             self.error = None;
         }
         Outcome::Taken
@@ -134,10 +181,11 @@ impl Connection {
 
     /// RFC 7323 §4.3.
     pub(crate) fn update_timestamp(&mut self, now: Instant, seg: &SegmentIn) {
+        let wup = self.rcv.wup;
         if let (Some(ts), Some((val, _))) = (&mut self.timestamps, seg.options.timestamps)
-            && seg.seq.at_or_before(ts.last_ack_sent)
+            && seg.seq.at_or_before(wup)
+            && !ts.is_old(now, val, 0)
         {
-            // PAWS has let it pass: it is not older.
             ts.recent = val;
             ts.recent_at = now;
         }

@@ -3,17 +3,20 @@
 //! - `syn_sent`: §3.10.7.3, the state SYN-SENT;
 //! - `checks`: §3.10.7.4 steps one to four: sequence, RST, SYN;
 //! - `ack`: step five: the acknowledgement, the window, loss;
-//! - `text`: steps seven and eight: data and FIN.
+//! - `text`: steps seven and eight: data and FIN;
+//! - `time_wait`: the state TIME-WAIT.
 
 mod ack;
 mod checks;
 mod syn_sent;
 mod text;
+mod time_wait;
 
 use netarium_base::{Ctx, DropReason};
 use netarium_wire::{Frame, Payload, TcpFlags, TcpHeader};
 
 use super::connection::{Connection, Syn};
+use super::ecn;
 use super::options::SegmentOptions;
 use super::seq::Seq;
 use super::state::{State, Trigger};
@@ -29,6 +32,10 @@ pub struct SegmentIn {
     pub flags: TcpFlags,
     /// Window, unscaled.
     pub window: u16,
+    /// IP's ECN field.
+    pub ecn: u8,
+    /// Urgent pointer; meaningful with URG.
+    pub urgent: u16,
     /// What the options say.
     pub options: SegmentOptions,
     /// The data.
@@ -44,6 +51,8 @@ impl SegmentIn {
             ack: Seq(h.ack),
             flags: h.flags,
             window: h.window,
+            ecn: frame.tos() & ecn::MASK,
+            urgent: h.urgent,
             options: SegmentOptions::of(frame),
             payload: frame.take_payload(),
         };
@@ -88,6 +97,7 @@ impl Connection {
         match self.state {
             State::Closed | State::Listen => Outcome::Refused,
             State::SynSent => self.in_syn_sent(cx, seg),
+            State::TimeWait => self.in_time_wait(cx, &seg),
             _ => self.in_other_states(cx, seg),
         }
     }
@@ -106,8 +116,12 @@ impl Connection {
         let offered = self.rcv.adv.ahead_of(self.rcv.nxt);
         self.rcv.irs = seg.seq;
         self.rcv.nxt = seg.seq + 1;
+        self.rcv.wup = self.rcv.nxt;
         self.rcv.adv = self.rcv.nxt + offered;
+        self.start_reading_at(self.rcv.nxt);
         self.take_syn_options(cx, &seg.options);
+        self.take_ecn_of_syn(seg);
+        self.guess_peer_mss();
         // RFC 7323 §2.2: the window of a SYN is never scaled.
         self.snd.wnd = seg.window.into();
         self.snd.max_wnd = self.snd.wnd;
@@ -115,14 +129,20 @@ impl Connection {
         self.snd.wl2 = seg.ack;
     }
 
+    /// Whether the acknowledgement number can be the peer's: only then its timestamp is taken over.
+    fn may_acknowledge(&self, seg: &SegmentIn) -> bool {
+        let oldest = self.snd.una - self.snd.max_wnd;
+        seg.has(TcpFlags::ACK) && !seg.ack.after(self.snd.nxt) && !seg.ack.before(oldest)
+    }
+
     fn in_other_states(&mut self, cx: &mut Ctx<'_>, mut seg: SegmentIn) -> Outcome {
         if let Some(outcome) = self.check_acceptable(cx, &seg) {
             return outcome;
         }
-        if let Some(outcome) = self.check_control(cx, &seg) {
-            return outcome;
+        self.measure_receive_rtt(cx.now, &seg);
+        if self.may_acknowledge(&seg) {
+            self.update_timestamp(cx.now, &seg);
         }
-        self.update_timestamp(cx.now, &seg);
         if let Some(outcome) = self.take_ack(cx, &seg) {
             return outcome;
         }
@@ -130,8 +150,9 @@ impl Connection {
             return Outcome::Taken;
         }
         let outcome = self.take_text(cx, &mut seg);
-        if outcome == Outcome::Taken && self.state != State::Closed {
+        if self.state != State::Closed {
             self.arm_keep_alive(cx);
+            self.consider_ack(cx);
         }
         outcome
     }

@@ -1,10 +1,11 @@
-//! RFC 9293 §3.10.7.4, steps seven and eight: the data and the FIN, and when to acknowledge them
-//! (RFC 5681 §4.2, RFC 9293 §3.8.6.3).
+//! RFC 9293 §3.10.7.4, steps seven and eight: the data and the FIN. When they are acknowledged
+//! `ack_policy` decides.
 
 use netarium_base::{Ctx, DropReason};
 use netarium_wire::TcpFlags;
 
 use super::{Outcome, SegmentIn};
+use crate::errno::Errno;
 use crate::tcp::connection::Connection;
 use crate::tcp::seq::Seq;
 use crate::tcp::state::{State, Trigger};
@@ -18,22 +19,21 @@ impl Connection {
             return Outcome::Taken;
         }
         if !self.state.may_receive() {
-            // The peer has closed already: nothing can come after its FIN.
-            if self.state == State::TimeWait && fin {
-                self.restart_time_wait(cx);
-            }
-            self.want.ack = Some("data after FIN");
-            return Outcome::Dropped(DropReason::NotAcceptable);
+            return self.take_after_fin(seg);
         }
-        // RFC 2525 §2.17: the program closed, nobody will read this data.
-        if !seg.payload.is_empty() && (self.orphan || self.read_closed) {
-            let new = (seg.seq + seg.payload.len() as u32).after(self.rcv.nxt);
-            if self.orphan && new {
-                self.abort(cx);
-                return Outcome::Dropped(DropReason::NoSocket);
-            }
+        if self.is_for_nobody(seg) {
+            let error = if self.orphan { None } else { Some(Errno::ECONNRESET) };
+            self.transition(cx, Trigger::Abort);
+            self.recv.clear();
+            self.error = error;
+            return Outcome::Refused;
         }
         self.stats.last_data_in = cx.now;
+        self.take_ecn_of_data(seg);
+        let end = seg.seq + seg.payload.len() as u32;
+        if self.was_there(seg, end, fin) || self.is_beyond(seg, fin) {
+            return Outcome::Dropped(DropReason::OutsideWindow);
+        }
         let fin = self.trim(seg) && fin;
         let end = seg.seq + seg.payload.len() as u32;
         if seg.seq.after(self.rcv.nxt) {
@@ -41,28 +41,67 @@ impl Connection {
         }
         let had = seg.payload.len() as u32;
         self.deliver(seg);
-        let mut filled_gap = false;
-        while let Some(payload) = self.ooo.take(self.rcv.nxt) {
-            filled_gap = true;
-            self.rcv.nxt += payload.len() as u32;
-            self.stats.bytes_received += payload.len() as u64;
-            if !self.read_closed {
-                self.recv.push(payload);
-            }
+        if had > 0 {
+            self.note_data_in(cx.now, had, seg.has(TcpFlags::PSH));
         }
-        let fin_now = (fin && self.rcv.nxt == end) || self.fin_waits_at(self.rcv.nxt);
-        if fin_now {
+        self.fill_gap();
+        if (fin && self.rcv.nxt == end) || self.ooo_fin == Some(self.rcv.nxt) {
             self.take_fin(cx);
-        } else if had > 0 {
-            self.schedule_ack(cx, had, filled_gap);
         }
         Outcome::Taken
+    }
+
+    /// Nothing can come after the peer's FIN; the FIN itself may come again.
+    fn take_after_fin(&mut self, seg: &SegmentIn) -> Outcome {
+        let end = seg.seq + seg.len();
+        if end.at_or_before(self.rcv.nxt) {
+            self.report_duplicate(seg.seq, end);
+        }
+        self.want.ack = Some("data after FIN");
+        Outcome::Dropped(DropReason::NotAcceptable)
+    }
+
+    /// RFC 2525 §2.17, RFC 9293 MUST-13's companion: the program closed, or closed its sending half
+    /// and said that it reads no more; nobody will take this data.
+    fn is_for_nobody(&self, seg: &SegmentIn) -> bool {
+        let end = seg.seq + seg.payload.len() as u32;
+        let waits = matches!(self.state, State::FinWait1 | State::FinWait2);
+        waits
+            && (self.orphan || self.read_closed)
+            && !seg.payload.is_empty()
+            && end.after(self.rcv.nxt)
+    }
+
+    /// All of it came before: the peer is told at once, with what came twice (RFC 2883).
+    fn was_there(&mut self, seg: &SegmentIn, end: Seq, fin: bool) -> bool {
+        let fin_is_new = fin && end.at_or_after(self.rcv.nxt);
+        if seg.payload.is_empty() || end.after(self.rcv.nxt) || fin_is_new {
+            return false;
+        }
+        self.report_duplicate(seg.seq, end);
+        self.enter_quick_mode();
+        self.want.ack = Some("duplicate data");
+        true
+    }
+
+    /// Nothing of it lies in the window: a probe of a closed one, usually.
+    fn is_beyond(&mut self, seg: &SegmentIn, fin: bool) -> bool {
+        let window = self.receive_window();
+        let bare_fin = fin && seg.payload.is_empty() && seg.seq == self.rcv.nxt;
+        let beyond = seg.seq.at_or_after(self.rcv.nxt + window);
+        if bare_fin || !beyond {
+            return false;
+        }
+        self.enter_quick_mode();
+        self.want.ack = Some(if window == 0 { "window is closed" } else { "beyond the window" });
+        true
     }
 
     /// Cuts off what lies before RCV.NXT and beyond the window. Whether a FIN at the end stays.
     fn trim(&mut self, seg: &mut SegmentIn) -> bool {
         let before = self.rcv.nxt.ahead_of(seg.seq);
         if before > 0 {
+            self.report_duplicate(seg.seq, self.rcv.nxt);
             seg.payload.advance(before as usize);
             seg.seq = self.rcv.nxt;
             self.want.ack = Some("duplicate data");
@@ -79,16 +118,17 @@ impl Connection {
     fn take_out_of_order(&mut self, seg: &mut SegmentIn, fin: bool) -> Outcome {
         // RFC 5681 §4.2: an immediate duplicate ACK tells the sender of the gap.
         self.want.ack = Some("out of order");
+        self.ack.scheduled = true;
         self.stats.out_of_order += 1;
         if fin {
             self.ooo_fin = Some(seg.seq + seg.payload.len() as u32);
         }
         let payload = std::mem::take(&mut seg.payload);
-        if self.ooo.insert(seg.seq, payload) {
-            Outcome::Taken
-        } else {
-            Outcome::Dropped(DropReason::ReassemblyFull)
+        let inserted = self.ooo.insert(seg.seq, payload);
+        if let Some((from, to)) = inserted.duplicate {
+            self.report_duplicate(from, to);
         }
+        if inserted.fits { Outcome::Taken } else { Outcome::Dropped(DropReason::ReassemblyFull) }
     }
 
     fn deliver(&mut self, seg: &mut SegmentIn) {
@@ -98,23 +138,37 @@ impl Connection {
         }
         self.rcv.nxt += payload.len() as u32;
         self.stats.bytes_received += payload.len() as u64;
-        self.unacked_in += payload.len() as u32;
-        if !self.read_closed {
-            self.recv.push(payload);
+        self.recv.push(payload);
+        if self.recv.len() as u64 >= u64::from(self.settings.recv_lowat) {
             self.wake |= Readiness::READABLE;
         }
     }
 
-    fn fin_waits_at(&self, next: Seq) -> bool {
-        self.ooo_fin == Some(next)
+    /// RFC 5681 §4.2: a filled gap is acknowledged at once.
+    fn fill_gap(&mut self) {
+        if self.ooo.is_empty() {
+            return;
+        }
+        let mut filled = false;
+        while let Some(payload) = self.ooo.take(self.rcv.nxt) {
+            filled = true;
+            self.rcv.nxt += payload.len() as u32;
+            self.stats.bytes_received += payload.len() as u64;
+            self.recv.push(payload);
+            self.wake |= Readiness::READABLE;
+        }
+        if filled {
+            self.want.ack = Some("gap filled");
+        }
     }
 
     fn take_fin(&mut self, cx: &mut Ctx<'_>) {
         self.fin_received = true;
-        self.stats.bytes_received += 1;
         self.ooo_fin = None;
+        self.ooo.clear();
         self.rcv.nxt += 1;
         self.rcv.adv = self.rcv.adv.max(self.rcv.nxt);
+        self.stats.bytes_received += 1;
         self.want.ack = Some("FIN received");
         self.wake |= Readiness::READABLE;
         self.timers.cancel(Timer::Wait);
@@ -123,21 +177,5 @@ impl Connection {
 
     pub(crate) fn restart_time_wait(&mut self, cx: &mut Ctx<'_>) {
         self.timers.set(Timer::Wait, cx.now + self.config.time_wait, cx.cause);
-    }
-
-    /// RFC 9293 §3.8.6.3: every second full segment is acknowledged at once, others after a
-    /// delay; at the start of a connection, and when a gap was filled, all at once.
-    fn schedule_ack(&mut self, cx: &mut Ctx<'_>, len: u32, filled_gap: bool) {
-        self.rcv_mss = self.rcv_mss.max(len);
-        if filled_gap || !self.ooo.is_empty() {
-            self.want.ack = Some("gap filled");
-        } else if self.quick_acks > 0 {
-            self.quick_acks -= 1;
-            self.want.ack = Some("data received");
-        } else if self.unacked_in > self.rcv_mss {
-            self.want.ack = Some("second segment received");
-        } else if self.timers.due(Timer::DelayedAck).is_none() {
-            self.timers.set(Timer::DelayedAck, cx.now + self.config.delayed_ack_min, cx.cause);
-        }
     }
 }
