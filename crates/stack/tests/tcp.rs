@@ -4,6 +4,7 @@ mod common;
 
 use common::{Net, ms, pattern};
 use netarium_base::{Duration, Event, SocketId};
+use netarium_stack::tcp::config::SynCookies;
 use netarium_stack::{Errno, Readiness, Shutdown, SocketOption};
 use netarium_wire::{TcpFlags, TcpHeader};
 
@@ -281,9 +282,10 @@ fn closing_with_unread_data_resets() {
 #[test]
 fn the_accept_queue_is_bounded() {
     let mut net = Net::new(2);
+    net.hosts[1].tcp_config_mut().syn_cookies = SynCookies::Off;
     let l = net.listen(1, 80, 2);
     let clients: Vec<_> = (0..6).map(|_| net.connect(0, "10.0.0.2:80")).collect();
-    net.run(ms(500));
+    net.run(ms(1500));
     let row = net.hosts[1].sockets().into_iter().find(|r| r.state == "LISTEN").unwrap();
     assert_eq!((row.recv_queue, row.send_queue), (3, 2));
     assert!(net.hosts[1].stats().tcp_listen_drops > 0);
