@@ -6,8 +6,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use netarium::Duration;
 
 use crate::edit;
+mod drill;
 mod eyes;
 
+pub(crate) use drill::Drill;
 pub(crate) use eyes::{Break, OnLab, Speed, Step, Trace, Unit, Why};
 
 /// A whole network in one program.
@@ -113,6 +115,8 @@ pub(crate) enum Command {
     Fork(Fork),
     /// Tell what differs between two recorded runs
     Diff(Diff),
+    /// Run packetdrill scripts against this TCP, in virtual time
+    Drill(drill::Drill),
     /// Print completions for a shell
     Completions(Completions),
 }

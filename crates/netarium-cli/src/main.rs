@@ -1,13 +1,15 @@
 //! The command `netarium`.
 //!
 //! [`args`] defines the command line, [`exit`] the exit codes. [`up`], [`run`], [`exec`] (in a fresh
-//! lab), [`labs`] are the commands, [`replay`] and [`fork`] those of recordings; [`remote`] those
+//! lab), [`labs`] are the commands, [`replay`] and [`fork`] those of recordings;
+//! [`drill`] runs packet scripts; [`remote`] those
 //! that speak to a running lab, [`edit`] those that change one, [`eyes`] those that look at its
 //! events, [`pacing`] those that change its pace. [`screen`] is what
 //! `up` shows, [`terminal`] colours and asks for quiet, [`files`] are those that commands write.
 //! Data goes to the standard output, everything else to the standard error.
 
 mod args;
+mod drill;
 mod edit;
 mod exec;
 mod exit;
@@ -61,6 +63,7 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<i32, Error> {
         Command::Replay(args) => replay::replay(&args, json, terminal),
         Command::Fork(args) => fork::fork(&args, json, terminal),
         Command::Diff(args) => fork::diff(&args, json, terminal),
+        Command::Drill(args) => drill::drill(&args, json, terminal),
         Command::Completions(args) => {
             let mut command = Cli::command();
             clap_complete::generate(args.shell, &mut command, "netarium", &mut std::io::stdout());

@@ -5,6 +5,7 @@ use netarium_base::{DropReason, Duration, Rng, Seed, SocketId};
 
 use super::common::{Mishap, Net, ms, pattern};
 use super::invariants::Watch;
+use crate::tcp::config::{Congestion, Ecn};
 use crate::{Errno, Shutdown, SocketOption};
 use netarium_wire::TcpHeader;
 
@@ -92,12 +93,29 @@ fn bad_wire(net: &mut Net, seed: u64, percent: u32) {
     net.mishap = Box::new(move |_, f| {
         let tcp = TcpHeader::of(f).is_some();
         let mut hit = || tcp && luck.below(100) < percent;
-        let (again, flip) = (hit(), hit());
+        let (again, flip, mark) = (hit(), hit(), hit());
         Mishap {
             again: again.then(|| Duration::from_micros(luck.below(30_000).into())),
             flip: flip.then(|| luck.next_u32() as usize),
+            mark,
         }
     });
+}
+
+/// Both ends with settings of their own: any two ways of sending get along.
+fn vary(net: &mut Net, seed: u64) {
+    let mut luck = Seed(seed).stream("test", "settings");
+    for h in &mut net.hosts {
+        let mut often = || luck.below(4) > 0;
+        let config = h.tcp_config_mut();
+        (config.sack, config.dsack) = (often(), often());
+        (config.timestamps, config.window_scaling) = (often(), often());
+        (config.early_retrans, config.frto) = (often(), often());
+        config.slow_start_after_idle = often();
+        config.congestion = if often() { Congestion::Cubic } else { Congestion::Reno };
+        config.ecn = [Ecn::Off, Ecn::On, Ecn::ServerOnly][luck.below(3) as usize];
+        config.initial_window = [1, 2, 10, 40][luck.below(4) as usize];
+    }
 }
 
 fn converse(seed: u64) {
@@ -110,6 +128,7 @@ fn converse(seed: u64) {
         h.tcp_config_mut().orphan_retries = 15;
         h.tcp_config_mut().keepalive_time = Duration::from_secs(60);
     }
+    vary(&mut net, seed);
     let l = net.listen(1, 80, 8);
     if luck.below(3) == 0 {
         let size = SocketOption::RecvBuffer(4096 + luck.below(8000));

@@ -23,6 +23,8 @@ pub struct Mishap {
     pub again: Option<Duration>,
     /// A bit behind the Ethernet header is flipped.
     pub flip: Option<usize>,
+    /// A router marks the frame instead of dropping it (RFC 3168), if it is marked as capable.
+    pub mark: bool,
 }
 
 pub type Mishaps = Box<dyn FnMut(u64, &Frame) -> Mishap>;
@@ -88,8 +90,9 @@ impl Net {
             let mishap = (self.mishap)(self.sent, &frame);
             let due = self.now + self.delay + late;
             let frame = match mishap.flip {
+                Some(bit) => Arriving::Changed(flipped(&frame, bit)),
+                None if mishap.mark && frame.tos() & 3 != 0 => Arriving::Changed(marked(&frame)),
                 None => Arriving::Whole(frame),
-                Some(bit) => Arriving::Broken(flipped(&frame, bit)),
             };
             self.put_on_wire((h, iface.0), due, &frame);
             if let Some(later) = mishap.again {
@@ -180,9 +183,14 @@ impl Net {
 
     /// An established pair: (client on h1, server on h2).
     pub fn pair(&mut self) -> (SocketId, SocketId) {
+        self.pair_after(Duration::from_millis(20))
+    }
+
+    /// The same on a wire that needs longer.
+    pub fn pair_after(&mut self, span: Duration) -> (SocketId, SocketId) {
         let l = self.listen(1, 80, 8);
         let c = self.connect(0, "10.0.0.2:80");
-        self.run(Duration::from_millis(20));
+        self.run(span);
         let s = self.accept(1, l).expect("a connection waits");
         (c, s)
     }
@@ -250,14 +258,14 @@ impl Net {
 #[derive(Clone)]
 enum Arriving {
     Whole(Box<Frame>),
-    Broken(Vec<u8>),
+    Changed(Vec<u8>),
 }
 
 impl Arriving {
     fn dst_mac(&self) -> Mac {
         match self {
             Arriving::Whole(f) => f.dst_mac(),
-            Arriving::Broken(b) => Mac(b[..6].try_into().unwrap()),
+            Arriving::Changed(b) => Mac(b[..6].try_into().unwrap()),
         }
     }
 
@@ -271,7 +279,7 @@ impl Arriving {
                 copy.meta.cause = frame.meta.cause;
                 copy
             }
-            Arriving::Broken(bytes) => Frame::from_bytes(bytes),
+            Arriving::Changed(bytes) => Frame::from_bytes(bytes),
         }
     }
 }
@@ -280,6 +288,20 @@ fn flipped(frame: &Frame, bit: usize) -> Vec<u8> {
     let mut bytes = frame.to_vec();
     let bit = 14 * 8 + bit % ((bytes.len() - 14) * 8);
     bytes[bit / 8] ^= 1 << (bit % 8);
+    bytes
+}
+
+/// The frame with IP's ECN field at «congestion experienced» and the header checksum put right.
+fn marked(frame: &Frame) -> Vec<u8> {
+    let mut bytes = frame.to_vec();
+    bytes[15] |= 3;
+    bytes[24..26].fill(0);
+    let words = bytes[14..34].chunks_exact(2);
+    let mut sum: u32 = words.map(|w| u32::from(u16::from_be_bytes([w[0], w[1]]))).sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    bytes[24..26].copy_from_slice(&(!(sum as u16)).to_be_bytes());
     bytes
 }
 

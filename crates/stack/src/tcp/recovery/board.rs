@@ -38,6 +38,9 @@ pub(crate) struct Record {
     pub(crate) end: Seq,
     /// When it was last sent.
     pub(crate) sent: Instant,
+    /// Which transmission of the connection that was; wraps. Tells the order of what was sent at
+    /// one instant.
+    pub(crate) turn: u32,
     /// Segments that had been delivered when it was last sent.
     pub(crate) delivered: u32,
     pub(crate) marks: u8,
@@ -75,6 +78,8 @@ pub(crate) struct Board {
     pub(crate) resent: u32,
     /// Lost segments that were not sent again yet.
     waiting: u32,
+    /// Transmissions so far; wraps.
+    turn: u32,
     /// Nothing that waits to be sent again begins below.
     hint: Seq,
     /// Behind the highest SACKed segment; meaningful while something is SACKed.
@@ -96,6 +101,7 @@ impl Default for Board {
             lost: 0,
             resent: 0,
             waiting: 0,
+            turn: 0,
             hint: Seq(0),
             highest: Seq(0),
             blocks: [(Seq(0), Seq(0)); 4],
@@ -153,10 +159,12 @@ impl Board {
     /// A new segment was sent, behind all others.
     pub(crate) fn push(&mut self, start: Seq, end: Seq, now: Instant, delivered: u32) {
         debug_assert!(self.last().is_none_or(|l| l.end.at_or_before(start)), "segments overlap");
+        self.turn = self.turn.wrapping_add(1);
         let record = Record {
             start,
             end,
             sent: now,
+            turn: self.turn,
             delivered,
             marks: 0,
             timed: false,
@@ -186,9 +194,11 @@ impl Board {
         }
         let slot = self.order[at];
         self.unlink(slot);
+        self.turn = self.turn.wrapping_add(1);
         let r = &mut self.slots[slot as usize];
         let before = r.sent;
         r.sent = now;
+        r.turn = self.turn;
         r.delivered = delivered;
         if r.waits() {
             self.waiting -= 1;

@@ -46,9 +46,9 @@ pub(crate) struct News {
     pub(crate) last_sacked: Option<Instant>,
     /// The lowest segment that was delivered late, behind later ones.
     pub(crate) late: Option<Seq>,
-    /// The delivered segment that was sent last, by time and end; and what had been delivered
-    /// when it was sent.
-    pub(crate) latest: Option<(Instant, Seq)>,
+    /// The delivered segment that was sent last, by its turn; and what had been delivered when it
+    /// was sent.
+    pub(crate) latest: Option<u32>,
     pub(crate) prior_delivered: Option<u32>,
     /// The round trip of the newest segment delivered.
     pub(crate) rtt: Option<Duration>,
@@ -60,10 +60,8 @@ impl News {
     }
 
     fn note_delivery(&mut self, r: &Record) {
-        let newer =
-            self.latest.is_none_or(|(t, end)| r.sent > t || (r.sent == t && r.end.after(end)));
-        if newer {
-            self.latest = Some((r.sent, r.end));
+        if self.latest.is_none_or(|turn| (r.turn.wrapping_sub(turn) as i32) > 0) {
+            self.latest = Some(r.turn);
             self.prior_delivered = Some(r.delivered);
         }
     }

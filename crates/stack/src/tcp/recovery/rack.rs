@@ -7,7 +7,6 @@ use super::board::{Record, Verdict, mark};
 use super::{News, Resending};
 use crate::tcp::connection::Connection;
 use crate::tcp::info::CaState;
-use crate::tcp::seq::Seq;
 use crate::tcp::timers::Timer;
 
 /// How many recoveries a widened reordering window lasts (RFC 8985 §6.2 step 4).
@@ -20,8 +19,9 @@ pub(crate) const SHORTEST: Duration = Duration::from_millis(2);
 pub(crate) struct Rack {
     /// When the latest-sent delivered segment was sent: `RACK.xmit_ts`.
     sent: Instant,
-    /// Its end: `RACK.end_seq`.
-    end: Seq,
+    /// Which transmission it was: tells the order within one instant, for which the RFC takes
+    /// `RACK.end_seq`, which misjudges copies and new data sent together.
+    turn: u32,
     /// How long it took: `RACK.rtt`.
     rtt: Duration,
     /// Something was delivered since losses were last looked for.
@@ -40,7 +40,7 @@ impl Default for Rack {
     fn default() -> Self {
         Rack {
             sent: Instant::ZERO,
-            end: Seq(0),
+            turn: 0,
             rtt: Duration::ZERO,
             advanced: false,
             steps: 1,
@@ -61,8 +61,8 @@ impl Rack {
         }
         self.advanced = true;
         self.rtt = rtt;
-        if is_after((r.sent, r.end), (self.sent, self.end)) {
-            (self.sent, self.end) = (r.sent, r.end);
+        if is_after((r.sent, r.turn), (self.sent, self.turn)) {
+            (self.sent, self.turn) = (r.sent, r.turn);
         }
     }
 
@@ -109,7 +109,7 @@ impl Rack {
 
     /// RFC 8985 §6.2 step 5: whether a segment is lost, and how long that is still open.
     fn judge(&self, r: &Record, reorder: Duration, now: Instant) -> (Verdict, Duration) {
-        if !is_after((self.sent, self.end), (r.sent, r.end)) {
+        if !is_after((self.sent, self.turn), (r.sent, r.turn)) {
             return (Verdict::Stop, Duration::ZERO);
         }
         match self.left(r, reorder, now) {
@@ -119,9 +119,9 @@ impl Rack {
     }
 }
 
-/// Whether one transmission came after another; of two at the same time the higher segment did.
-fn is_after(a: (Instant, Seq), b: (Instant, Seq)) -> bool {
-    a.0 > b.0 || (a.0 == b.0 && a.1.after(b.1))
+/// Whether one transmission came after another.
+fn is_after(a: (Instant, u32), b: (Instant, u32)) -> bool {
+    a.0 > b.0 || (a.0 == b.0 && (a.1.wrapping_sub(b.1) as i32) > 0)
 }
 
 impl Connection {
@@ -198,6 +198,7 @@ impl Connection {
 mod tests {
     use super::super::board::Board;
     use super::*;
+    use crate::tcp::seq::Seq;
 
     fn at(ms: u64) -> Instant {
         Instant::ZERO + Duration::from_millis(ms)

@@ -1,0 +1,634 @@
+//! System calls: which there are, how they wait, and whether they return what the script says.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use netarium_base::{Duration, Instant, SocketId};
+use netarium_stack::{Errno, Readiness, Shutdown, SocketKind};
+
+use super::consts::{self, errno_name, errno_text};
+use super::poll::Epoll;
+use super::{Runner, Step, Stop, differs, fail};
+use crate::script::{Action, Call, Event, Expr, Script};
+
+/// A file descriptor of the program.
+#[derive(Clone, Debug)]
+pub(super) struct Fd {
+    pub(super) object: Object,
+    pub(super) nonblocking: bool,
+}
+
+/// What a descriptor stands for.
+#[derive(Clone, Debug)]
+pub(super) enum Object {
+    Socket(Sock),
+    Epoll(Epoll),
+}
+
+/// What the runner knows of a socket beyond the stack.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sock {
+    pub(super) id: SocketId,
+    /// SO_RCVTIMEO and SO_SNDTIMEO.
+    pub(super) recv_timeout: Option<Duration>,
+    pub(super) send_timeout: Option<Duration>,
+    /// TCP_INQ: `recvmsg` tells how much is left.
+    pub(super) inq: bool,
+    /// SO_LINGER, for a `close` that waits.
+    pub(super) linger: Option<Duration>,
+    /// A `connect` was begun and its success not yet told.
+    pub(super) connecting: bool,
+}
+
+/// How a call ended, or that it waits.
+pub(super) enum Try {
+    /// It returned a number, or failed with an errno.
+    Done(Result<i64, &'static str>),
+    /// It waits; for so long at most.
+    Wait(Option<Instant>),
+}
+
+/// A suspended call.
+#[derive(Clone, Debug)]
+pub(super) struct Pending {
+    call: Call,
+    pub(super) line: u32,
+    /// When it began.
+    pub(super) start: Instant,
+    /// When the script says that it returns; `None` for a call that must not wait.
+    until: Option<Instant>,
+    /// Bytes moved so far; or that a `connect` was begun.
+    pub(super) progress: i64,
+    /// When it gives up waiting by itself.
+    wake: Option<Instant>,
+    /// Whether it was tried before.
+    pub(super) again: bool,
+}
+
+/// The calls that are understood.
+const CALLS: &[&str] = &[
+    "accept",
+    "accept4",
+    "bind",
+    "close",
+    "connect",
+    "epoll_create",
+    "epoll_create1",
+    "epoll_ctl",
+    "epoll_wait",
+    "fcntl",
+    "getpeername",
+    "getsockname",
+    "getsockopt",
+    "ioctl",
+    "listen",
+    "poll",
+    "read",
+    "readv",
+    "recv",
+    "recvfrom",
+    "recvmsg",
+    "send",
+    "sendmsg",
+    "sendto",
+    "setsockopt",
+    "shutdown",
+    "socket",
+    "write",
+    "writev",
+];
+
+/// Why a script cannot be run: a call or a word that is left out.
+pub(super) fn left_out(script: &Script) -> Option<String> {
+    script.events.iter().find_map(|event| {
+        let Action::Call(call) = &event.action else { return None };
+        if !CALLS.contains(&call.name.as_str()) {
+            return Some(format!("line {}: the call {}", event.line, call.name));
+        }
+        let word = call.args.iter().find_map(unsupported_word);
+        word.map(|why| format!("line {}: {why}", event.line))
+    })
+}
+
+fn unsupported_word(expr: &Expr) -> Option<&'static str> {
+    match expr {
+        Expr::Word(word) => consts::unsupported(word),
+        Expr::List(list) | Expr::Call(_, list) => list.iter().find_map(unsupported_word),
+        Expr::Struct(fields) => fields.iter().find_map(|f| unsupported_word(&f.value)),
+        Expr::Op(_, a, b) => unsupported_word(a).or_else(|| unsupported_word(b)),
+        _ => None,
+    }
+}
+
+impl Runner {
+    /// Makes a call; one that waits is suspended.
+    pub(super) fn start_call(&mut self, call: &Call, event: &Event) -> Step {
+        let start = self.machine.now;
+        let begins = match event.at {
+            crate::script::Time::Absolute(us) | crate::script::Time::Relative(us) => us,
+            _ => 0,
+        };
+        let until =
+            call.until.map(|end| start + Duration::from_micros((end - begins).max(0) as u64));
+        self.pending = Some(Pending {
+            call: call.clone(),
+            line: event.line,
+            start,
+            until,
+            progress: 0,
+            wake: None,
+            again: false,
+        });
+        self.retry_pending()?;
+        if self.pending.as_ref().is_some_and(|p| p.until.is_none()) {
+            self.finish_pending()?;
+        }
+        Ok(())
+    }
+
+    /// When the suspended call gives up by itself, if that is still to come.
+    pub(super) fn pending_deadline(&self) -> Option<Instant> {
+        self.pending.as_ref().and_then(|p| p.wake).filter(|w| *w > self.machine.now)
+    }
+
+    /// Lets the suspended call return if it can.
+    pub(super) fn retry_pending(&mut self) -> Step {
+        let Some(mut pending) = self.pending.take() else { return Ok(()) };
+        let call = pending.call.clone();
+        match self.attempt(&call, &mut pending)? {
+            Try::Wait(wake) => {
+                pending.again = true;
+                pending.wake = wake;
+                self.pending = Some(pending);
+                Ok(())
+            }
+            Try::Done(result) => {
+                let clock = self.clock(self.machine.now);
+                let shown = shown_result(result);
+                self.note_line(format!("{clock} {}(…) = {shown}", call.name));
+                let done = self.check_result(&pending, result);
+                self.forgive(self.config.non_fatal_calls, pending.line, done)
+            }
+        }
+    }
+
+    /// Waits for the suspended call to return.
+    pub(super) fn finish_pending(&mut self) -> Step {
+        let Some(pending) = &self.pending else { return Ok(()) };
+        let (name, line) = (pending.call.name.clone(), pending.line);
+        let until = pending.until.unwrap_or(pending.start);
+        let limit = until + self.tolerance(until);
+        while self.pending.is_some() {
+            let next = self.pending_deadline().map_or(limit, |d| d.min(limit));
+            if self.machine.step(next)? {
+                self.retry_pending()?;
+            } else if next < limit {
+                self.machine.now = self.machine.now.max(next);
+                self.retry_pending()?;
+            } else {
+                let expected = match self.pending.as_ref().and_then(|p| p.until) {
+                    Some(until) => format!("{name} returns at {}", self.clock(until)),
+                    None => format!("{name} returns at once"),
+                };
+                let mut stop = differs("a call does not return", expected, "it still waits");
+                if let Stop::Fail(failure) = &mut stop {
+                    failure.line = line;
+                }
+                return Err(stop);
+            }
+        }
+        Ok(())
+    }
+
+    fn check_result(&mut self, pending: &Pending, result: Result<i64, &'static str>) -> Step {
+        let call = &pending.call;
+        let at_line = |mut stop: Stop| {
+            if let Stop::Fail(failure) = &mut stop {
+                failure.line = pending.line;
+            }
+            stop
+        };
+        let expected = self.expected_result(call)?;
+        let same = match (&expected, result) {
+            (Expected::Any, _) => true,
+            (Expected::Number(n), Ok(got)) => *n == got,
+            (Expected::Error(name), Err(got)) => {
+                name.is_empty() || errno_name(name) == errno_name(got)
+            }
+            _ => false,
+        };
+        if !same {
+            let want = match expected {
+                Expected::Any => "...".to_owned(),
+                Expected::Number(n) => n.to_string(),
+                Expected::Error(name) => shown_error(&name),
+            };
+            let why = format!("{} returns something else", call.name);
+            return Err(at_line(differs(why, want, shown_result(result))));
+        }
+        if let Some(until) = pending.until {
+            let now = self.machine.now;
+            let waited = until.since(pending.start).as_micros() as i64;
+            let share = waited * self.config.tolerance_percent / 100;
+            let slack = Duration::from_micros(self.config.tolerance_usecs.max(share) as u64);
+            if now + slack < until || now > until + slack {
+                return Err(at_line(differs(
+                    format!("{} returns at another time", call.name),
+                    format!("at {}", self.clock(until)),
+                    format!("at {}", self.clock(now)),
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn expected_result(&self, call: &Call) -> Step<Expected> {
+        if let Some(name) = &call.errno {
+            return Ok(Expected::Error(name.clone()));
+        }
+        Ok(match &call.result {
+            Expr::Ellipsis => Expected::Any,
+            other => match self.int(other)? {
+                // -1 without a name: any error.
+                -1 => Expected::Error(String::new()),
+                n => Expected::Number(n),
+            },
+        })
+    }
+
+    fn attempt(&mut self, call: &Call, pending: &mut Pending) -> Step<Try> {
+        match call.name.as_str() {
+            "socket" => self.socket(call),
+            "bind" => self.bind(call),
+            "listen" => self.listen(call),
+            "accept" | "accept4" => self.accept(call, pending),
+            "connect" => self.connect(call, pending),
+            "close" => self.close(call, pending),
+            "shutdown" => self.shutdown(call),
+            "fcntl" => self.fcntl(call),
+            "getsockname" | "getpeername" => self.names(call),
+            "ioctl" => self.ioctl(call),
+            "getsockopt" => self.getsockopt(call),
+            "setsockopt" => self.setsockopt(call),
+            "poll" => self.poll(call, pending),
+            "epoll_create" | "epoll_create1" => self.epoll_create(call),
+            "epoll_ctl" => self.epoll_ctl(call),
+            "epoll_wait" => self.epoll_wait(call, pending),
+            _ => self.transfer(call, pending),
+        }
+    }
+
+    // ---- arguments ----
+
+    /// The `i`th argument.
+    pub(super) fn arg<'c>(&self, call: &'c Call, i: usize) -> Step<&'c Expr> {
+        call.args.get(i).ok_or_else(|| fail(format!("{} needs more than {i} arguments", call.name)))
+    }
+
+    /// The number that an expression means.
+    pub(super) fn int(&self, expr: &Expr) -> Step<i64> {
+        Ok(match expr {
+            Expr::Int(n) => *n,
+            Expr::Word(word) => {
+                consts::number(word).ok_or_else(|| Stop::Skip(format!("`{word}` is not known")))?
+            }
+            Expr::Op('|', a, b) => self.int(a)? | self.int(b)?,
+            Expr::Op('&', a, b) => self.int(a)? & self.int(b)?,
+            Expr::Op('+', a, b) => self.int(a)?.wrapping_add(self.int(b)?),
+            Expr::Op('*', a, b) => self.int(a)?.wrapping_mul(self.int(b)?),
+            Expr::Call(name, args) if name == "htons" => match args.as_slice() {
+                [port] => self.int(port)?,
+                _ => return Err(fail("htons takes one argument")),
+            },
+            Expr::List(list) if list.len() == 1 => self.int(&list[0])?,
+            Expr::Ellipsis => 0,
+            other => return Err(fail(format!("{other:?} is not a number"))),
+        })
+    }
+
+    pub(super) fn int_arg(&self, call: &Call, i: usize) -> Step<i64> {
+        let arg = self.arg(call, i)?;
+        self.int(arg)
+    }
+
+    /// The descriptor of the first argument, if it is open.
+    pub(super) fn fd(&self, call: &Call) -> Step<Option<(i64, Fd)>> {
+        let n = self.int_arg(call, 0)?;
+        Ok(self.fds.get(&n).map(|fd| (n, fd.clone())))
+    }
+
+    /// The socket of the first argument.
+    pub(super) fn sock(&self, call: &Call) -> Step<Result<(i64, Sock, bool), &'static str>> {
+        Ok(match self.fd(call)? {
+            None => Err("EBADF"),
+            Some((n, Fd { object: Object::Socket(sock), nonblocking })) => {
+                Ok((n, sock, nonblocking))
+            }
+            Some(_) => Err("ENOTSOCK"),
+        })
+    }
+
+    /// An address: `...`, or `{sa_family = AF_INET, sin_port = htons(80), sin_addr = …}`.
+    pub(super) fn address(&self, expr: &Expr, usual: SocketAddr) -> Step<SocketAddr> {
+        let Expr::Struct(fields) = expr else { return Ok(usual) };
+        let (mut ip, mut port) = (usual.ip(), usual.port());
+        for field in fields {
+            match field.name.as_str() {
+                "sin_port" if field.value != Expr::Ellipsis => {
+                    port = self.int(&field.value)? as u16;
+                }
+                "sin_addr" => match &field.value {
+                    Expr::Call(_, args) => {
+                        let [Expr::Str(text, _)] = args.as_slice() else {
+                            return Err(fail("inet_addr takes a string"));
+                        };
+                        let parsed: Result<Ipv4Addr, _> = text.parse();
+                        ip = parsed
+                            .map(IpAddr::V4)
+                            .map_err(|_| fail(format!("`{text}` is not an IPv4 address")))?;
+                    }
+                    Expr::Word(w) if w == "INADDR_ANY" => ip = Ipv4Addr::UNSPECIFIED.into(),
+                    _ => {}
+                },
+                _ => {}
+            }
+        }
+        Ok(SocketAddr::new(ip, port))
+    }
+
+    /// Opens a descriptor under the number that the script says.
+    pub(super) fn open(&mut self, call: &Call, object: Object, nonblocking: bool) -> Step<i64> {
+        let lowest = (3..).find(|n| !self.fds.contains_key(n)).unwrap_or(3);
+        let n = match &call.result {
+            Expr::Ellipsis => lowest,
+            other => self.int(other)?,
+        };
+        let n = if n < 0 { lowest } else { n };
+        if self.fds.contains_key(&n) {
+            return Err(fail(format!("the descriptor {n} is open already")));
+        }
+        self.fds.insert(n, Fd { object, nonblocking });
+        Ok(n)
+    }
+
+    // ---- sockets ----
+
+    fn socket(&mut self, call: &Call) -> Step<Try> {
+        let kind = match self.arg(call, 1)? {
+            Expr::Ellipsis => 1,
+            other => self.int(other)?,
+        };
+        let protocol = if call.args.len() > 2 { self.int_arg(call, 2)? } else { 0 };
+        let socket = match (kind & 0xf, protocol) {
+            (1, 0 | 6) => SocketKind::Tcp,
+            (2, 0 | 17) => SocketKind::Udp,
+            (2, 1) => SocketKind::Ping,
+            _ => return Err(Stop::Skip("raw sockets and other protocols".to_owned())),
+        };
+        let made = self.machine.call(|s, _| s.socket(socket, super::machine::PID))?;
+        let id = match made {
+            Ok(id) => id,
+            Err(e) => return Ok(Try::Done(Err(e.name()))),
+        };
+        let n = self.open(call, Object::Socket(Sock::new(id)), kind & 0x800 != 0)?;
+        self.current = None;
+        self.info_fd = Some(n);
+        Ok(Try::Done(Ok(n)))
+    }
+
+    fn bind(&mut self, call: &Call) -> Step<Try> {
+        let usual = SocketAddr::from((Ipv4Addr::UNSPECIFIED, self.config.bind_port));
+        let to = self.address(self.arg(call, 1)?, usual)?;
+        let sock = match self.sock(call)? {
+            Ok((_, sock, _)) => sock,
+            Err(e) => return Ok(Try::Done(Err(e))),
+        };
+        let done = self.machine.call(|s, _| s.bind(sock.id, to))?;
+        Ok(returned(done.map(|()| 0)))
+    }
+
+    fn listen(&mut self, call: &Call) -> Step<Try> {
+        let backlog = self.int_arg(call, 1)?.clamp(0, u32::MAX.into()) as u32;
+        let sock = match self.sock(call)? {
+            Ok((_, sock, _)) => sock,
+            Err(e) => return Ok(Try::Done(Err(e))),
+        };
+        let done = self.machine.call(|s, cx| s.listen(cx, sock.id, backlog))?;
+        if done.is_ok() {
+            self.listening = self.machine.stack.local_addr(sock.id).map(|a| a.port());
+        }
+        Ok(returned(done.map(|()| 0)))
+    }
+
+    fn accept(&mut self, call: &Call, pending: &Pending) -> Step<Try> {
+        let (_, sock, nonblocking) = match self.sock(call)? {
+            Ok(all) => all,
+            Err(e) => return Ok(Try::Done(Err(e))),
+        };
+        let made = self.machine.call(|s, cx| s.accept(cx, sock.id))?;
+        let (id, _) = match made {
+            Ok(made) => made,
+            Err(Errno::EAGAIN) if !nonblocking => return Ok(wait_for(sock.recv_timeout, pending)),
+            Err(e) => return Ok(Try::Done(Err(e.name()))),
+        };
+        let flags = if call.name == "accept4" { self.int_arg(call, 3)? } else { 0 };
+        let sock = Sock { linger: sock.linger, inq: sock.inq, ..Sock::new(id) };
+        let n = self.open(call, Object::Socket(sock), flags & 0x800 != 0)?;
+        self.info_fd = Some(n);
+        Ok(Try::Done(Ok(n)))
+    }
+
+    fn connect(&mut self, call: &Call, pending: &mut Pending) -> Step<Try> {
+        let remote = SocketAddr::new(self.config.remote_ip.into(), self.config.connect_port);
+        let to = self.address(self.arg(call, 1)?, remote)?;
+        let (n, sock, nonblocking) = match self.sock(call)? {
+            Ok(all) => all,
+            Err(e) => return Ok(Try::Done(Err(e))),
+        };
+        let id = sock.id;
+        if pending.again || (sock.connecting && self.is_settled(id)) {
+            if !self.is_settled(id) {
+                return Ok(wait_for(sock.send_timeout, pending));
+            }
+            self.update(n, |s| s.connecting = false);
+            let error = self.machine.call(|s, _| s.take_error(id))?;
+            return Ok(Try::Done(error.map_or(Ok(0), |e| Err(e.name()))));
+        }
+        let done = self.machine.call(|s, cx| s.connect(cx, id, to))?;
+        let local = self.machine.stack.local_addr(id);
+        if matches!(done, Ok(()) | Err(Errno::EINPROGRESS))
+            && let Some(local) = local
+        {
+            let flow = self.add_flow(local, to);
+            self.current = Some(flow);
+        }
+        self.update(n, |s| s.connecting = done == Err(Errno::EINPROGRESS) || s.connecting);
+        match done {
+            Err(Errno::EINPROGRESS) if !nonblocking => Ok(wait_for(sock.send_timeout, pending)),
+            other => Ok(returned(other.map(|()| 0))),
+        }
+    }
+
+    /// Whether a handshake has ended, well or not.
+    fn is_settled(&self, id: SocketId) -> bool {
+        let ready = Readiness::WRITABLE | Readiness::ERROR | Readiness::HANGUP;
+        self.machine.readiness(id).intersects(ready)
+    }
+
+    /// Changes what is known of a socket.
+    pub(super) fn update(&mut self, n: i64, change: impl FnOnce(&mut Sock)) {
+        if let Some(Fd { object: Object::Socket(sock), .. }) = self.fds.get_mut(&n) {
+            change(sock);
+        }
+    }
+
+    fn close(&mut self, call: &Call, pending: &mut Pending) -> Step<Try> {
+        if pending.again {
+            // A lingering close: until everything is acknowledged.
+            let over = self.machine.now >= pending.wake.unwrap_or(pending.start);
+            let closing = self.is_closing(pending.progress);
+            return Ok(if over || !closing { Try::Done(Ok(0)) } else { Try::Wait(pending.wake) });
+        }
+        let n = self.int_arg(call, 0)?;
+        let Some(fd) = self.fds.remove(&n) else { return Ok(Try::Done(Err("EBADF"))) };
+        let Object::Socket(sock) = fd.object else { return Ok(Try::Done(Ok(0))) };
+        let shared = |f: &Fd| matches!(f.object, Object::Socket(s) if s.id == sock.id);
+        if self.fds.values().any(shared) {
+            return Ok(Try::Done(Ok(0)));
+        }
+        let local = self.machine.stack.local_addr(sock.id);
+        let peer = self.machine.stack.peer_addr(sock.id);
+        let done = self.machine.call(|s, cx| s.close(cx, sock.id))?;
+        if let (Some(linger), false) = (sock.linger.filter(|l| !l.is_zero()), fd.nonblocking) {
+            let flow =
+                self.flows.iter().rposition(|f| Some(f.local) == local && Some(f.remote) == peer);
+            pending.progress = flow.map_or(-1, |i| i as i64);
+            if self.is_closing(pending.progress) {
+                return Ok(Try::Wait(Some(self.machine.now + linger)));
+            }
+        }
+        Ok(returned(done.map(|()| 0)))
+    }
+
+    /// Whether a connection still waits for its data or FIN to be acknowledged.
+    fn is_closing(&self, flow: i64) -> bool {
+        let Some(flow) = usize::try_from(flow).ok().and_then(|i| self.flows.get(i)) else {
+            return false;
+        };
+        self.machine.stack.sockets().iter().any(|row| {
+            row.local == flow.local
+                && row.remote == Some(flow.remote)
+                && matches!(row.state, "FIN_WAIT1" | "CLOSING" | "LAST_ACK" | "CLOSE_WAIT")
+        })
+    }
+
+    fn shutdown(&mut self, call: &Call) -> Step<Try> {
+        let how = match self.int_arg(call, 1)? {
+            0 => Shutdown::Read,
+            1 => Shutdown::Write,
+            2 => Shutdown::Both,
+            _ => return Ok(Try::Done(Err("EINVAL"))),
+        };
+        let sock = match self.sock(call)? {
+            Ok((_, sock, _)) => sock,
+            Err(e) => return Ok(Try::Done(Err(e))),
+        };
+        let done = self.machine.call(|s, cx| s.shutdown(cx, sock.id, how))?;
+        Ok(returned(done.map(|()| 0)))
+    }
+
+    fn names(&mut self, call: &Call) -> Step<Try> {
+        let sock = match self.sock(call)? {
+            Ok((_, sock, _)) => sock,
+            Err(e) => return Ok(Try::Done(Err(e))),
+        };
+        let stack = &self.machine.stack;
+        let got = match call.name.as_str() {
+            "getsockname" => stack.local_addr(sock.id),
+            _ => stack.peer_addr(sock.id),
+        };
+        let Some(got) = got else { return Ok(Try::Done(Err("ENOTCONN"))) };
+        let want = self.address(self.arg(call, 1)?, got)?;
+        if want != got {
+            let why = format!("{} gives another address", call.name);
+            return Err(differs(why, want.to_string(), got.to_string()));
+        }
+        Ok(Try::Done(Ok(0)))
+    }
+
+    fn fcntl(&mut self, call: &Call) -> Step<Try> {
+        let bsd = self.dialect == crate::sysctl::Dialect::Bsd;
+        let command = self.int_arg(call, 1)?;
+        let Some((n, fd)) = self.fd(call)? else { return Ok(Try::Done(Err("EBADF"))) };
+        Ok(Try::Done(match command {
+            3 => Ok(2 | if !fd.nonblocking {
+                0
+            } else if bsd {
+                4
+            } else {
+                0x800
+            }),
+            4 => {
+                let flags = self.int_arg(call, 2)?;
+                let on = flags & 0x800 != 0 || (bsd && flags & 4 != 0);
+                if let Some(fd) = self.fds.get_mut(&n) {
+                    fd.nonblocking = on;
+                }
+                Ok(0)
+            }
+            1 | 2 => Ok(0),
+            _ => return Err(Stop::Skip("fcntl of another kind".to_owned())),
+        }))
+    }
+}
+
+/// What a script expects of a call.
+enum Expected {
+    Any,
+    Number(i64),
+    /// The name; empty for any.
+    Error(String),
+}
+
+impl Sock {
+    fn new(id: SocketId) -> Sock {
+        Sock {
+            id,
+            recv_timeout: None,
+            send_timeout: None,
+            inq: false,
+            linger: None,
+            connecting: false,
+        }
+    }
+}
+
+/// What a call of the stack returned.
+pub(super) fn returned(result: Result<i64, Errno>) -> Try {
+    Try::Done(result.map_err(Errno::name))
+}
+
+/// A blocking call waits; when its socket's time-out has passed, it fails.
+pub(super) fn wait_for(timeout: Option<Duration>, pending: &Pending) -> Try {
+    Try::Wait(timeout.map(|t| pending.start + t))
+}
+
+impl Pending {
+    /// Whether the time-out of a blocking call has passed.
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        self.wake.is_some_and(|w| now >= w)
+    }
+}
+
+fn shown_result(result: Result<i64, &'static str>) -> String {
+    match result {
+        Ok(n) => n.to_string(),
+        Err(name) => shown_error(name),
+    }
+}
+
+fn shown_error(name: &str) -> String {
+    match errno_text(errno_name(name)) {
+        "" => format!("-1 {name}").trim_end().to_owned(),
+        text => format!("-1 {name} ({text})"),
+    }
+}
