@@ -205,7 +205,7 @@ impl Connection {
             SocketOption::WindowClamp(_) => self.apply_window_clamp(),
             SocketOption::QuickAck(on) => self.set_quick_ack(on),
             SocketOption::KeepAlive(_) | SocketOption::KeepIdle(_) => self.arm_keep_alive(cx),
-            SocketOption::Congestion(which) => self.cc.switch(which),
+            SocketOption::Congestion(which) => self.cc.switch(which, &self.config),
             _ => {}
         }
     }
