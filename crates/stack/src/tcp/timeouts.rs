@@ -66,6 +66,7 @@ impl Connection {
         if self.snd.wnd > 0 {
             // Silly-window avoidance waited long enough (RFC 9293 §3.8.6.2.1, the override).
             self.want.force = true;
+            self.snd.push = self.data_end();
             return;
         }
         self.probing_since.get_or_insert(cx.now);
