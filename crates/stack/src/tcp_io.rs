@@ -153,6 +153,7 @@ impl Stack {
         while let Some(segment) = entry.conn.poll_segment(cx) {
             self.send_segment(cx, &entry.conn, segment);
         }
+        entry.conn.tell_timers(cx);
         self.after_acting(cx, slot, &mut entry, before);
         let port = entry.ends.local_port;
         if self.tcp.put(slot, entry) {
