@@ -27,6 +27,15 @@ pub struct SegmentOut {
     pub cause: Cause,
 }
 
+/// New segments that go out together.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Bunch {
+    /// How many it still takes.
+    left: u32,
+    /// How many it has.
+    sent: u32,
+}
+
 /// What to send.
 #[derive(Debug, Clone, Copy)]
 enum Plan {
@@ -148,7 +157,11 @@ impl Connection {
         }
         let end = if open == 0 { lost.end } else { lost.end.min(start + open) };
         let end = if self.snd.fin == Some(end) && lost.end.after(end) { lost.end } else { end };
-        let kind = if self.rec.state == CaState::Loss { "rto" } else { "fast" };
+        let kind = match self.rec.state {
+            _ if self.too_large => "path MTU",
+            CaState::Loss => "rto",
+            _ => "fast",
+        };
         Some(self.again(start, end, kind))
     }
 
@@ -220,7 +233,8 @@ impl Connection {
         self.want.rst = false;
         let flags = TcpFlags::RST | TcpFlags::ACK;
         let (seq, origin) = (self.snd.nxt, self.close_cause);
-        self.build(cx, seq, flags, TcpOptions::new(), Payload::new(), origin, "abort")
+        let options = self.options(cx);
+        self.build(cx, seq, flags, options, Payload::new(), origin, "abort")
     }
 
     fn send_syn(&mut self, cx: &mut Ctx<'_>, which: Syn) -> SegmentOut {
@@ -299,6 +313,7 @@ impl Connection {
             let since = self.on_sent_again(cx, (seq, data.end()), probe);
             self.tell_resend(cx, kind, seq, len, since);
         } else {
+            self.count_bunch();
             self.on_sent_new(cx, seq, data.end());
         }
         if fin {
@@ -317,7 +332,9 @@ impl Connection {
         }
         let mut flags = TcpFlags::ACK;
         // RFC 9293 §3.9.1.2: PSH on the last segment of what there is to send.
-        if len > 0 && (seq + len == self.data_end()) {
+        let ends_bunch = again.is_none() && self.ends_bunch();
+        let pushed = seq + len == self.data_end() && seq + len == self.snd.push;
+        if len > 0 && (ends_bunch || pushed) {
             flags |= TcpFlags::PSH;
         }
         if fin {
@@ -330,6 +347,34 @@ impl Connection {
         out.ecn = field;
         cx.cause = saved;
         out
+    }
+
+    /// Linux hands bunches of segments to the network card to be cut there (segmentation offload),
+    /// at most half a window each; a bunch of several ends in PSH. Captures show that.
+    fn count_bunch(&mut self) {
+        if self.bunch.left == 0 {
+            let half = (self.cc.window.cwnd / 2).max(1);
+            let left = self.cwnd_room().clamp(1, half);
+            self.bunch = Bunch { left, sent: 0 };
+        }
+        self.bunch.left -= 1;
+        self.bunch.sent += 1;
+    }
+
+    /// Whether the segment sent just now is the last of a bunch of several.
+    fn ends_bunch(&mut self) -> bool {
+        let in_flight = self.in_flight();
+        let unsent = self.data_end().ahead_of(self.snd.nxt);
+        let open = self.snd.wnd.saturating_sub(in_flight);
+        let len = unsent.min(self.segment_room()).min(open);
+        let more = len > 0
+            && self.snd.fin.is_none()
+            && self.cwnd_room() > 0
+            && self.worth_sending(len, len == unsent, in_flight);
+        if !more {
+            self.bunch.left = 0;
+        }
+        self.bunch.left == 0 && self.bunch.sent > 1
     }
 
     fn send_probe(&mut self, cx: &mut Ctx<'_>, reason: &'static str) -> SegmentOut {
