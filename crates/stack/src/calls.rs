@@ -119,7 +119,7 @@ impl Stack {
         let s = self.sockets.get_mut(id).ok_or(Errno::EBADF)?;
         match &mut s.inner {
             Inner::Listener(l) => {
-                l.backlog = Listener::new(l.local, backlog).backlog;
+                l.backlog = backlog.min(self.tcp_config.somaxconn);
                 return Ok(());
             }
             Inner::Idle => {}
@@ -142,8 +142,9 @@ impl Stack {
             return Err(Errno::EADDRINUSE);
         }
         self.note_call(cx, id, "listen", FlowId::NONE, 0);
+        let somaxconn = self.tcp_config.somaxconn;
         if let Some(s) = self.sockets.get_mut(id) {
-            s.inner = Inner::Listener(Box::new(Listener::new(bound, backlog)));
+            s.inner = Inner::Listener(Box::new(Listener::new(bound, backlog, somaxconn)));
         }
         self.sockets.list(id);
         Ok(())
@@ -200,7 +201,7 @@ impl Stack {
         }
         let flow = flow_id(protocol::TCP, (local.ip(), local.port()), (to.ip(), to.port()));
         self.note_call(cx, id, "connect", flow, 0);
-        let setup = self.connection_setup(cx, local, to, Some(id));
+        let setup = self.connection_setup(cx, local, to, Some(id), &settings);
         let conn = Connection::connect(cx, setup, self.tcp_config.clone(), settings);
         let slot = self.tcp.insert(conn, Some(id), None).ok_or(Errno::EADDRINUSE)?;
         self.ip.ports.add(protocol::TCP, local.port());

@@ -1,12 +1,16 @@
 //! The calls that end a connection or a socket.
 
+use core::net::SocketAddr;
+
 use netarium_base::{Ctx, FlowId, Pid, SocketId};
 
 use crate::calls::protocol_of;
 use crate::errno::Errno;
 use crate::sockets::Inner;
 use crate::stack::Stack;
+use crate::tcp::State;
 use crate::tcp::connection::Connection;
+use crate::tcp::demux::Ends;
 use crate::types::{Readiness, Shutdown};
 
 impl Stack {
@@ -17,7 +21,11 @@ impl Stack {
     pub fn shutdown(&mut self, cx: &mut Ctx<'_>, id: SocketId, how: Shutdown) -> Result<(), Errno> {
         self.sockets.get(id).ok_or(Errno::EBADF)?;
         let slot = self.connection_of(id).ok_or(Errno::ENOTCONN)?;
-        let flow = self.tcp.get(slot).map_or(FlowId::NONE, |e| e.conn.setup.flow);
+        let conn = self.tcp.get(slot).map(|e| &e.conn).ok_or(Errno::ENOTCONN)?;
+        if matches!(conn.state, State::Closed | State::TimeWait) {
+            return Err(Errno::ENOTCONN);
+        }
+        let flow = conn.setup.flow;
         self.note_call(cx, id, "shutdown", flow, 0);
         self.with_connection(cx, slot, |cx, conn| {
             if how != Shutdown::Write {
@@ -38,6 +46,15 @@ impl Stack {
     /// EBADF.
     pub fn close(&mut self, cx: &mut Ctx<'_>, id: SocketId) -> Result<(), Errno> {
         self.end_socket(cx, id, "close", |cx, conn| conn.release(cx))
+    }
+
+    /// Whether a blocking `close` with SO_LINGER need not wait any longer for the connection between
+    /// these ends: the peer has acknowledged our FIN, or there is no connection.
+    pub fn has_lingered(&self, local: SocketAddr, remote: SocketAddr) -> bool {
+        let entry = self.tcp.find(&Ends::new(local, remote)).and_then(|slot| self.tcp.get(slot));
+        !entry.is_some_and(|e| {
+            matches!(e.conn.state, State::FinWait1 | State::Closing | State::LastAck)
+        })
     }
 
     /// Lets go of a socket and resets its connection.
@@ -77,19 +94,10 @@ impl Stack {
                     self.with_connection(cx, slot, |cx, conn| conn.abort(cx));
                 }
             }
-            Inner::Listener(_) => self.close_listener(cx, id),
+            Inner::Listener(l) => self.close_listener(cx, &l),
             Inner::Idle | Inner::Datagram(_) => {}
         }
         Ok(())
-    }
-
-    /// RFC 9293 §3.10.4: connections that nobody will accept are reset, as on every system.
-    fn close_listener(&mut self, cx: &mut Ctx<'_>, id: SocketId) {
-        let orphans = self.tcp.iter().filter(|(_, s)| s.listener == Some(id));
-        let orphans: Vec<u32> = orphans.map(|(slot, _)| slot).collect();
-        for slot in orphans {
-            self.discard(cx, slot);
-        }
     }
 
     /// Closes every socket of a process that ended.

@@ -172,7 +172,11 @@ impl Stack {
             // Path-MTU discovery is not done yet: TCP keeps its segment size.
             protocol::TCP if errno == Errno::EMSGSIZE => {}
             protocol::TCP => {
-                if let Some(slot) = self.tcp.find(&Ends::new(local, remote)) {
+                let ends = Ends::new(local, remote);
+                if matches!(errno, Errno::EHOSTUNREACH | Errno::ENETUNREACH) {
+                    self.request_unreachable(cx, &ends, Seq(quoted.seq));
+                }
+                if let Some(slot) = self.tcp.find(&ends) {
                     self.with_connection(cx, slot, |cx, conn| {
                         conn.on_unreachable(cx, errno, Some(Seq(quoted.seq)));
                     });

@@ -194,6 +194,12 @@ impl IpLayer {
         Ok(Hop { iface: route.iface, via: route.via, source })
     }
 
+    /// The MTU of the interface that packets for `dst` leave by; 576 when there is none (RFC 1122
+    /// §3.3.3).
+    pub(crate) fn interface_mtu(&self, dst: IpAddr) -> u16 {
+        self.hop_for(dst).ok().and_then(|h| self.iface(h.iface)).map_or(576, |i| i.mtu)
+    }
+
     pub(crate) fn add_route(&mut self, route: Route) -> bool {
         self.routes.add(route)
     }

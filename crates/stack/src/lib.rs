@@ -8,7 +8,7 @@
 //! 4. [`layer`]: the tables of the IP layer and the way out: route, filter, neighbour, interface;
 //!    with [`route`] and [`neighbour`];
 //! 5. [`icmp`]: echo and errors;
-//! 6. [`tcp`]: connections; `tcp_io` ties them to the IP layer;
+//! 6. [`tcp`]: connections; `tcp_io` and `listen_io` tie them to the IP layer;
 //! 7. `datagram`: UDP and pings;
 //! 8. [`sockets`], [`calls`], [`options`] and `closing`: the socket layer with a kernel's semantics.
 //!
@@ -21,6 +21,7 @@ pub mod errno;
 pub mod icmp;
 mod input;
 pub mod layer;
+mod listen_io;
 pub mod neighbour;
 pub mod options;
 pub mod route;

@@ -412,7 +412,7 @@ impl Stack {
     /// # Errors
     /// EBADF, EINVAL for a listener.
     pub fn inq(&self, id: SocketId) -> Result<u32, Errno> {
-        self.of_stream(id, |c| c.recv.len() as u32)
+        self.of_stream(id, Connection::readable)
     }
 
     /// SIOCOUTQ: bytes not acknowledged, unsent ones included.
@@ -429,6 +429,14 @@ impl Stack {
     /// EBADF, EINVAL for a listener.
     pub fn outq_nsd(&self, id: SocketId) -> Result<u32, Errno> {
         self.of_stream(id, |c| c.data_end().ahead_of(c.snd.nxt))
+    }
+
+    /// SIOCATMARK: whether the next byte to read is the urgent one.
+    ///
+    /// # Errors
+    /// EBADF, EINVAL for a listener.
+    pub fn at_mark(&self, id: SocketId) -> Result<bool, Errno> {
+        self.of_stream(id, |c| u32::from(c.is_at_mark())).map(|at| at == 1)
     }
 
     fn of_stream(&self, id: SocketId, ask: impl FnOnce(&Connection) -> u32) -> Result<u32, Errno> {

@@ -13,7 +13,9 @@ use netarium_wire::{Cidr, Frame, Mac};
 
 use crate::errno::Errno;
 use crate::layer::{Counters, IpLayer, LO};
+use crate::listen_io::ChallengeLimit;
 use crate::sockets::{Inner, PARENTLESS, Sockets};
+use crate::tcp::request::Request;
 use crate::tcp::timers::Timer;
 use crate::tcp::{Connection, State, Tcp, TcpConfig};
 use crate::types::{
@@ -30,6 +32,8 @@ pub struct Stack {
     pub(crate) sockets: Sockets,
     pub(crate) events: VecDeque<SocketEvent>,
     pub(crate) isn_luck: Luck,
+    pub(crate) cookie_luck: Luck,
+    pub(crate) challenges: ChallengeLimit,
     pub(crate) port_luck: Luck,
     pub(crate) port_rng: Rng,
     pub(crate) port_counters: Counters,
@@ -46,6 +50,8 @@ impl Stack {
             sockets: Sockets::default(),
             events: VecDeque::new(),
             isn_luck: seed.luck(name, "isn"),
+            cookie_luck: seed.luck(name, "cookie"),
+            challenges: ChallengeLimit::default(),
             port_luck: seed.luck(name, "port"),
             port_rng: seed.stream(name, "port"),
             port_counters: Counters::new(seed.luck(name, "port-counter")),
@@ -208,6 +214,10 @@ impl Stack {
                 rows.push(stream_row(id, Pid(0), &entry.conn));
             }
         }
+        for (place, request) in self.tcp.requests.iter() {
+            let id = SocketId { index: PARENTLESS.index, generation: place | HALF_OPEN };
+            rows.push(request_row(id, request));
+        }
         let rank = |r: &SocketInfo| match (r.kind, r.state) {
             (SocketKind::Tcp, "LISTEN") => 0,
             (SocketKind::Tcp, _) => 1,
@@ -243,6 +253,23 @@ impl Stack {
                 stream_row(id, pid, &entry.conn)
             }
         })
+    }
+}
+
+/// Marks the ids of rows that are handshakes.
+const HALF_OPEN: u32 = 1 << 31;
+
+fn request_row(id: SocketId, request: &Request) -> SocketInfo {
+    SocketInfo {
+        id,
+        kind: SocketKind::Tcp,
+        pid: Pid(0),
+        local: request.local(),
+        remote: Some(request.remote()),
+        state: State::SynReceived.netstat(),
+        recv_queue: 0,
+        send_queue: 1,
+        timer: Some(("on", request.due)),
     }
 }
 

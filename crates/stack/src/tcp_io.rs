@@ -1,20 +1,33 @@
 //! Between IP and the connections: finding them, letting them act, sending what they say.
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use netarium_base::{Cause, Ctx, DropReason, Event, FlowId, Place, SocketId};
 use netarium_wire::frame::flow_id;
 use netarium_wire::{Frame, IpHeader, Payload, TcpFlags, TcpHeader, TcpOptions, protocol};
 
 use crate::input::Arrival;
+use crate::options::{MtuDiscover, Settings};
 use crate::sockets::{Inner, PARENTLESS};
 use crate::stack::Stack;
 use crate::tcp::connection::{Connection, Setup};
 use crate::tcp::demux::{Ends, Slot};
+use crate::tcp::ecn;
 use crate::tcp::segment_in::{Outcome, SegmentIn};
 use crate::tcp::segment_out::SegmentOut;
 use crate::tcp::{Seq, State, Trigger};
 use crate::types::{Readiness, SocketEvent};
+
+/// A segment that arrived, as far as an answer to it needs to know it.
+#[derive(Debug)]
+pub(crate) struct Arrived<'a> {
+    pub(crate) frame: &'a Frame,
+    pub(crate) header: TcpHeader,
+    pub(crate) local: SocketAddr,
+    pub(crate) remote: SocketAddr,
+    /// Bytes of the frame.
+    pub(crate) len: usize,
+}
 
 impl Stack {
     /// A TCP segment for this host.
@@ -25,23 +38,32 @@ impl Stack {
         let Some(src) = frame.src_ip() else { return };
         let local = SocketAddr::new(arrival.dst, header.dst_port);
         let remote = SocketAddr::new(src, header.src_port);
+        let arrived = Arrived { frame: &frame, header, local, remote, len };
         let ends = Ends::new(local, remote);
         let listener = self.find_listener(local);
         let mut after = None;
         if let Some(slot) = self.tcp.find(&ends) {
             after = listener.and_then(|_| self.gives_way(cx, slot, &seg));
             if after.is_none() {
-                return self.segment_for(cx, slot, &frame, &header, seg, len);
+                return self.segment_for(cx, slot, &arrived, seg);
             }
+        } else if let Some(place) = self.tcp.requests.find(&ends) {
+            return self.segment_for_request(cx, place, &arrived, seg);
         }
         let Some(listener) = listener else {
             self.drop_segment(cx, &frame, DropReason::NoSocket, len);
             return self.send_reset_for(cx, &frame, &header, &seg, "no listener");
         };
-        self.segment_for_listener(cx, listener, (local, remote), &frame, &header, seg, after);
+        self.segment_for_listener(cx, listener, &arrived, seg, after);
     }
 
-    fn drop_segment(&mut self, cx: &mut Ctx<'_>, frame: &Frame, reason: DropReason, len: usize) {
+    pub(crate) fn drop_segment(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        frame: &Frame,
+        reason: DropReason,
+        len: usize,
+    ) {
         let (cause, place, flow) = (frame.meta.cause, self.ip.place(), frame.meta.flow);
         cx.trace.drop_at(cx.now, cause, place, flow, reason, len);
     }
@@ -61,119 +83,45 @@ impl Stack {
         Some(used)
     }
 
-    fn segment_for(
+    pub(crate) fn segment_for(
         &mut self,
         cx: &mut Ctx<'_>,
         slot: u32,
-        frame: &Frame,
-        header: &TcpHeader,
+        arrived: &Arrived<'_>,
         seg: SegmentIn,
-        len: usize,
     ) {
-        if self.completes_into_full_queue(slot, &seg) {
-            self.ip.stats.tcp_listen_drops += 1;
-            return self.drop_segment(cx, frame, DropReason::AcceptQueueFull, len);
-        }
+        let (frame, len) = (arrived.frame, arrived.len);
         // What a reset must answer, should the connection refuse the segment.
-        let echo = SegmentIn { payload: Payload::new(), ..seg_copy(&seg) };
+        let echo = seg.header_copy();
         let taken = seg.len();
         let mut outcome = Outcome::Taken;
         self.with_connection(cx, slot, |cx, conn| outcome = conn.on_segment(cx, seg));
-        match outcome {
-            Outcome::Taken => {}
-            Outcome::Dropped(reason) => self.drop_segment(cx, frame, reason, len),
-            Outcome::Refused => {
-                self.drop_segment(cx, frame, DropReason::NotAcceptable, len);
-                self.send_reset_sized(cx, frame, header, &echo, taken, "unacceptable ACK");
-            }
-        }
-    }
-
-    /// The last ACK of a handshake while the accept queue is full is ignored, as Linux does.
-    fn completes_into_full_queue(&self, slot: u32, seg: &SegmentIn) -> bool {
-        let Some(entry) = self.tcp.get(slot) else { return false };
-        let plain_ack = seg.flags.contains(TcpFlags::ACK)
-            && !seg.flags.intersects(TcpFlags::RST | TcpFlags::SYN);
-        entry.conn.state == State::SynReceived
-            && plain_ack
-            && entry
-                .listener
-                .and_then(|l| self.sockets.listener(l))
-                .is_some_and(|l| l.accept_queue_is_full())
-    }
-
-    /// RFC 9293 §3.10.7.2: a segment for a listener. `after` is the last sequence number of a
-    /// former connection between the same ends.
-    #[expect(clippy::too_many_arguments, reason = "what a segment comes with")]
-    fn segment_for_listener(
-        &mut self,
-        cx: &mut Ctx<'_>,
-        listener: SocketId,
-        (local, remote): (SocketAddr, SocketAddr),
-        frame: &Frame,
-        header: &TcpHeader,
-        seg: SegmentIn,
-        after: Option<Seq>,
-    ) {
-        let len = frame.len();
-        if seg.flags.contains(TcpFlags::RST) {
-            return self.drop_segment(cx, frame, DropReason::NotAcceptable, len);
-        }
-        if seg.flags.contains(TcpFlags::ACK) {
-            self.drop_segment(cx, frame, DropReason::NotAcceptable, len);
-            return self.send_reset_for(cx, frame, header, &seg, "ACK without a connection");
-        }
-        if !seg.flags.contains(TcpFlags::SYN) {
-            return self.drop_segment(cx, frame, DropReason::NotAcceptable, len);
-        }
-        let Some(l) = self.sockets.listener_mut(listener) else { return };
-        let full = match (l.accept_queue_is_full(), l.syn_queue_is_full()) {
-            (true, _) => Some(DropReason::AcceptQueueFull),
-            (_, true) => Some(DropReason::SynQueueFull),
-            _ => None,
+        let reason = match outcome {
+            Outcome::Taken => return,
+            Outcome::Dropped(reason) => return self.drop_segment(cx, frame, reason, len),
+            Outcome::Refused => "unacceptable ACK",
+            Outcome::Aborted(reason) => reason,
         };
-        if let Some(reason) = full {
-            l.dropped += 1;
-            self.ip.stats.tcp_listen_drops += 1;
-            return self.drop_segment(cx, frame, reason, len);
-        }
-        l.half_open += 1;
-        let mut setup = self.connection_setup(cx, local, remote, None);
-        if let Some(used) = after {
-            // RFC 9293 MAY-2: beyond what the former connection used, as far as Linux goes.
-            setup.iss = setup.iss.max(used + 65_537);
-        }
-        let settings = self.sockets.inherited(listener);
-        let mut conn = Connection::new(setup, self.tcp_config.clone(), settings, cx.now);
-        conn.on_first_syn(cx, &seg);
-        self.ip.ports.add(protocol::TCP, local.port());
-        if let Some(slot) = self.tcp.insert(conn, None, Some(listener)) {
-            self.with_connection(cx, slot, |_, _| {});
-        }
+        self.drop_segment(cx, frame, DropReason::NotAcceptable, len);
+        self.send_reset_sized(cx, frame, &arrived.header, &echo, taken, reason);
     }
 
     /// What a new connection starts from. Without a socket it is known in the trace by its ends.
     pub(crate) fn connection_setup(
-        &mut self,
+        &self,
         cx: &Ctx<'_>,
         local: SocketAddr,
         remote: SocketAddr,
         socket: Option<SocketId>,
+        settings: &Settings,
     ) -> Setup {
-        let mut key = Vec::with_capacity(40);
-        for end in [local, remote] {
-            match end.ip() {
-                core::net::IpAddr::V4(a) => key.extend(a.octets()),
-                core::net::IpAddr::V6(a) => key.extend(a.octets()),
-            }
-            key.extend(end.port().to_be_bytes());
-        }
+        let key = Ends::new(local, remote).key();
         let hash = self.isn_luck.hash(&key);
         // RFC 6528 §3: ISN = M + F(ends, secret), with M a clock of 4 µs ticks.
         let clock = (cx.now.as_nanos() / 4_000) as u32;
-        let mtu = self.ip.hop_for(remote.ip()).ok().and_then(|h| self.ip.iface(h.iface));
         let headers = if remote.is_ipv4() { 40 } else { 60 };
-        let mss = mtu.map_or(536, |i| i.mtu).saturating_sub(headers).max(64);
+        let mss = self.ip.interface_mtu(remote.ip()).saturating_sub(headers).max(64);
+        let mss = if settings.max_seg > 0 { mss.min(settings.max_seg) } else { mss };
         Setup {
             local,
             remote,
@@ -197,13 +145,27 @@ impl Stack {
         let Some(mut entry) = self.tcp.take(slot) else { return };
         let before = entry.conn.state;
         act(cx, &mut entry.conn);
+        self.limit_challenge(cx, &mut entry.conn);
         while let Some(segment) = entry.conn.poll_segment(cx) {
             self.send_segment(cx, &entry.conn, segment);
         }
+        entry.conn.tell_timers(cx);
         self.after_acting(cx, slot, &mut entry, before);
         let port = entry.ends.local_port;
         if self.tcp.put(slot, entry) {
             self.ip.ports.remove(protocol::TCP, port);
+        }
+    }
+
+    /// RFC 5961 §10: the host's own limit of challenge ACKs.
+    fn limit_challenge(&mut self, cx: &Ctx<'_>, conn: &mut Connection) {
+        if std::mem::take(&mut conn.want.challenge) {
+            if self.challenges.take(cx.now, &self.tcp_config, &self.cookie_luck) {
+                self.ip.stats.tcp_challenge_acks += 1;
+            } else {
+                conn.want.ack = None;
+                self.ip.stats.tcp_challenges_limited += 1;
+            }
         }
     }
 
@@ -213,7 +175,7 @@ impl Stack {
             && before == State::SynReceived
             && now != State::SynReceived
         {
-            self.leave_syn_queue(cx, slot, entry, listener);
+            self.enter_accept_queue(cx, slot, entry, listener);
         }
         if before != now {
             let s = &mut self.ip.stats;
@@ -227,6 +189,8 @@ impl Stack {
         let again = std::mem::take(&mut entry.conn.stats.retransmits);
         self.ip.stats.tcp_retransmits += again;
         self.ip.stats.tcp_out_segments -= again;
+        self.ip.stats.tcp_bad_transitions += std::mem::take(&mut entry.conn.stats.bad_transitions);
+        entry.conn.wake_waiting_writer();
         let woken = entry.conn.take_wake();
         if !woken.is_empty()
             && let Some(socket) = entry.socket
@@ -237,7 +201,7 @@ impl Stack {
     }
 
     /// A handshake ended: the connection moves to the accept queue, or is gone.
-    fn leave_syn_queue(
+    fn enter_accept_queue(
         &mut self,
         cx: &mut Ctx<'_>,
         slot: u32,
@@ -246,19 +210,14 @@ impl Stack {
     ) {
         let alive = entry.conn.state != State::Closed;
         match self.sockets.listener_mut(listener) {
-            Some(l) => {
-                l.half_open -= 1;
-                if alive {
-                    l.ready.push_back(slot);
-                    self.ip.stats.tcp_passive_opens += 1;
-                    let readiness = Readiness::READABLE;
-                    let event = SocketEvent { socket: listener, readiness, cause: cx.cause };
-                    self.events.push_back(event);
-                } else {
-                    entry.listener = None;
-                }
+            Some(l) if alive => {
+                l.ready.push_back(slot);
+                self.ip.stats.tcp_passive_opens += 1;
+                let readiness = Readiness::READABLE;
+                let event = SocketEvent { socket: listener, readiness, cause: cx.cause };
+                self.events.push_back(event);
             }
-            None => entry.listener = None,
+            _ => entry.listener = None,
         }
     }
 
@@ -267,13 +226,22 @@ impl Stack {
         if segment.header.flags.contains(TcpFlags::RST) {
             self.ip.stats.tcp_out_resets += 1;
         }
-        let mut ip = IpHeader::new(conn.setup.local.ip(), conn.setup.remote.ip());
-        ip.tos |= segment.ecn;
-        ip.ttl = conn.settings.ttl.unwrap_or(64);
+        let (local, remote) = (conn.setup.local.ip(), conn.setup.remote.ip());
+        let mut ip = self.ip_header_of(&conn.settings, local, remote);
+        ip.tos = (ip.tos & !ecn::MASK) | segment.ecn;
         let mut frame = segment.header.frame(&ip, &segment.options, segment.payload);
         frame.meta.cause = segment.cause;
         frame.meta.flow = conn.setup.flow;
         self.ip.send_local(cx, frame);
+    }
+
+    /// The IP header of a socket's packets.
+    pub(crate) fn ip_header_of(&self, settings: &Settings, src: IpAddr, dst: IpAddr) -> IpHeader {
+        let mut ip = IpHeader::new(src, dst);
+        ip.ttl = settings.ttl.unwrap_or(self.tcp_config.default_ttl);
+        ip.tos = settings.tos;
+        ip.dont_fragment = settings.mtu_discover != MtuDiscover::Dont;
+        ip
     }
 
     /// RFC 9293 §3.10.7.1: the reset that answers a segment nobody wants. Never one for a reset.
@@ -317,14 +285,14 @@ impl Stack {
         self.ip.stats.tcp_out_segments += 1;
         self.ip.stats.tcp_out_resets += 1;
         let (cause, flow) = (frame.meta.cause, frame.meta.flow);
-        let ip = IpHeader::new(dst, src);
+        let ip = self.ip_header_of(&Settings::default(), dst, src);
         let mut out = answer.frame(&ip, &TcpOptions::new(), Payload::new());
         out.meta.flow = flow;
         out.meta.cause = self.segment_event(cx, cause, flow, &answer, reason);
         self.ip.send_local(cx, out);
     }
 
-    fn segment_event(
+    pub(crate) fn segment_event(
         &mut self,
         cx: &mut Ctx<'_>,
         cause: Cause,
@@ -344,6 +312,7 @@ impl Stack {
 
     /// Everything the connections' timers ask for.
     pub(crate) fn tcp_deadlines(&mut self, cx: &mut Ctx<'_>) {
+        self.request_deadlines(cx);
         while let Some(slot) = self.tcp.take_due(cx.now) {
             self.with_connection(cx, slot, |cx, conn| conn.on_deadline(cx));
         }
@@ -365,19 +334,5 @@ impl Stack {
             Inner::Stream(slot) => Some(slot),
             _ => None,
         }
-    }
-}
-
-/// A copy of a segment's header fields.
-fn seg_copy(seg: &SegmentIn) -> SegmentIn {
-    SegmentIn {
-        seq: seg.seq,
-        ack: seg.ack,
-        flags: seg.flags,
-        window: seg.window,
-        ecn: seg.ecn,
-        urgent: seg.urgent,
-        options: seg.options,
-        payload: Payload::new(),
     }
 }

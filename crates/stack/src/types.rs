@@ -82,6 +82,8 @@ bitflags! {
         const ERROR = 4;
         /// The peer has closed and so have we, or the connection is gone.
         const HANGUP = 8;
+        /// An urgent byte waits (POLLPRI).
+        const PRIORITY = 16;
     }
 }
 
@@ -238,6 +240,20 @@ pub struct StackStats {
     pub tcp_out_resets: u64,
     /// SYNs dropped because a listener's queues were full.
     pub tcp_listen_drops: u64,
+    /// SYNs and handshakes dropped because a listener's accept queue was full.
+    pub tcp_listen_overflows: u64,
+    /// SYN cookies sent.
+    pub tcp_cookies_sent: u64,
+    /// SYN cookies that came back.
+    pub tcp_cookies_received: u64,
+    /// ACKs for a listener that carried no cookie of ours, while cookies were in use.
+    pub tcp_cookies_failed: u64,
+    /// Challenge ACKs sent (RFC 5961).
+    pub tcp_challenge_acks: u64,
+    /// Challenge ACKs that the host's limit held back.
+    pub tcp_challenges_limited: u64,
+    /// Transitions asked for that the table does not have: defects, each also a note in the trace.
+    pub tcp_bad_transitions: u64,
     /// Connections ended at `close` because too many were closing or in TIME-WAIT already.
     pub tcp_orphan_drops: u64,
     /// Datagrams received.

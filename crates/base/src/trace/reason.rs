@@ -86,6 +86,8 @@ reasons! {
     SynQueueFull = "syn-queue-full",
     /// The listener's accept queue is full.
     AcceptQueueFull = "accept-queue-full",
+    /// The listener waits for data before it completes the handshake (TCP_DEFER_ACCEPT).
+    Deferred = "deferred",
     /// The segment does not fit into the receive window.
     OutsideWindow = "outside-window",
     /// The segment is not acceptable in the connection's state.

@@ -309,7 +309,7 @@ impl TcpConfig {
             delayed_ack_max: Duration::from_millis(40),
             keepalive_intvl: Duration::from_secs(1),
             keepalive_probes: 10,
-            rmem: Memory { min: 4096, default: 131_072, max: 32 * 1024 * 1024 },
+            rmem: Memory { min: 4096, default: 131_072, max: 65_535 << 8 },
             default_ttl: 128,
             local_port_range: (49_152, 65_535),
             ..TcpConfig::linux()

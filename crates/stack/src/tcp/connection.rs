@@ -25,6 +25,7 @@ use super::send_buffer::SendBuffer;
 use super::seq::Seq;
 use super::state::{State, Trigger};
 use super::timers::{Timer, Timers};
+use super::urgent::Urgent;
 use super::window::{Opening, RightSizing};
 use crate::errno::Errno;
 use crate::options::Settings;
@@ -73,6 +74,10 @@ pub(crate) struct SendSpace {
     pub(crate) syn_acked: bool,
     /// Where our FIN stands, once it was sent.
     pub(crate) fin: Option<Seq>,
+    /// End of the last segment that was not full (Minshall).
+    pub(crate) sml: Seq,
+    /// Behind the last urgent byte; not ahead of SND.UNA when there is none.
+    pub(crate) up: Seq,
     /// When the last data segment was sent, for the restart after idle.
     pub(crate) last: Instant,
 }
@@ -91,6 +96,8 @@ impl SendSpace {
             mss,
             syn_acked: false,
             fin: None,
+            sml: iss,
+            up: iss,
             last: now,
         }
     }
@@ -173,6 +180,8 @@ pub(crate) struct Wants {
     pub(crate) tail_probe: bool,
     /// Send what the window allows although silly-window avoidance says wait.
     pub(crate) force: bool,
+    /// The program said that more follows at once (MSG_MORE).
+    pub(crate) more: bool,
 }
 
 /// A connection.
@@ -202,6 +211,10 @@ pub struct Connection {
     pub(crate) resent: Option<Instant>,
     /// Time-outs in a row.
     pub(crate) retries: u8,
+    /// When the first of them was.
+    pub(crate) retrying_since: Option<Instant>,
+    /// When the zero window was first probed.
+    pub(crate) probing_since: Option<Instant>,
     /// Keep-alive probes in a row without an answer.
     pub(crate) probes: u8,
     /// The program asked to close its sending half; a FIN follows the data.
@@ -216,6 +229,10 @@ pub struct Connection {
     pub(crate) orphan: bool,
     pub(crate) want: Wants,
     pub(crate) ack: AckPolicy,
+    /// The peer's urgent byte.
+    pub(crate) urgent: Urgent,
+    /// The program found no room for what it wanted to write, and waits for some.
+    pub(crate) no_space: bool,
     /// RFC 5961 §10: when the last challenge ACK was sent.
     pub(crate) challenged: Option<Instant>,
     pub(crate) settings: Settings,
@@ -235,6 +252,8 @@ pub struct Connection {
 pub struct ConnStats {
     /// Segments sent again that the host's counters do not know yet.
     pub retransmits: u64,
+    /// Transitions refused that the host's counters do not know yet.
+    pub bad_transitions: u64,
     /// Segments sent again.
     pub total_retransmits: u32,
     /// Segments sent.
@@ -301,6 +320,10 @@ impl Connection {
             syn_timed: None,
             resent: None,
             retries: 0,
+            retrying_since: None,
+            probing_since: None,
+            urgent: Urgent::None,
+            no_space: false,
             probes: 0,
             closing: false,
             ooo_fin: None,
@@ -340,12 +363,11 @@ impl Connection {
 
     /// Moves to the next state by the table and tells the trace.
     ///
-    /// # Panics
-    /// When the table has no such transition: a bug in the caller, never the peer's doing.
+    /// A transition that the table does not have is refused: it is counted and noted in the trace. It
+    /// would be a defect of the caller, never the peer's doing, and tests stop at it.
     pub(crate) fn transition(&mut self, cx: &mut Ctx<'_>, trigger: Trigger) -> Cause {
         let from = self.state;
-        let to = from.next(trigger);
-        let to = to.unwrap_or_else(|| panic!("no transition from {from:?} by {trigger:?}"));
+        let Some(to) = from.next(trigger) else { return self.refuse(cx, trigger) };
         self.state = to;
         let cause = cx.emit(self.setup.place, self.setup.flow, || Event::TcpState {
             socket: self.setup.id,
@@ -371,7 +393,7 @@ impl Connection {
                 self.wake |= Readiness::HANGUP;
             }
             State::FinWait2 if self.orphan => {
-                self.timers.set(Timer::Wait, cx.now + self.config.fin_timeout, cause);
+                self.timers.set(Timer::Wait, cx.now + self.fin_wait(), cause);
             }
             State::Established => {
                 self.wake |= Readiness::WRITABLE;
@@ -380,6 +402,15 @@ impl Connection {
             _ => {}
         }
         cause
+    }
+
+    fn refuse(&mut self, cx: &mut Ctx<'_>, trigger: Trigger) -> Cause {
+        let (from, by) = (self.state.name(), trigger.name());
+        debug_assert!(false, "no transition from {from} by {by}");
+        self.stats.bad_transitions += 1;
+        cx.emit(self.setup.place, self.setup.flow, || Event::Note {
+            text: format!("a transition that does not exist was refused: {from} by {by}").into(),
+        })
     }
 
     /// Ends the connection with an error for the program.
@@ -447,18 +478,6 @@ impl Connection {
     pub(crate) fn timestamp(&self, now: Instant) -> u32 {
         let offset = self.timestamps.map_or(0, |t| t.offset);
         offset.wrapping_add(now.as_millis() as u32)
-    }
-
-    pub(crate) fn arm_keep_alive(&mut self, cx: &mut Ctx<'_>) {
-        self.probes = 0;
-        // TIME-WAIT ends by itself.
-        let watched = self.state.is_synchronized() && self.state != State::TimeWait;
-        if self.settings.keep_alive && watched {
-            let due = cx.now + self.keep_alive_idle();
-            self.timers.set(Timer::KeepAlive, due, cx.cause);
-        } else {
-            self.timers.cancel(Timer::KeepAlive);
-        }
     }
 
     /// Takes over what a SYN's options offer (RFC 9293 §3.7.1, RFC 7323 §2 and §3, RFC 2018 §2).

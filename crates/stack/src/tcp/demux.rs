@@ -10,7 +10,10 @@ use std::collections::BTreeSet;
 use netarium_base::map::Map;
 use netarium_base::{Instant, SocketId};
 
+use smallvec::SmallVec;
+
 use super::connection::Connection;
+use super::request::Requests;
 use super::state::State;
 
 /// Both ends of a connection, as this host sees them.
@@ -35,6 +38,19 @@ impl Ends {
             remote_port: remote.port(),
             remote: remote.ip(),
         }
+    }
+
+    /// The ends as bytes, for keyed hashes.
+    pub(crate) fn key(&self) -> SmallVec<[u8; 64]> {
+        let mut key = SmallVec::new();
+        for (ip, port) in [(self.local, self.local_port), (self.remote, self.remote_port)] {
+            match ip {
+                IpAddr::V4(a) => key.extend(a.octets()),
+                IpAddr::V6(a) => key.extend(a.octets()),
+            }
+            key.extend(port.to_be_bytes());
+        }
+        key
     }
 }
 
@@ -61,6 +77,8 @@ pub struct Tcp {
     free: Vec<u32>,
     by_ends: Map<Ends, u32>,
     deadlines: BTreeSet<(Instant, u32)>,
+    /// Handshakes that listeners have answered.
+    pub(crate) requests: Requests,
     busy: u32,
     parentless: u32,
 }
@@ -180,12 +198,13 @@ impl Tcp {
 
     /// When the first connection wants to be looked at.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.deadlines.first().map(|(due, _)| *due)
+        let first = self.deadlines.first().map(|(due, _)| *due);
+        [first, self.requests.next_deadline()].into_iter().flatten().min()
     }
 
     /// Whether no connection waits for an answer.
     pub fn is_quiet(&self) -> bool {
-        self.busy == 0
+        self.busy == 0 && self.requests.is_empty()
     }
 
     /// Whether there are as many connections without a program as a host keeps.

@@ -6,13 +6,14 @@
 //! 2. [`connection`]: the transmission control block; [`config`]: its settings; `user`: what
 //!    programs ask of it;
 //! 3. [`segment_in`]: a segment arrives, by the steps of the RFC;
-//! 4. [`segment_out`]: what is sent next: the one place that decides;
+//! 4. [`segment_out`]: what is sent next: the one place that decides; `pushing`: when a segment that
+//!    is not full may go; `urgent`: urgent data both ways;
 //! 5. `timeouts`, [`timers`], [`rtt`]: what happens when nothing happens;
 //! 6. `recovery`: what is lost, and how much may be sent meanwhile; [`congestion`]: the congestion
 //!    window, behind a trait; `ecn`: congestion marks;
 //! 7. [`send_buffer`], [`recv_buffer`], [`reassembly`]: the bytes; `window` and `ack_policy`: how
 //!    much the peer may send, and when it is told what arrived;
-//! 8. [`listener`]: passive opens, and their two queues;
+//! 8. [`listener`], `request`, `cookies`: passive opens, and their two queues;
 //! 9. [`info`]: what a connection tells about itself;
 //! 10. [`demux`]: all connections of a host, found by their end points and by their deadlines.
 //!
@@ -22,14 +23,18 @@ mod ack_policy;
 pub mod config;
 pub mod congestion;
 pub mod connection;
+pub(crate) mod cookies;
 pub mod demux;
-mod ecn;
+pub(crate) mod ecn;
 pub mod info;
+mod keep_alive;
 pub mod listener;
 pub mod options;
+mod pushing;
 pub mod reassembly;
 mod recovery;
 pub mod recv_buffer;
+pub(crate) mod request;
 pub mod rtt;
 pub mod segment_in;
 pub mod segment_out;
@@ -38,8 +43,9 @@ pub mod seq;
 pub mod state;
 mod timeouts;
 pub mod timers;
+mod urgent;
 mod user;
-mod window;
+pub(crate) mod window;
 
 pub use config::TcpConfig;
 pub use connection::Connection;

@@ -2,6 +2,7 @@
 
 use netarium_wire::{Frame, TcpHeader, TcpOption, TcpOptions};
 
+use super::config::WireProfile;
 use super::seq::Seq;
 
 /// RFC 7323 §2.3: the largest shift.
@@ -70,8 +71,41 @@ impl SegmentOptions {
         o
     }
 
-    /// The options of a SYN in the order in which Linux sends them.
-    pub fn write_syn(&self) -> TcpOptions {
+    /// The options of a SYN in the order in which a system sends them.
+    pub fn write_syn(&self, profile: WireProfile) -> TcpOptions {
+        match profile {
+            WireProfile::Linux => self.write_linux_syn(),
+            WireProfile::Windows => self.write_windows_syn(),
+        }
+    }
+
+    /// `mss,nop,wscale,nop,nop,sackOK`; timestamps, when switched on, behind.
+    fn write_windows_syn(&self) -> TcpOptions {
+        let mut o = TcpOptions::new();
+        if let Some(mss) = self.mss {
+            o.push(TcpOption::Mss(mss));
+        }
+        if let Some(shift) = self.window_shift {
+            o.push(TcpOption::Nop);
+            o.push(TcpOption::WindowScale(shift));
+        }
+        match (self.sack_permitted, self.timestamps) {
+            (true, Some((val, ecr))) => {
+                o.push(TcpOption::SackPermitted);
+                o.push(TcpOption::Timestamps(val, ecr));
+            }
+            (false, Some((val, ecr))) => write_timestamps(&mut o, val, ecr),
+            (true, None) => {
+                o.push_raw(&[1, 1]);
+                o.push(TcpOption::SackPermitted);
+            }
+            (false, None) => {}
+        }
+        o
+    }
+
+    /// `mss,sackOK,TS,nop,wscale`.
+    fn write_linux_syn(&self) -> TcpOptions {
         let mut o = TcpOptions::new();
         if let Some(mss) = self.mss {
             o.push(TcpOption::Mss(mss));

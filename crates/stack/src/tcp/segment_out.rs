@@ -70,6 +70,9 @@ impl Connection {
     pub(crate) fn poll_segment(&mut self, cx: &mut Ctx<'_>) -> Option<SegmentOut> {
         let plan = self.plan(cx);
         self.want.force = false;
+        if plan.is_none() {
+            self.want.more = false;
+        }
         Some(match plan? {
             Plan::Reset => self.send_reset(cx),
             Plan::Syn(which) => self.send_syn(cx, which),
@@ -200,7 +203,7 @@ impl Connection {
 
     /// Payload bytes that a segment sent now has room for: what its options take is taken off
     /// (RFC 6691 §2), those of SACK too, which come and go.
-    fn segment_room(&self) -> u32 {
+    pub(crate) fn segment_room(&self) -> u32 {
         let blocks = if self.sack { self.ooo.block_count(self.sack_room()) as u32 } else { 0 };
         let options = if blocks > 0 { 4 + 8 * blocks } else { 0 };
         self.snd.mss - options
@@ -209,23 +212,6 @@ impl Connection {
     /// SACK blocks that the header has room for.
     fn sack_room(&self) -> usize {
         if self.timestamps.is_some() { 3 } else { 4 }
-    }
-
-    /// Sender's silly-window avoidance (RFC 9293 §3.8.6.2.1) and Nagle (§3.7.4).
-    fn worth_sending(&self, len: u32, all: bool, in_flight: u32) -> bool {
-        let full = len >= self.segment_room();
-        let nagle_lets_go = self.settings.nodelay || in_flight == 0;
-        full || (all && nagle_lets_go) || len >= self.snd.max_wnd / 2 || self.want.force
-    }
-
-    /// Nothing in flight and no window to send into: only a timer can get things moving again.
-    fn consider_persist(&mut self, cx: &mut Ctx<'_>, in_flight: u32) {
-        if in_flight == 0
-            && self.timers.due(Timer::Persist).is_none()
-            && self.snd.wnd < self.snd.mss
-        {
-            self.timers.set(Timer::Persist, cx.now + self.rtt.rto(), cx.cause);
-        }
     }
 
     pub(crate) fn tell_congestion(&self, cx: &mut Ctx<'_>, reason: &'static str) {
@@ -278,7 +264,15 @@ impl Connection {
             (Syn::Again(_), _) => "retransmission",
         };
         let (iss, origin) = (self.snd.iss, self.open_cause);
-        let out = self.build(cx, iss, flags, options.write_syn(), Payload::new(), origin, reason);
+        let out = self.build(
+            cx,
+            iss,
+            flags,
+            options.write_syn(self.config.wire_profile),
+            Payload::new(),
+            origin,
+            reason,
+        );
         cx.cause = saved;
         out
     }
@@ -321,8 +315,12 @@ impl Connection {
             self.snd.fin = Some(seq + len);
         }
         self.snd.nxt = self.snd.nxt.max(data.end());
+        if again.is_none() {
+            self.note_small(len);
+        }
         self.snd.last = cx.now;
         self.timers.cancel(Timer::Persist);
+        self.probing_since = None;
         if probe {
             self.rec.probe = Some(Probe { end: self.snd.nxt, copy: again.is_some() });
             self.rearm_after_probe(cx);
@@ -415,7 +413,11 @@ impl Connection {
         reason: &'static str,
     ) -> SegmentOut {
         let acks = flags.contains(TcpFlags::ACK);
-        let flags = flags | self.ecn.echo(flags);
+        let mut flags = flags | self.ecn.echo(flags);
+        let urgent = self.urgent_pointer(seq);
+        if urgent.is_some() {
+            flags |= TcpFlags::URG;
+        }
         let ack = if acks { self.rcv.nxt } else { Seq(0) };
         let window = self.advertise(flags.contains(TcpFlags::SYN));
         if acks {
@@ -449,7 +451,7 @@ impl Connection {
             ack: ack.0,
             flags,
             window,
-            urgent: 0,
+            urgent: urgent.unwrap_or(0),
         };
         SegmentOut { header, options, payload, ecn: 0, cause }
     }

@@ -1,37 +1,13 @@
 //! What a connection does when one of its timers fires.
 
-use netarium_base::{Ctx, Duration, Event};
+use netarium_base::{Ctx, Event};
 
 use super::connection::{Connection, Syn};
 use super::state::{State, Trigger};
-use super::timers::Timer;
+use super::timers::{Change, Timer};
 use crate::errno::Errno;
 
-/// Keep-alive times below this are raised to it, so that no setting makes a timer that is always
-/// due.
-const SHORTEST_KEEP_ALIVE: Duration = Duration::from_millis(1);
-
 impl Connection {
-    pub(crate) fn keep_alive_idle(&self) -> Duration {
-        set_or(self.settings.keep_idle, self.config.keepalive_time)
-    }
-
-    fn keep_alive_interval(&self) -> Duration {
-        set_or(self.settings.keep_interval, self.config.keepalive_intvl)
-    }
-
-    fn keep_alive_count(&self) -> u8 {
-        if self.settings.keep_count > 0 {
-            self.settings.keep_count
-        } else {
-            self.config.keepalive_probes
-        }
-    }
-
-    fn syn_retries(&self) -> u8 {
-        if self.settings.syn_count > 0 { self.settings.syn_count } else { self.config.syn_retries }
-    }
-
     /// Fires every timer that is due at `cx.now`, each with the event that set it as its cause.
     /// `cx.cause` is left at the last one, as the cause of the segments that follow.
     pub(crate) fn on_deadline(&mut self, cx: &mut Ctx<'_>) {
@@ -54,15 +30,39 @@ impl Connection {
         }
     }
 
+    /// Tells the trace which timers were set, moved and stopped.
+    pub(crate) fn tell_timers(&mut self, cx: &mut Ctx<'_>) {
+        let (place, flow) = (self.setup.place, self.setup.flow);
+        for timer in Timer::ALL {
+            match self.timers.take_change(timer) {
+                Some(Change::Set(due, cause)) => {
+                    let told = cx
+                        .with(cause)
+                        .emit(place, flow, || Event::TimerSet { timer: timer.name(), due });
+                    self.timers.set_cause(timer, told);
+                }
+                Some(Change::Cancelled) => {
+                    cx.emit(place, flow, || Event::TimerCancelled { timer: timer.name() });
+                }
+                None => {}
+            }
+        }
+    }
+
     /// RFC 6298 §5.4 to §5.7.
     fn on_retransmit(&mut self, cx: &mut Ctx<'_>) {
         self.retries = self.retries.saturating_add(1);
-        if self.retries > self.retry_limit() {
+        if self.retries == 1 && self.snd.syn_acked {
+            self.retrying_since = Some(cx.now);
+        }
+        if self.has_waited_enough(cx.now) {
             self.give_up(cx);
             return;
         }
         if !self.snd.syn_acked {
-            self.rtt.back_off();
+            if self.state != State::SynSent || self.retries > self.config.syn_linear_timeouts {
+                self.rtt.back_off();
+            }
             self.want.syn = Some(Syn::Again("rto"));
             return;
         }
@@ -73,17 +73,8 @@ impl Connection {
         self.rtt.back_off();
     }
 
-    fn retry_limit(&self) -> u8 {
-        match self.state {
-            State::SynSent => self.syn_retries(),
-            State::SynReceived => self.config.synack_retries,
-            _ if self.orphan => self.config.orphan_retries,
-            _ => self.config.retries2,
-        }
-    }
-
     /// RFC 9293 §3.8.3 MUST-20: R2 is reached, the connection is closed.
-    fn give_up(&mut self, cx: &mut Ctx<'_>) {
+    pub(crate) fn give_up(&mut self, cx: &mut Ctx<'_>) {
         let error = self.soft_error.take().unwrap_or(Errno::ETIMEDOUT);
         self.fail(cx, Trigger::TimedOut, error);
     }
@@ -95,36 +86,15 @@ impl Connection {
             self.want.force = true;
             return;
         }
+        self.probing_since.get_or_insert(cx.now);
         self.retries = self.retries.saturating_add(1);
-        if self.retries > self.retry_limit() {
+        if self.has_probed_enough(cx.now) {
             self.give_up(cx);
             return;
         }
         self.rtt.back_off();
         self.want.probe = Some("zero-window probe");
-        self.timers.set(Timer::Persist, cx.now + self.rtt.rto(), cx.cause);
+        let wait = self.probe_wait(cx.now);
+        self.timers.set(Timer::Persist, cx.now + wait, cx.cause);
     }
-
-    /// RFC 9293 §3.8.4.
-    fn on_keep_alive(&mut self, cx: &mut Ctx<'_>) {
-        if self.in_flight() > 0 {
-            // The retransmission timer watches over the peer already.
-            self.arm_keep_alive(cx);
-            return;
-        }
-        self.probes = self.probes.saturating_add(1);
-        if self.probes > self.keep_alive_count() {
-            self.give_up(cx);
-            self.want.rst = true;
-            return;
-        }
-        self.want.probe = Some("keep-alive");
-        let due = cx.now + self.keep_alive_interval();
-        self.timers.set(Timer::KeepAlive, due, cx.cause);
-    }
-}
-
-/// What the program set, or the host's setting.
-fn set_or(set: Duration, default: Duration) -> Duration {
-    if set.is_zero() { default.max(SHORTEST_KEEP_ALIVE) } else { set }
 }

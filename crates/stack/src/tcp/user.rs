@@ -6,6 +6,7 @@ use netarium_base::{Ctx, Duration};
 use super::connection::Connection;
 use super::state::{State, Trigger};
 use super::timers::Timer;
+use super::urgent::Urgent;
 use crate::errno::Errno;
 use crate::options::{RecvFlags, SendFlags, Settings, SocketOption};
 use crate::types::Readiness;
@@ -26,9 +27,6 @@ impl Connection {
         data: &[u8],
         flags: SendFlags,
     ) -> Result<usize, Errno> {
-        if flags.contains(SendFlags::OOB) {
-            return Err(Errno::EOPNOTSUPP);
-        }
         if let Some(e) = self.error.take() {
             return Err(e);
         }
@@ -40,14 +38,50 @@ impl Connection {
         if data.is_empty() {
             return Ok(0);
         }
-        let room = self.send_room();
-        if room == 0 {
+        let unsent = self.data_end().ahead_of(self.snd.nxt);
+        let n = data.len().min(self.send_room()).min(self.unsent_room(unsent));
+        self.no_space |= n < data.len();
+        if n == 0 {
             return Err(Errno::EAGAIN);
         }
-        let n = data.len().min(room);
-        let unsent = self.data_end().ahead_of(self.snd.nxt) as usize;
-        self.send.push(&data[..n], cx.cause, unsent);
+        self.send.push(&data[..n], cx.cause, unsent as usize);
+        if flags.contains(SendFlags::OOB) {
+            self.mark_urgent();
+        }
+        self.want.more = flags.contains(SendFlags::MORE);
         Ok(n)
+    }
+
+    /// Bytes that TCP_NOTSENT_LOWAT lets in: as on Linux whole segments while the limit is not
+    /// reached.
+    fn unsent_room(&self, unsent: u32) -> usize {
+        match self.notsent_lowat() {
+            u32::MAX => usize::MAX,
+            limit if unsent >= limit => 0,
+            limit => (limit - unsent).next_multiple_of(self.snd.mss.max(1)) as usize,
+        }
+    }
+
+    fn notsent_lowat(&self) -> u32 {
+        match self.settings.notsent_lowat {
+            0 => self.config.notsent_lowat,
+            n => n,
+        }
+    }
+
+    /// As Linux: a third of the buffer is free, and little waits to be sent.
+    fn is_writable(&self) -> bool {
+        let room = self.send_room();
+        let unsent = self.data_end().ahead_of(self.snd.nxt);
+        room > 0 && room >= self.send.len() / 2 && unsent < self.notsent_lowat()
+    }
+
+    /// Wakes a program that found no room, once there is.
+    pub(crate) fn wake_waiting_writer(&mut self) {
+        if self.no_space && self.is_writable() && self.state.may_send() {
+            self.no_space = false;
+            self.wake |= Readiness::WRITABLE;
+        }
     }
 
     /// Bytes that fit into the send buffer.
@@ -72,14 +106,17 @@ impl Connection {
         buf: &mut [u8],
         flags: RecvFlags,
     ) -> Result<usize, Errno> {
+        let peek = flags.contains(RecvFlags::PEEK);
         if flags.contains(RecvFlags::OOB) {
-            return Err(Errno::EINVAL);
+            return self.read_urgent(buf, peek);
         }
-        if !self.recv.is_empty() {
-            let n = match (flags.contains(RecvFlags::PEEK), flags.contains(RecvFlags::TRUNC)) {
+        let max = self.readable_before_mark(!peek).min(buf.len());
+        if max > 0 || (buf.is_empty() && !self.recv.is_empty()) {
+            let buf = &mut buf[..max];
+            let n = match (peek, flags.contains(RecvFlags::TRUNC)) {
                 (true, false) => return Ok(self.recv.peek(buf)),
-                (true, true) => return Ok(buf.len().min(self.recv.len())),
-                (false, true) => self.recv.skip(buf.len()),
+                (true, true) => return Ok(max),
+                (false, true) => self.recv.skip(max),
                 (false, false) => self.recv.read(buf),
             };
             self.rcv.copied += n as u32;
@@ -87,11 +124,14 @@ impl Connection {
             self.consider_ack_after_read(n);
             return Ok(n);
         }
+        if self.fin_received {
+            return Ok(0);
+        }
         if let Some(e) = self.error.take() {
             return Err(e);
         }
         match self.state {
-            _ if self.fin_received || self.read_closed => Ok(0),
+            _ if self.read_closed => Ok(0),
             State::SynSent | State::SynReceived => Err(Errno::EAGAIN),
             s if s.may_receive() => Err(Errno::EAGAIN),
             _ => Ok(0),
@@ -121,7 +161,7 @@ impl Connection {
     pub(crate) fn release(&mut self, cx: &mut Ctx<'_>) {
         self.orphan = true;
         self.close_cause = cx.cause;
-        let unread = !self.recv.is_empty();
+        let unread = self.readable_before_mark(true) > 0;
         let abort = self.settings.linger == Some(Duration::ZERO);
         let resets = match self.state {
             State::SynReceived => abort,
@@ -135,8 +175,21 @@ impl Connection {
         self.close_send(cx);
         self.recv.clear();
         if self.state == State::FinWait2 {
-            self.timers.set(Timer::Wait, cx.now + self.config.fin_timeout, cx.cause);
+            if self.settings.linger2 == Some(None) {
+                return self.abort(cx);
+            }
+            self.timers.set(Timer::Wait, cx.now + self.fin_wait(), cx.cause);
         }
+    }
+
+    /// How long FIN-WAIT-2 waits for the peer's FIN when no program holds the connection: at least
+    /// three and a half time-outs, as on Linux.
+    pub(crate) fn fin_wait(&self) -> Duration {
+        let wait = match self.settings.linger2 {
+            Some(Some(t)) => t,
+            _ => self.config.fin_timeout,
+        };
+        wait.max(self.rtt.rto() * 7 / 2)
     }
 
     /// Resets the connection (RFC 9293 §3.10.5).
@@ -160,11 +213,15 @@ impl Connection {
     pub(crate) fn readiness(&self) -> Readiness {
         let mut r = Readiness::empty();
         let ended = self.fin_received || self.read_closed || self.state == State::Closed;
-        if !self.recv.is_empty() || ended || self.error.is_some() {
+        let enough = self.recv.len() as u64 >= u64::from(self.settings.recv_lowat);
+        if (enough && !self.recv.is_empty()) || ended || self.error.is_some() {
             r |= Readiness::READABLE;
         }
+        if matches!(self.urgent, Urgent::Here(..)) {
+            r |= Readiness::PRIORITY;
+        }
         let connecting = matches!(self.state, State::SynSent | State::SynReceived);
-        let writable = self.send_room() > 0 || !self.state.may_send() || self.closing;
+        let writable = self.is_writable() || !self.state.may_send() || self.closing;
         if (!connecting && writable) || self.error.is_some() {
             r |= Readiness::WRITABLE;
         }
@@ -204,7 +261,9 @@ impl Connection {
             SocketOption::RecvBuffer(_) => self.apply_recv_buffer(),
             SocketOption::WindowClamp(_) => self.apply_window_clamp(),
             SocketOption::QuickAck(on) => self.set_quick_ack(on),
-            SocketOption::KeepAlive(_) | SocketOption::KeepIdle(_) => self.arm_keep_alive(cx),
+            SocketOption::KeepAlive(_) => self.arm_keep_alive(cx),
+            SocketOption::KeepIdle(_) => self.apply_keep_idle(cx),
+            SocketOption::NoDelay(true) => self.want.force = true,
             SocketOption::Congestion(which) => self.cc.switch(which, &self.config),
             _ => {}
         }

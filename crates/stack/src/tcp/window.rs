@@ -61,6 +61,9 @@ pub(crate) fn window_shift(max: u32) -> u8 {
     (0..MAX_WINDOW_SHIFT).find(|s| max >> s <= 65_535).unwrap_or(MAX_WINDOW_SHIFT)
 }
 
+/// What Windows offers in a SYN, whatever the segment size; in a SYN+ACK it is 65535.
+const WINDOWS_SYN_WINDOW: u32 = 64_240;
+
 /// The window that a connection begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Opening {
@@ -77,6 +80,26 @@ pub(crate) struct Opening {
 impl Opening {
     /// What the buffer leaves, in whole segments of `mss` bytes. SO_RCVBUF limits the shift too.
     pub(crate) fn new(config: &TcpConfig, settings: &Settings, mss: u32, scaling: bool) -> Opening {
+        Opening::with(config, settings, mss, scaling, WINDOWS_SYN_WINDOW)
+    }
+
+    /// As [`Opening::new`], for a SYN+ACK.
+    pub(crate) fn answering(
+        config: &TcpConfig,
+        settings: &Settings,
+        mss: u32,
+        scaling: bool,
+    ) -> Opening {
+        Opening::with(config, settings, mss, scaling, 65_535)
+    }
+
+    fn with(
+        config: &TcpConfig,
+        settings: &Settings,
+        mss: u32,
+        scaling: bool,
+        windows: u32,
+    ) -> Opening {
         let fixed = settings.recv_buffer.map(|n| n.saturating_mul(2));
         let full = config.window_of(fixed.unwrap_or(config.rmem.default));
         let clamp = match settings.window_clamp {
@@ -87,8 +110,7 @@ impl Opening {
         let space = full.min(clamp);
         let mut window = if space > mss { space - space % mss.max(1) } else { space };
         if config.wire_profile == WireProfile::Windows && fixed.is_none() {
-            // Windows offers 64 kB whatever the segment size.
-            window = space.min(if scaling { 64_240 } else { 65_535 });
+            window = space.min(windows);
         }
         let max = space.max(config.rmem.max).max(config.core_rmem_max).min(clamp);
         let shift = if scaling { window_shift(max) } else { 0 };

@@ -73,10 +73,11 @@ fn check_host(host: &Stack) {
             *ports.entry((protocol_of(s.kind), bound.port())).or_default() += 1;
         }
         if let Inner::Listener(l) = &s.inner {
-            let of_it = host.tcp.iter().filter(|(_, e)| e.listener == Some(id));
-            let half = of_it.filter(|(_, e)| e.conn.state == State::SynReceived).count();
-            assert_eq!(l.half_open as usize, half, "half-open connections of {id:?}");
-            assert!(half <= l.backlog.max(16) as usize);
+            let of_it = host.tcp.requests.iter().filter(|(_, r)| r.listener == id);
+            let half: Vec<u32> = of_it.map(|(place, _)| place).collect();
+            assert_eq!(l.requests.len(), half.len(), "half-open connections of {id:?}");
+            assert!(half.iter().all(|place| l.requests.contains(place)));
+            assert!(half.len() <= l.backlog.max(1) as usize);
             assert!(l.ready.len() <= l.backlog as usize + 1);
             assert!(l.ready.iter().all(|s| host.tcp.get(*s).is_some()));
         }

@@ -162,7 +162,7 @@ impl Connection {
         }
         let reordering = self.timers.due(Timer::Reorder).is_some();
         if (is_head && !reordering) || !self.timers.is_watched() {
-            let due = cx.now + self.rtt.rto();
+            let due = cx.now + self.retry_wait(cx.now);
             self.timers.watch(Timer::Retransmit, due, cx.cause);
         }
         since

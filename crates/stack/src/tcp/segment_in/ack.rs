@@ -133,6 +133,9 @@ impl Connection {
         if let State::FinWait1 | State::Closing | State::LastAck = self.state {
             self.transition(cx, Trigger::AckOfFin);
         }
+        if self.state == State::FinWait2 && self.orphan && self.settings.linger2 == Some(None) {
+            self.abort(cx);
+        }
     }
 
     /// Whether the window field may be news, so that the segment is no duplicate acknowledgement

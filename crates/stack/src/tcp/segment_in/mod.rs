@@ -12,14 +12,20 @@ mod syn_sent;
 mod text;
 mod time_wait;
 
+use std::rc::Rc;
+
 use netarium_base::{Ctx, DropReason};
 use netarium_wire::{Frame, Payload, TcpFlags, TcpHeader};
 
-use super::connection::{Connection, Syn};
+use super::config::TcpConfig;
+use super::connection::{Connection, Setup};
 use super::ecn;
 use super::options::SegmentOptions;
+use super::request::Request;
 use super::seq::Seq;
-use super::state::{State, Trigger};
+use super::state::State;
+use super::window::Opening;
+use crate::options::Settings;
 
 /// A segment as a connection reads it.
 #[derive(Debug)]
@@ -65,6 +71,20 @@ impl SegmentIn {
         self.payload.len() as u32 + controls
     }
 
+    /// A copy without the payload.
+    pub(crate) fn header_copy(&self) -> SegmentIn {
+        SegmentIn {
+            seq: self.seq,
+            ack: self.ack,
+            flags: self.flags,
+            window: self.window,
+            ecn: self.ecn,
+            urgent: self.urgent,
+            options: self.options,
+            payload: Payload::new(),
+        }
+    }
+
     /// Whether it takes none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -76,6 +96,9 @@ impl SegmentIn {
     }
 }
 
+/// A SYN that asks for ECN (RFC 3168 §6.1.1).
+pub(crate) const ECN_SYN: TcpFlags = TcpFlags::SYN.union(TcpFlags::ECE).union(TcpFlags::CWR);
+
 /// What became of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -85,6 +108,8 @@ pub enum Outcome {
     Dropped(DropReason),
     /// It was not, and the peer is to be told with a reset.
     Refused,
+    /// It ended the connection, and the peer is to be told with a reset: why.
+    Aborted(&'static str),
 }
 
 impl Connection {
@@ -102,16 +127,47 @@ impl Connection {
         }
     }
 
-    /// The first segment of a passive open: a SYN for a listener (RFC 9293 §3.10.7.2).
-    pub(crate) fn on_first_syn(&mut self, cx: &mut Ctx<'_>, seg: &SegmentIn) {
-        self.open_cause = cx.cause;
-        self.take_syn(cx, seg);
-        self.transition(cx, Trigger::Syn);
-        self.want.syn = Some(Syn::First);
+    /// The connection that a listener's request stands for, in SYN-RECEIVED: its SYN+ACK was sent,
+    /// the segment that acknowledges it is about to be taken.
+    pub(crate) fn from_request(
+        cx: &Ctx<'_>,
+        setup: Setup,
+        config: Rc<TcpConfig>,
+        settings: Settings,
+        request: &Request,
+    ) -> Connection {
+        let mut c = Connection::new(setup, config, settings, cx.now);
+        c.open_cause = request.cause;
+        c.opened = request.sent;
+        let syn = SegmentIn {
+            seq: request.irs,
+            ack: Seq(0),
+            flags: if request.ecn { ECN_SYN } else { TcpFlags::SYN },
+            window: request.peer_window,
+            ecn: 0,
+            urgent: 0,
+            options: request.agreed,
+            payload: Payload::new(),
+        };
+        c.take_syn(cx, &syn);
+        let mss = c.peer_mss();
+        let mut opening = Opening::answering(&c.config, &c.settings, mss, c.scaling);
+        opening.window = request.window;
+        c.open_window(opening, mss);
+        c.rcv.adv = c.rcv.nxt + request.window;
+        c.guess_peer_mss();
+        c.state = State::SynReceived;
+        c.snd.nxt = request.iss + 1;
+        c.snd.last = request.sent;
+        if !request.resent {
+            c.syn_timed = Some(request.sent);
+        }
+        c.retries = request.timeouts;
+        c
     }
 
     /// Takes over the peer's sequence numbers, window and options from its SYN.
-    fn take_syn(&mut self, cx: &mut Ctx<'_>, seg: &SegmentIn) {
+    fn take_syn(&mut self, cx: &Ctx<'_>, seg: &SegmentIn) {
         // What our own SYN offered, before the peer's numbers were known, stays offered.
         let offered = self.rcv.adv.ahead_of(self.rcv.nxt);
         self.rcv.irs = seg.seq;
@@ -148,6 +204,9 @@ impl Connection {
         }
         if self.state == State::Closed {
             return Outcome::Taken;
+        }
+        if self.state.may_receive() {
+            self.take_urgent(&seg);
         }
         let outcome = self.take_text(cx, &mut seg);
         if self.state != State::Closed {

@@ -26,7 +26,7 @@ impl Connection {
             self.transition(cx, Trigger::Abort);
             self.recv.clear();
             self.error = error;
-            return Outcome::Refused;
+            return Outcome::Aborted("data after close");
         }
         self.stats.last_data_in = cx.now;
         self.take_ecn_of_data(seg);
