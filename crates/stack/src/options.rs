@@ -303,10 +303,8 @@ impl Settings {
                 SocketOption::KeepCount(number(self.keep_count, config.keepalive_probes))
             }
             OptionName::WindowClamp => SocketOption::WindowClamp(self.window_clamp),
-            OptionName::NotSentLowat => SocketOption::NotSentLowat(match self.notsent_lowat {
-                0 => config.notsent_lowat,
-                n => n,
-            }),
+            // As Linux: not the sysctl, when the program set nothing.
+            OptionName::NotSentLowat => SocketOption::NotSentLowat(self.notsent_lowat),
             OptionName::Congestion => {
                 SocketOption::Congestion(self.congestion.unwrap_or(config.congestion))
             }
@@ -401,8 +399,9 @@ impl Stack {
             }),
             _ => {
                 let to = self.peer_addr(id).ok_or(Errno::ENOTCONN)?;
-                let hop = self.ip.hop_for(to.ip())?;
-                SocketOption::Mtu(self.ip.iface(hop.iface).map_or(0, |i| i.mtu.into()))
+                self.ip.hop_for(to.ip())?;
+                let mtu = conn.map_or_else(|| self.ip.interface_mtu(to.ip()), |c| c.pmtu);
+                SocketOption::Mtu(mtu.into())
             }
         })
     }

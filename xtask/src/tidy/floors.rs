@@ -10,7 +10,7 @@ use crate::repo::{Finding, Repo};
 
 /// The crates that must not touch the real machine, lowest first.
 pub(super) const PURE: &[&str] =
-    &["base", "wire", "filter", "stack", "world", "programs", "lab", "explain"];
+    &["base", "wire", "filter", "stack", "drill", "world", "programs", "lab", "explain"];
 /// The crates above them, lowest first.
 const IMPURE: &[&str] = &["netarium", "server", "netarium-cli"];
 

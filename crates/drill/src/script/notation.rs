@@ -29,6 +29,11 @@ impl Parser {
         if let Some(word @ ("ipv4" | "ipv6" | "gre" | "GREv0" | "mpls")) = self.word() {
             return Err(self.unsupported(format!("encapsulation in {word}")));
         }
+        // Older scripts write what an ICMP error is about in front of it.
+        let early = match (&self.peek().kind, self.peek_after(1)) {
+            (Kind::Char('['), Kind::Int(_)) => self.quoted()?.0,
+            _ => None,
+        };
         let IpInfo { ecn, tos, ttl } = self.ip_info()?;
         if ecn == Some(Ecn::Ect01) && direction == Direction::In {
             return Err(self.error("[ect01] can only be expected, not sent"));
@@ -37,7 +42,9 @@ impl Parser {
         let transport = match self.word() {
             Some("icmp") => {
                 self.advance();
-                Transport::Icmp(self.icmp()?)
+                let icmp = self.icmp()?;
+                let quoted = icmp.quoted.or(early);
+                Transport::Icmp(Icmp { quoted, ..icmp })
             }
             Some("udp") => {
                 self.advance();
@@ -50,6 +57,7 @@ impl Parser {
             Some(other @ ("sctp" | "udplite" | "icmpv6" | "raw")) => {
                 return Err(self.unsupported(format!("{other} packets")));
             }
+            _ if early.is_some() => return Err(self.expected("`icmp`")),
             _ => {
                 ports = self.ports()?;
                 Transport::Tcp(self.segment(direction)?)

@@ -51,6 +51,7 @@ impl Connection {
 
     /// RFC 6298 §5.4 to §5.7.
     fn on_retransmit(&mut self, cx: &mut Ctx<'_>) {
+        self.too_large = false;
         self.retries = self.retries.saturating_add(1);
         if self.retries == 1 && self.snd.syn_acked {
             self.retrying_since = Some(cx.now);
@@ -84,6 +85,7 @@ impl Connection {
         if self.snd.wnd > 0 {
             // Silly-window avoidance waited long enough (RFC 9293 §3.8.6.2.1, the override).
             self.want.force = true;
+            self.snd.push = self.data_end();
             return;
         }
         self.probing_since.get_or_insert(cx.now);
