@@ -23,6 +23,16 @@ pub struct Env {
     pub printed: Vec<String>,
 }
 
+impl Env {
+    /// Gives a variable a number; none takes it away.
+    pub(crate) fn set(&mut self, name: &str, value: Option<i64>) {
+        match value {
+            Some(n) => self.variables.insert(name.to_owned(), Value::Int(n)),
+            None => self.variables.remove(name),
+        };
+    }
+}
+
 /// Variables of one script at most.
 const MAX_VARIABLES: usize = 1000;
 
@@ -222,6 +232,7 @@ fn constant(name: &str) -> Option<Value> {
         "TCPI_OPT_SACK" => info::OPT_SACK.into(),
         "TCPI_OPT_WSCALE" => info::OPT_WSCALE.into(),
         "TCPI_OPT_ECN" => info::OPT_ECN.into(),
+        "TCPI_OPT_SYN_DATA" => 32,
         "TCPI_OPT_ECN_SEEN" => info::OPT_ECN_SEEN.into(),
         "TCP_INFINITE_SSTHRESH" => 0x7fff_ffff,
         _ => return None,

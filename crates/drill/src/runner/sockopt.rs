@@ -17,7 +17,6 @@ const HARMLESS: &[&str] = &[
     "SO_DEBUG",
     "SO_INCOMING_CPU",
     "SO_MARK",
-    "SO_MAX_PACING_RATE",
     "SO_PRIORITY",
     "SO_REUSEPORT",
     "TCP_FUNCTION_BLK",
