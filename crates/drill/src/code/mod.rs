@@ -320,6 +320,7 @@ mod tests {
             "\n# a comment\nassert 100000 <= tcpi_rtt < 101000, 'rtt %d' % tcpi_rtt\n",
             "x = tcpi_snd_cwnd * 2 - 5\nx += 1; assert x == 16, str(x)",
             "assert (tcpi_options & TCPI_OPT_SACK) == 0\nassert 7 // 2 == 3 and 7 / 2 == 3.5 and -7 % 3 == 2",
+            "assert tcpi_lost == 0, tcpi_lost; \\\n   assert tcpi_state == 1; \\\n",
             "if tcpi_snd_cwnd > 5:\n  y = 1\nelse:\n  y = 2\nassert y == 1",
             "assert tcpi_snd_cwnd in (9, 10), \"cwnd\"",
             "assert abs(tcpi_rtt - 100000) <= 1000 and min(3, 2) == 2 and 2**3 == 8",
