@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 
 use netarium_base::Instant;
 use netarium_stack::tcp::TcpConfig;
+use netarium_stack::tcp::config::Hystart;
 
 use crate::code::Env;
 use crate::config::{Config, FlagError};
@@ -139,7 +140,8 @@ impl Runner {
         Runner {
             machine,
             config,
-            tcp: TcpConfig::default(),
+            // The scripts that speak of slow start's end speak of Linux' HyStart.
+            tcp: TcpConfig { hystart: Hystart::Classic, ..TcpConfig::default() },
             dialect: Dialect::default(),
             fds: BTreeMap::new(),
             flows: Vec::new(),

@@ -89,7 +89,7 @@ impl Runner {
         };
         if matches!(value, Value::Int(_))
             && len < 4
-            && !matches!(word.as_str(), "IP_TOS" | "IP_TTL")
+            && !word.starts_with("IP_")
         {
             return Ok(Try::Done(Err("EINVAL")));
         }

@@ -53,6 +53,18 @@ impl Congestion {
     }
 }
 
+/// How CUBIC's slow start ends before a queue overflows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hystart {
+    /// It does not: only loss ends it.
+    Off,
+    /// HyStart as Linux has it: at once, by the round trip or by the length of an ACK train.
+    Classic,
+    /// HyStart++ (RFC 9406): through a phase of slower growth.
+    #[default]
+    PlusPlus,
+}
+
 /// When a listener answers with SYN cookies (RFC 4987 §3.6), as `tcp_syncookies`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SynCookies {
@@ -105,6 +117,8 @@ pub struct TcpConfig {
     pub ecn: Ecn,
     /// Congestion control, unless the socket asks for another.
     pub congestion: Congestion,
+    /// How slow start of CUBIC ends, as `hystart` of Linux' `tcp_cubic`.
+    pub hystart: Hystart,
     /// Initial congestion window, segments (RFC 6928: 10).
     pub initial_window: u32,
     /// Tail loss probes (RFC 8985 §7), as `tcp_early_retrans` 3.
@@ -225,6 +239,7 @@ impl TcpConfig {
             dsack: true,
             ecn: Ecn::ServerOnly,
             congestion: Congestion::Cubic,
+            hystart: Hystart::PlusPlus,
             initial_window: 10,
             early_retrans: true,
             recovery: true,

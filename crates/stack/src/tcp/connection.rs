@@ -20,6 +20,7 @@ use super::reassembly::Reassembly;
 use super::recovery::Recovery;
 use super::recv_buffer::RecvBuffer;
 use super::rtt::Rtt;
+use super::segment_out::Bunch;
 use super::send_buffer::SendBuffer;
 use super::seq::Seq;
 use super::state::{State, Trigger};
@@ -199,6 +200,8 @@ pub struct Connection {
     pub(crate) cc: Control,
     pub(crate) rec: Recovery,
     pub(crate) ecn: Ecn,
+    /// The bunch of new segments that is going out.
+    pub(crate) bunch: Bunch,
     pub(crate) timestamps: Option<Timestamps>,
     pub(crate) sack: bool,
     pub(crate) scaling: bool,
@@ -306,6 +309,7 @@ impl Connection {
             cc: Control::new(config.congestion, &config, setup.iss, now),
             rec: Recovery::new(&config, setup.iss),
             ecn: Ecn::default(),
+            bunch: Bunch::default(),
             timestamps: config.timestamps.then_some(Timestamps {
                 offset: setup.timestamp_offset,
                 recent: 0,

@@ -27,6 +27,15 @@ pub struct SegmentOut {
     pub cause: Cause,
 }
 
+/// New segments that go out together.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Bunch {
+    /// How many it still takes.
+    left: u32,
+    /// How many it has.
+    sent: u32,
+}
+
 /// What to send.
 #[derive(Debug, Clone, Copy)]
 enum Plan {
@@ -299,6 +308,7 @@ impl Connection {
             let since = self.on_sent_again(cx, (seq, data.end()), probe);
             self.tell_resend(cx, kind, seq, len, since);
         } else {
+            self.count_bunch();
             self.on_sent_new(cx, seq, data.end());
         }
         if fin {
@@ -317,7 +327,8 @@ impl Connection {
         }
         let mut flags = TcpFlags::ACK;
         // RFC 9293 §3.9.1.2: PSH on the last segment of what there is to send.
-        if len > 0 && (seq + len == self.data_end()) {
+        let ends_bunch = again.is_none() && self.ends_bunch();
+        if len > 0 && (ends_bunch || seq + len == self.data_end()) {
             flags |= TcpFlags::PSH;
         }
         if fin {
@@ -330,6 +341,34 @@ impl Connection {
         out.ecn = field;
         cx.cause = saved;
         out
+    }
+
+    /// Linux hands bunches of segments to the network card to be cut there (segmentation offload),
+    /// at most half a window each; a bunch of several ends in PSH. Captures show that.
+    fn count_bunch(&mut self) {
+        if self.bunch.left == 0 {
+            let half = (self.cc.window.cwnd / 2).max(1);
+            let left = self.cwnd_room().clamp(1, half);
+            self.bunch = Bunch { left, sent: 0 };
+        }
+        self.bunch.left -= 1;
+        self.bunch.sent += 1;
+    }
+
+    /// Whether the segment sent just now is the last of a bunch of several.
+    fn ends_bunch(&mut self) -> bool {
+        let in_flight = self.in_flight();
+        let unsent = self.data_end().ahead_of(self.snd.nxt);
+        let open = self.snd.wnd.saturating_sub(in_flight);
+        let len = unsent.min(self.segment_room()).min(open);
+        let more = len > 0
+            && self.snd.fin.is_none()
+            && self.cwnd_room() > 0
+            && self.worth_sending(len, len == unsent, in_flight);
+        if !more {
+            self.bunch.left = 0;
+        }
+        self.bunch.left == 0 && self.bunch.sent > 1
     }
 
     fn send_probe(&mut self, cx: &mut Ctx<'_>, reason: &'static str) -> SegmentOut {

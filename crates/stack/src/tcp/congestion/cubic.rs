@@ -6,8 +6,9 @@
 
 use netarium_base::{Duration, Instant};
 
-use super::hystart::HyStart;
+use super::hystart::Exit;
 use super::{Ack, Change, Controller, Window};
+use crate::tcp::config::Hystart;
 
 /// β · 1024 (RFC 9438 §4.6).
 const BETA: u64 = 717;
@@ -58,10 +59,15 @@ pub struct Cubic {
     /// The shortest round trip.
     min_rtt: Option<Duration>,
     before: Option<Before>,
-    hystart: HyStart,
+    hystart: Exit,
 }
 
 impl Cubic {
+    /// CUBIC at the start of a connection.
+    pub fn new(hystart: Hystart) -> Cubic {
+        Cubic { hystart: Exit::new(hystart), ..Cubic::default() }
+    }
+
     fn epoch(&mut self, cwnd: u32, acked: u32, now: Instant) -> &mut Epoch {
         let w_max = self.w_max;
         let epoch = self.epoch.get_or_insert_with(|| {
@@ -147,7 +153,8 @@ impl Controller for Cubic {
             return None;
         }
         self.min_rtt = Some(self.min_rtt.map_or(rtt, |m| m.min(rtt)));
-        self.hystart.measured(window, ack)
+        let shortest = self.min_rtt.unwrap_or(rtt);
+        self.hystart.measured(window, ack, shortest)
     }
 
     fn grow(&mut self, window: &mut Window, ack: &Ack) -> Option<&'static str> {
@@ -157,11 +164,9 @@ impl Controller for Cubic {
         let before = window.cwnd;
         let mut left = ack.acked;
         if window.in_slow_start() {
-            if window.ssthresh == super::INFINITE {
-                left = self.hystart.growth(left);
-                if left == 0 {
-                    return None;
-                }
+            left = self.hystart.growth(window, left);
+            if left == 0 {
+                return None;
             }
             left = window.slow_start(left);
             if left == 0 {
@@ -192,6 +197,7 @@ impl Controller for Cubic {
                 self.w_max = 0;
                 self.epoch = None;
                 self.min_rtt = None;
+                self.hystart.timed_out();
             }
             // RFC 9438 §5.8: time without data is not time on the curve.
             Change::Resumed(idle) => {

@@ -1,10 +1,120 @@
 //! HyStart++ (RFC 9406): leaves the first slow start when the round trips grow, before the queue
 //! that they stand in overflows; through a phase of slower growth in which a false alarm shows.
+//! And the older HyStart, as Linux has it.
 
-use netarium_base::Duration;
+use netarium_base::{Duration, Instant};
 
 use super::{Ack, INFINITE, Window};
+use crate::tcp::config::Hystart;
 use crate::tcp::seq::Seq;
+
+/// How slow start ends before it must.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Exit {
+    /// Only by loss.
+    #[default]
+    Off,
+    /// Linux' HyStart.
+    Classic(Classic),
+    /// HyStart++.
+    PlusPlus(HyStart),
+}
+
+impl Exit {
+    /// The way that the setting names.
+    pub fn new(setting: Hystart) -> Exit {
+        match setting {
+            Hystart::Off => Exit::Off,
+            Hystart::Classic => Exit::Classic(Classic::default()),
+            Hystart::PlusPlus => Exit::PlusPlus(HyStart::default()),
+        }
+    }
+
+    /// Takes the round trip of an acknowledgement; `shortest` is the shortest one known.
+    pub fn measured(
+        &mut self,
+        window: &mut Window,
+        ack: &Ack,
+        shortest: Duration,
+    ) -> Option<&'static str> {
+        match self {
+            Exit::Off => None,
+            Exit::Classic(h) => h.measured(window, ack, shortest),
+            Exit::PlusPlus(h) => h.measured(window, ack),
+        }
+    }
+
+    /// By how many segments slow start grows for so many acknowledged ones.
+    pub fn growth(&mut self, window: &Window, acked: u32) -> u32 {
+        match self {
+            Exit::PlusPlus(h) if window.ssthresh == INFINITE => h.growth(acked),
+            _ => acked,
+        }
+    }
+
+    /// Whether growth is slowed down.
+    pub fn is_careful(&self) -> bool {
+        matches!(self, Exit::PlusPlus(h) if h.is_careful())
+    }
+
+    /// A time-out: slow start begins anew.
+    pub fn timed_out(&mut self) {
+        if let Exit::Classic(h) = self {
+            *h = Classic::default();
+        }
+    }
+}
+
+/// From this window on the older HyStart looks, segments.
+const LOW_WINDOW: u32 = 16;
+/// Acknowledgements closer than this are one train.
+const TRAIN_GAP: Duration = Duration::from_millis(2);
+/// What a train may last beyond half of the shortest round trip.
+const TRAIN_SLACK: Duration = Duration::from_millis(1);
+
+/// HyStart as Linux has it: one look at the round trip and at the length of the train of
+/// acknowledgements, in every slow start, and no way back.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Classic {
+    found: bool,
+    round_end: Option<Seq>,
+    round_start: Instant,
+    last_ack: Instant,
+    this_round: Option<Duration>,
+    samples: u8,
+}
+
+impl Classic {
+    fn measured(&mut self, w: &mut Window, ack: &Ack, shortest: Duration) -> Option<&'static str> {
+        let rtt = ack.rtt?;
+        if self.found || !w.in_slow_start() || w.cwnd < LOW_WINDOW {
+            return None;
+        }
+        if self.round_end.is_none_or(|end| ack.una.after(end)) {
+            self.round_end = Some(ack.nxt);
+            (self.round_start, self.last_ack) = (ack.now, ack.now);
+            (self.this_round, self.samples) = (None, 0);
+        }
+        if ack.now.since(self.last_ack) <= TRAIN_GAP {
+            self.last_ack = ack.now;
+            let train = ack.now.since(self.round_start);
+            self.found |= train > (shortest + TRAIN_SLACK) / 2;
+        }
+        let this = self.this_round.map_or(rtt, |r| r.min(rtt));
+        self.this_round = Some(this);
+        if self.samples < SAMPLES {
+            self.samples += 1;
+        } else {
+            let threshold = (shortest / THRESHOLD_DIVISOR).clamp(MIN_THRESHOLD, MAX_THRESHOLD);
+            self.found |= this > shortest + threshold;
+        }
+        if !self.found {
+            return None;
+        }
+        w.ssthresh = w.cwnd;
+        Some("hystart exit")
+    }
+}
 
 // RFC 9406 §4.3.
 const MIN_THRESHOLD: Duration = Duration::from_millis(4);
@@ -13,8 +123,6 @@ const THRESHOLD_DIVISOR: u64 = 8;
 const SAMPLES: u8 = 8;
 const GROWTH_DIVISOR: u32 = 4;
 const ROUNDS: u8 = 5;
-/// The most segments that one acknowledgement adds when sending is not paced.
-const LIMIT: u32 = 8;
 
 /// Where slow start stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,9 +212,10 @@ impl HyStart {
         }
     }
 
-    /// By how many segments the window grows for so many acknowledged ones.
+    /// By how many segments the window grows for so many acknowledged ones. As on Linux there is
+    /// no limit per acknowledgement (L of §4.2): where acknowledgements are merged on the way, that
+    /// would be a limit to the growth itself.
     pub fn growth(&mut self, acked: u32) -> u32 {
-        let acked = acked.min(LIMIT);
         if self.phase == Phase::Slow {
             return acked;
         }
@@ -162,7 +271,7 @@ mod tests {
         let (mut h, _, said) = play(&[(100, 10), (113, 10)]);
         assert!(h.is_careful());
         assert_eq!(said, ["hystart careful"]);
-        assert_eq!([h.growth(2), h.growth(2), h.growth(100)], [0, 1, 2], "a quarter");
+        assert_eq!([h.growth(2), h.growth(2), h.growth(100)], [0, 1, 25], "a quarter");
         let (h, ..) = play(&[(100, 10), (113, 7)]);
         assert!(!h.is_careful(), "seven samples are too few");
         let (h, ..) = play(&[(10, 10), (13, 10)]);

@@ -7,7 +7,8 @@
 //!
 //! - [`reno`]: RFC 5681 with appropriate byte counting (RFC 3465);
 //! - [`cubic`]: RFC 9438, in integers;
-//! - [`hystart`]: HyStart++ (RFC 9406), which ends slow start before it overflows a queue.
+//! - [`hystart`]: HyStart++ (RFC 9406), which ends slow start before it overflows a queue, and the
+//!   older HyStart of Linux.
 
 pub mod cubic;
 pub mod hystart;
@@ -240,22 +241,22 @@ impl Control {
     pub fn new(which: Congestion, config: &TcpConfig, start: Seq, now: Instant) -> Control {
         Control {
             window: Window::new(config.initial_window, start, now),
-            algorithm: algorithm(which),
+            algorithm: algorithm(which, config),
         }
     }
 
     /// Changes the algorithm; the window stays.
-    pub fn switch(&mut self, which: Congestion) {
+    pub fn switch(&mut self, which: Congestion, config: &TcpConfig) {
         if self.algorithm.name() != which.name() {
-            self.algorithm = algorithm(which);
+            self.algorithm = algorithm(which, config);
         }
     }
 }
 
-fn algorithm(which: Congestion) -> Box<dyn Controller> {
+fn algorithm(which: Congestion, config: &TcpConfig) -> Box<dyn Controller> {
     match which {
         Congestion::Reno => Box::new(reno::Reno),
-        Congestion::Cubic => Box::new(cubic::Cubic::default()),
+        Congestion::Cubic => Box::new(cubic::Cubic::new(config.hystart)),
     }
 }
 
