@@ -8,6 +8,7 @@ use netarium_wire::{Frame, IpHeader, protocol};
 
 use crate::errno::Errno;
 use crate::layer::may_answer_with_error;
+use crate::options::MtuDiscover;
 use crate::stack::Stack;
 use crate::tcp::Seq;
 use crate::tcp::demux::Ends;
@@ -50,7 +51,10 @@ impl Limit {
 /// The socket error that an ICMP error becomes (RFC 1122 §3.2.2, as Linux maps them).
 pub fn errno_of(icmp_kind: u8, code: u8) -> Option<Errno> {
     match (icmp_kind, code) {
-        (kind::UNREACHABLE, unreachable::NETWORK | 6 | 9) => Some(Errno::ENETUNREACH),
+        (kind::UNREACHABLE, unreachable::NETWORK | 6 | 9 | 11) => Some(Errno::ENETUNREACH),
+        (kind::UNREACHABLE, 5) => Some(Errno::EOPNOTSUPP),
+        (kind::UNREACHABLE, 7) => Some(Errno::EHOSTDOWN),
+        (kind::UNREACHABLE, 8) => Some(Errno::ENONET),
         (kind::UNREACHABLE, unreachable::PROTOCOL) => Some(Errno::ENOPROTOOPT),
         (kind::UNREACHABLE, unreachable::PORT) => Some(Errno::ECONNREFUSED),
         (kind::UNREACHABLE, unreachable::FRAGMENTATION_NEEDED) => Some(Errno::EMSGSIZE),
@@ -149,10 +153,40 @@ impl Stack {
             return self.ip.drop(cx, &frame, DropReason::Malformed);
         };
         let Some(errno) = errno_of(message.kind, message.code) else { return };
+        cx.cause = frame.meta.cause;
+        if errno == Errno::EMSGSIZE && quoted.protocol == protocol::TCP {
+            // RFC 1191 §4: the MTU stands in the lower half.
+            return self.path_mtu_input(cx, &quoted, message.rest & 0xffff);
+        }
         let seq = quoted.seq as u16;
         let error = IcmpError { from, kind: message.kind, code: message.code, seq };
         cx.cause = frame.meta.cause;
         self.report_unreachable(cx, &quoted, errno, Some(error));
+    }
+
+    /// «Fragmentation needed» about a segment of ours (RFC 1191).
+    fn path_mtu_input(&mut self, cx: &mut Ctx<'_>, quoted: &Quoted, mtu: u32) {
+        if !self.ip.is_own(quoted.src) {
+            return;
+        }
+        let local = SocketAddr::new(quoted.src, quoted.src_port);
+        let remote = SocketAddr::new(quoted.dst, quoted.dst_port);
+        let Some(slot) = self.tcp.find(&Ends::new(local, remote)) else { return };
+        let believed = self.tcp.get(slot).is_some_and(|e| {
+            let mode = e.conn.settings.mtu_discover;
+            e.conn.is_in_flight(Seq(quoted.seq))
+                && !matches!(mode, MtuDiscover::Dont | MtuDiscover::Probe)
+        });
+        if !believed {
+            return;
+        }
+        let current = self.ip.path_mtu(cx.now, quoted.dst);
+        let limits = (self.tcp_config.min_pmtu, self.tcp_config.mtu_expires);
+        self.ip.path_mtus.learn(cx.now, quoted.dst, (mtu, current), limits);
+        let pmtu = self.ip.path_mtu(cx.now, quoted.dst);
+        self.with_connection(cx, slot, |cx, conn| {
+            conn.on_path_mtu(cx, Seq(quoted.seq), pmtu);
+        });
     }
 
     /// Tells the socket that sent the quoted packet that it did not arrive.
@@ -169,8 +203,6 @@ impl Stack {
         let local = SocketAddr::new(quoted.src, quoted.src_port);
         let remote = SocketAddr::new(quoted.dst, quoted.dst_port);
         match quoted.protocol {
-            // Path-MTU discovery is not done yet: TCP keeps its segment size.
-            protocol::TCP if errno == Errno::EMSGSIZE => {}
             protocol::TCP => {
                 let ends = Ends::new(local, remote);
                 if matches!(errno, Errno::EHOSTUNREACH | Errno::ENETUNREACH) {

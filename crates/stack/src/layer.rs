@@ -10,6 +10,7 @@ use netarium_wire::{Arp, Cidr, Frame, Mac, Network, icmp};
 
 use crate::errno::Errno;
 use crate::neighbour::{Due, NeighbourCache, Resolution};
+use crate::pmtu::PathMtus;
 use crate::route::RouteTable;
 use crate::types::{IfCounters, Interface, Route, StackConfig, StackStats};
 
@@ -114,6 +115,7 @@ pub struct IpLayer {
     pub(crate) stats: StackStats,
     pub(crate) ports: PortUse,
     pub(crate) icmp_limit: crate::icmp::Limit,
+    pub(crate) path_mtus: PathMtus,
     /// Packets that could not be resolved; the stack tells their senders.
     pub(crate) unreachable: VecDeque<Unreachable>,
     /// IPv4 identifications, per destination: what is sent elsewhere changes none of them.
@@ -142,6 +144,7 @@ impl IpLayer {
             stats: StackStats::default(),
             ports: PortUse::default(),
             icmp_limit: crate::icmp::Limit::default(),
+            path_mtus: PathMtus::default(),
             unreachable: VecDeque::new(),
             ids: Counters::new(config.seed.luck(&config.name, "ip-id")),
         }
@@ -198,6 +201,12 @@ impl IpLayer {
     /// §3.3.3).
     pub(crate) fn interface_mtu(&self, dst: IpAddr) -> u16 {
         self.hop_for(dst).ok().and_then(|h| self.iface(h.iface)).map_or(576, |i| i.mtu)
+    }
+
+    /// The largest packet to `dst`: what was learnt of the path, at most the interface's MTU.
+    pub(crate) fn path_mtu(&self, now: Instant, dst: IpAddr) -> u16 {
+        let own = self.interface_mtu(dst);
+        self.path_mtus.get(now, dst).map_or(own, |path| path.mtu.min(own))
     }
 
     pub(crate) fn add_route(&mut self, route: Route) -> bool {

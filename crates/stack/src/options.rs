@@ -401,8 +401,9 @@ impl Stack {
             }),
             _ => {
                 let to = self.peer_addr(id).ok_or(Errno::ENOTCONN)?;
-                let hop = self.ip.hop_for(to.ip())?;
-                SocketOption::Mtu(self.ip.iface(hop.iface).map_or(0, |i| i.mtu.into()))
+                self.ip.hop_for(to.ip())?;
+                let mtu = conn.map_or_else(|| self.ip.interface_mtu(to.ip()), |c| c.pmtu);
+                SocketOption::Mtu(mtu.into())
             }
         })
     }

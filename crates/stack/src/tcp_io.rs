@@ -130,6 +130,7 @@ impl Stack {
             iss: Seq((hash as u32).wrapping_add(clock)),
             timestamp_offset: (hash >> 32) as u32,
             mss,
+            pmtu: self.ip.path_mtu(cx.now, remote.ip()),
             id: socket.unwrap_or(PARENTLESS),
         }
     }
@@ -146,6 +147,9 @@ impl Stack {
         let before = entry.conn.state;
         act(cx, &mut entry.conn);
         self.limit_challenge(cx, &mut entry.conn);
+        if !self.ip.path_mtus.is_empty() {
+            self.follow_path_mtu(cx, &mut entry.conn);
+        }
         while let Some(segment) = entry.conn.poll_segment(cx) {
             self.send_segment(cx, &entry.conn, segment);
         }
@@ -153,6 +157,20 @@ impl Stack {
         let port = entry.ends.local_port;
         if self.tcp.put(slot, entry) {
             self.ip.ports.remove(protocol::TCP, port);
+        }
+    }
+
+    /// Another connection may have learnt about the path, or what was learnt has expired (RFC 1191
+    /// §6.3).
+    fn follow_path_mtu(&self, cx: &mut Ctx<'_>, conn: &mut Connection) {
+        let mode = conn.settings.mtu_discover;
+        if !conn.state.is_synchronized() || mode != MtuDiscover::Want {
+            return;
+        }
+        let pmtu = self.ip.path_mtu(cx.now, conn.setup.remote.ip());
+        if pmtu != conn.pmtu && conn.set_path_mtu(pmtu) {
+            conn.too_large = true;
+            conn.on_smaller_mss(cx);
         }
     }
 
@@ -227,6 +245,11 @@ impl Stack {
         }
         let (local, remote) = (conn.setup.local.ip(), conn.setup.remote.ip());
         let mut ip = self.ip_header_of(&conn.settings, local, remote);
+        if !self.ip.path_mtus.is_empty()
+            && self.ip.path_mtus.get(cx.now, remote).is_some_and(|p| p.may_fragment)
+        {
+            ip.dont_fragment = false;
+        }
         ip.tos = (ip.tos & !ecn::MASK) | segment.ecn;
         let mut frame = segment.header.frame(&ip, &segment.options, segment.payload);
         frame.meta.cause = segment.cause;

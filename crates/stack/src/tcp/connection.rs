@@ -50,6 +50,8 @@ pub struct Setup {
     pub timestamp_offset: u32,
     /// The maximum segment size that our interface's MTU allows.
     pub mss: u16,
+    /// The path MTU as known now, bytes.
+    pub pmtu: u16,
     /// The connection's id for the trace while no socket holds it.
     pub id: SocketId,
 }
@@ -74,6 +76,8 @@ pub(crate) struct SendSpace {
     pub(crate) syn_acked: bool,
     /// Where our FIN stands, once it was sent.
     pub(crate) fin: Option<Seq>,
+    /// The largest segment that the peer takes, options not taken off.
+    pub(crate) peer_mss: u16,
     /// End of the last segment that was not full (Minshall).
     pub(crate) sml: Seq,
     /// Behind the last urgent byte; not ahead of SND.UNA when there is none.
@@ -96,6 +100,7 @@ impl SendSpace {
             mss,
             syn_acked: false,
             fin: None,
+            peer_mss: mss as u16,
             sml: iss,
             up: iss,
             last: now,
@@ -192,6 +197,8 @@ pub struct Connection {
     pub(crate) state: State,
     pub(crate) snd: SendSpace,
     pub(crate) rcv: RecvSpace,
+    /// The path MTU, bytes.
+    pub(crate) pmtu: u16,
     pub(crate) send: SendBuffer,
     pub(crate) recv: RecvBuffer,
     pub(crate) ooo: Reassembly,
@@ -213,6 +220,8 @@ pub struct Connection {
     pub(crate) retries: u8,
     /// When the first of them was.
     pub(crate) retrying_since: Option<Instant>,
+    /// What is lost was too large for the path.
+    pub(crate) too_large: bool,
     /// When the zero window was first probed.
     pub(crate) probing_since: Option<Instant>,
     /// Keep-alive probes in a row without an answer.
@@ -302,6 +311,7 @@ impl Connection {
             snd: SendSpace::new(setup.iss, mss, now),
             rcv: RecvSpace::new(now),
             send: SendBuffer::default(),
+            pmtu: setup.pmtu,
             recv: RecvBuffer::default(),
             ooo: Reassembly::default(),
             timers: Timers::default(),
@@ -321,6 +331,7 @@ impl Connection {
             resent: None,
             retries: 0,
             retrying_since: None,
+            too_large: false,
             probing_since: None,
             urgent: Urgent::None,
             no_space: false,
@@ -420,19 +431,15 @@ impl Connection {
         }
         self.error = Some(error);
         self.wake |= Readiness::ERROR;
-        // RFC 9293 §3.10.7.4: queued data is flushed, but not in CLOSING and LAST-ACK, where the
-        // peer's stream is complete.
-        if trigger == Trigger::Reset && !matches!(self.state, State::Closing | State::LastAck) {
-            self.recv.clear();
-        }
+        // As Linux what was received and acknowledged can still be read (RFC 9293 §3.10.7.4 would
+        // flush it).
         self.transition(cx, trigger);
     }
 
     /// An ICMP error quoted one of our segments (RFC 5927: only believed when the quoted
     /// sequence number is in flight).
     pub(crate) fn on_unreachable(&mut self, cx: &mut Ctx<'_>, error: Errno, quoted: Option<Seq>) {
-        let believable =
-            quoted.is_none_or(|s| s.at_or_after(self.snd.una) && s.before(self.snd.nxt));
+        let believable = quoted.is_none_or(|s| self.is_in_flight(s));
         match self.state {
             _ if !believable => {}
             State::SynSent | State::SynReceived => self.fail(cx, Trigger::Unreachable, error),
@@ -484,18 +491,23 @@ impl Connection {
     pub(crate) fn take_syn_options(&mut self, cx: &Ctx<'_>, o: &SegmentOptions) {
         // RFC 9293 MUST-15: 536 without the option (1220 for IPv6).
         let default = if self.setup.remote.is_ipv4() { 536 } else { 1220 };
-        let peer = u32::from(o.mss.unwrap_or(default)).max(64);
-        self.snd.mss = peer.min(self.setup.mss.into());
+        self.snd.peer_mss = match o.mss {
+            None | Some(0) => default,
+            Some(mss) => mss,
+        };
+        if self.settings.max_seg > 0 {
+            self.snd.peer_mss = self.snd.peer_mss.min(self.settings.max_seg);
+        }
         self.sack &= o.sack_permitted;
         match (o.timestamps, &mut self.timestamps) {
             (Some((val, _)), Some(ts)) => {
                 ts.recent = val;
                 ts.recent_at = cx.now;
-                self.snd.mss -= 12;
             }
             (None, ts) => *ts = None,
             (Some(_), None) => {}
         }
+        self.sync_mss();
         match o.window_shift {
             Some(shift) if self.scaling => self.snd.shift = shift,
             _ => {

@@ -162,7 +162,7 @@ impl Connection {
             lost: self.rec.board.lost,
             retrans: self.rec.board.resent,
             last_data_sent: millis(now, self.snd.last),
-            pmtu: self.setup.mss as u32 + self.header_bytes(),
+            pmtu: self.pmtu.into(),
             rtt: self.rtt.srtt().map_or(0, micros),
             rttvar: if self.rtt.srtt().is_some() { micros(self.rtt.rttvar()) } else { 250_000 },
             snd_ssthresh: self.cc.window.ssthresh,

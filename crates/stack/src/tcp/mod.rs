@@ -30,6 +30,7 @@ pub mod info;
 mod keep_alive;
 pub mod listener;
 pub mod options;
+mod path_mtu;
 mod pushing;
 pub mod reassembly;
 mod recovery;

@@ -157,7 +157,11 @@ impl Connection {
         }
         let end = if open == 0 { lost.end } else { lost.end.min(start + open) };
         let end = if self.snd.fin == Some(end) && lost.end.after(end) { lost.end } else { end };
-        let kind = if self.rec.state == CaState::Loss { "rto" } else { "fast" };
+        let kind = match self.rec.state {
+            _ if self.too_large => "path MTU",
+            CaState::Loss => "rto",
+            _ => "fast",
+        };
         Some(self.again(start, end, kind))
     }
 

@@ -32,6 +32,7 @@ impl Connection {
 
     /// RFC 6298 §5.4 to §5.7.
     fn on_retransmit(&mut self, cx: &mut Ctx<'_>) {
+        self.too_large = false;
         self.retries = self.retries.saturating_add(1);
         if self.retries == 1 && self.snd.syn_acked {
             self.retrying_since = Some(cx.now);

@@ -2,6 +2,8 @@
 //! lose, delay and change frames.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of the helpers")]
 
+pub mod peer;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 

@@ -238,7 +238,6 @@ impl Connection {
 
     /// The path takes only smaller segments than some of those in flight: they are sent again at
     /// once, cut to size, and that says nothing of congestion (RFC 1191 §6.5 as Linux does it).
-    #[allow(dead_code, reason = "for path-MTU discovery")]
     pub(crate) fn on_smaller_mss(&mut self, cx: &mut Ctx<'_>) {
         let marked = self.rec.board.mark_oversized(self.snd.mss);
         if marked == 0 {

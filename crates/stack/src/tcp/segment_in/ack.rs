@@ -113,6 +113,7 @@ impl Connection {
         let syn_acked = !std::mem::replace(&mut self.snd.syn_acked, true);
         self.send.advance((acked - u32::from(fin_acked) - u32::from(syn_acked)) as usize);
         self.snd.una = seg.ack;
+        self.too_large = false;
         self.stats.bytes_acked += u64::from(acked);
         self.retries = 0;
         if self.timestamps.is_some() {

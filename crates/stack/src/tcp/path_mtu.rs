@@ -1,0 +1,47 @@
+//! The segment size of a connection: what the peer takes, what the path carries, what options need
+//! (RFC 6691, RFC 879, RFC 1191).
+
+use netarium_base::Ctx;
+
+use super::connection::Connection;
+use super::seq::Seq;
+use super::state::State;
+use crate::errno::Errno;
+
+impl Connection {
+    /// The segment size follows from the peer's MSS, the path MTU and the timestamps (RFC 6691 §2:
+    /// the MSS option does not count options, so that they are taken off here).
+    pub(crate) fn sync_mss(&mut self) {
+        let path = self.pmtu.saturating_sub(self.header_bytes() as u16);
+        let mss = u32::from(self.snd.peer_mss.min(path).max(self.config.min_snd_mss));
+        self.snd.mss = mss - self.option_bytes();
+    }
+
+    /// The path to the peer carries packets of `pmtu` bytes now. Whether that changed anything.
+    pub(crate) fn set_path_mtu(&mut self, pmtu: u16) -> bool {
+        let before = self.snd.mss;
+        self.pmtu = pmtu;
+        self.sync_mss();
+        self.snd.mss != before
+    }
+
+    /// A router dropped one of our segments because it is larger than `pmtu` (RFC 1191 §6.5; RFC
+    /// 5927 §7.1: believed only when the quoted number is in flight): it goes out again at once, cut
+    /// to size, and that says nothing of congestion.
+    pub(crate) fn on_path_mtu(&mut self, cx: &mut Ctx<'_>, quoted: Seq, pmtu: u16) {
+        if !self.is_in_flight(quoted) || pmtu >= self.pmtu {
+            return;
+        }
+        self.soft_error = Some(Errno::EMSGSIZE);
+        self.set_path_mtu(pmtu);
+        if self.snd.syn_acked && self.state != State::TimeWait {
+            self.too_large = true;
+            self.on_smaller_mss(cx);
+        }
+    }
+
+    /// Whether a number quoted by ICMP is one that is on its way (RFC 5927 §4.1).
+    pub(crate) fn is_in_flight(&self, quoted: Seq) -> bool {
+        quoted.at_or_after(self.snd.una) && quoted.at_or_before(self.snd.nxt)
+    }
+}
