@@ -209,6 +209,7 @@ impl Stack {
         self.ip.stats.tcp_out_segments -= again;
         self.ip.stats.tcp_bad_transitions += std::mem::take(&mut entry.conn.stats.bad_transitions);
         entry.conn.wake_waiting_writer();
+        entry.conn.turn_chrono(cx.now);
         let woken = entry.conn.take_wake();
         if !woken.is_empty()
             && let Some(socket) = entry.socket

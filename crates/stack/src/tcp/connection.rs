@@ -13,6 +13,7 @@ use std::rc::Rc;
 use netarium_base::{Cause, Ctx, Event, FlowId, Instant, Place, SocketId};
 
 use super::ack_policy::AckPolicy;
+use super::chrono::Chrono;
 use super::congestion::Control;
 use super::ecn::Ecn;
 use super::options::SegmentOptions;
@@ -248,6 +249,7 @@ pub struct Connection {
     pub(crate) urgent: Urgent,
     /// The program found no room for what it wanted to write, and waits for some.
     pub(crate) no_space: bool,
+    pub(crate) chrono: Chrono,
     /// Bytes of memory that the send buffer may take.
     pub(crate) sndbuf: u32,
     /// RFC 5961 §10: when the last challenge ACK was sent.
@@ -343,6 +345,7 @@ impl Connection {
             probing_since: None,
             urgent: Urgent::None,
             no_space: false,
+            chrono: Chrono::default(),
             sndbuf: config.wmem.default,
             probes: 0,
             closing: false,

@@ -20,6 +20,7 @@
 //! A connection knows neither addresses' meaning nor routes: it takes segments and gives segments.
 
 mod ack_policy;
+mod chrono;
 pub mod config;
 pub mod congestion;
 pub mod connection;
