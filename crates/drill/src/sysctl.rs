@@ -15,8 +15,10 @@ pub enum Mapped {
     Yes,
     /// It changes nothing here, and why.
     Ignored(&'static str),
-    /// It would change something, but not here.
+    /// It would change what the script sees, and is left out: the script cannot be run.
     No(String),
+    /// Nobody knows it here; the script is run, with a note.
+    Unknown(String),
 }
 
 /// What kind of system a script is written for.
@@ -81,7 +83,7 @@ pub fn set(config: &mut TcpConfig, dialect: &mut Dialect, name: &str, value: &st
     if name.starts_with("net.ipv6.") {
         return Mapped::Ignored("IPv6");
     }
-    Mapped::No(format!("sysctl {name} has no meaning here"))
+    Mapped::Unknown(format!("sysctl {name}"))
 }
 
 /// A number as shells and `/proc` write it.
@@ -215,7 +217,7 @@ fn set_linux_timer(config: &mut TcpConfig, name: &str, n: i64) -> Mapped {
         "tcp_fastopen" => return Mapped::Ignored("no TCP Fast Open: it stays off"),
         _ => {
             return ignored(name)
-                .unwrap_or_else(|| Mapped::No(format!("net.ipv4.{name} has no meaning here")));
+                .unwrap_or_else(|| Mapped::Unknown(format!("sysctl net.ipv4.{name}")));
         }
     }
     Mapped::Yes
@@ -391,7 +393,7 @@ mod tests {
         let before = config.clone();
         for (name, value) in [("net.ipv4.tcp_nonsense", "1"), ("vm.swappiness", "1")] {
             let done = set(&mut config, &mut dialect, name, value);
-            assert!(matches!(done, Mapped::No(_)), "{name}: {done:?}");
+            assert!(matches!(done, Mapped::Unknown(_)), "{name}: {done:?}");
         }
         assert_eq!(config, before);
     }

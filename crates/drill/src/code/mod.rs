@@ -23,6 +23,16 @@ pub struct Env {
     pub printed: Vec<String>,
 }
 
+impl Env {
+    /// Gives a variable a number; none takes it away.
+    pub(crate) fn set(&mut self, name: &str, value: Option<i64>) {
+        match value {
+            Some(n) => self.variables.insert(name.to_owned(), Value::Int(n)),
+            None => self.variables.remove(name),
+        };
+    }
+}
+
 /// Variables of one script at most.
 const MAX_VARIABLES: usize = 1000;
 
@@ -222,6 +232,7 @@ fn constant(name: &str) -> Option<Value> {
         "TCPI_OPT_SACK" => info::OPT_SACK.into(),
         "TCPI_OPT_WSCALE" => info::OPT_WSCALE.into(),
         "TCPI_OPT_ECN" => info::OPT_ECN.into(),
+        "TCPI_OPT_SYN_DATA" => 32,
         "TCPI_OPT_ECN_SEEN" => info::OPT_ECN_SEEN.into(),
         "TCP_INFINITE_SSTHRESH" => 0x7fff_ffff,
         _ => return None,
@@ -309,6 +320,7 @@ mod tests {
             "\n# a comment\nassert 100000 <= tcpi_rtt < 101000, 'rtt %d' % tcpi_rtt\n",
             "x = tcpi_snd_cwnd * 2 - 5\nx += 1; assert x == 16, str(x)",
             "assert (tcpi_options & TCPI_OPT_SACK) == 0\nassert 7 // 2 == 3 and 7 / 2 == 3.5 and -7 % 3 == 2",
+            "assert tcpi_lost == 0, tcpi_lost; \\\n   assert tcpi_state == 1; \\\n",
             "if tcpi_snd_cwnd > 5:\n  y = 1\nelse:\n  y = 2\nassert y == 1",
             "assert tcpi_snd_cwnd in (9, 10), \"cwnd\"",
             "assert abs(tcpi_rtt - 100000) <= 1000 and min(3, 2) == 2 and 2**3 == 8",

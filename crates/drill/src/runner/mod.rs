@@ -202,8 +202,7 @@ impl Runner {
             }
             Action::Command(text) => {
                 self.go_to(event.at)?;
-                self.shell(text, event.line);
-                Ok(())
+                self.shell(text, event.line)
             }
             Action::Code(text) => {
                 self.go_to(event.at)?;

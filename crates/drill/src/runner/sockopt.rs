@@ -17,7 +17,6 @@ const HARMLESS: &[&str] = &[
     "SO_DEBUG",
     "SO_INCOMING_CPU",
     "SO_MARK",
-    "SO_MAX_PACING_RATE",
     "SO_PRIORITY",
     "SO_REUSEPORT",
     "TCP_FUNCTION_BLK",
@@ -90,7 +89,7 @@ impl Runner {
         };
         if matches!(value, Value::Int(_))
             && len < 4
-            && !matches!(word.as_str(), "IP_TOS" | "IP_TTL")
+            && !word.starts_with("IP_")
         {
             return Ok(Try::Done(Err("EINVAL")));
         }
