@@ -134,7 +134,11 @@ impl Runner {
             let text = self.describe_sent(&first);
             self.note_line(format!("{text}   (of an earlier connection)"));
             let Some(next) = self.next_sent(latest)? else {
-                return Err(differs("an expected packet was not sent", format!("> {spec}"), "nothing"));
+                return Err(differs(
+                    "an expected packet was not sent",
+                    format!("> {spec}"),
+                    "nothing",
+                ));
             };
             first = next;
         }
