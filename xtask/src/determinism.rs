@@ -249,6 +249,10 @@ mod tests {
         std::fs::write(&script, body).expect("can write");
         let executable = std::fs::Permissions::from_mode(0o755);
         std::fs::set_permissions(&script, executable).expect("can make it executable");
+        // A process that another test forks meanwhile may hold the file open for writing a while.
+        let busy = std::io::ErrorKind::ExecutableFileBusy;
+        let probe = || Command::new(&script).arg("labs").output();
+        while probe().is_err_and(|e| e.kind() == busy) {}
         script
     }
 

@@ -18,4 +18,4 @@ pub mod why;
 
 pub use predicate::{Predicate, PredicateError};
 pub use sentence::sentence;
-pub use why::{Line, Records, Role, why};
+pub use why::{Line, Records, Role, told, why};

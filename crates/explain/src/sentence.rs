@@ -29,6 +29,8 @@ pub fn sentence(record: &Record, names: &dyn Names) -> String {
         | Event::Note { .. } => above(&record.event),
         Event::SegmentBuilt { .. }
         | Event::TcpState { .. }
+        | Event::TimerSet { .. }
+        | Event::TimerCancelled { .. }
         | Event::TimerFired { .. }
         | Event::Retransmission { .. }
         | Event::Congestion { .. }
@@ -88,6 +90,8 @@ fn tcp(event: &Event) -> String {
         Event::TcpState { from, to, trigger, .. } => {
             format!("The connection went from {from} to {to}: {trigger}.")
         }
+        Event::TimerSet { timer, due } => format!("The {timer} timer was set to {due} s."),
+        Event::TimerCancelled { timer } => format!("The {timer} timer was stopped."),
         Event::TimerFired { timer } => format!("The {timer} timer fired."),
         Event::Retransmission { kind, seq, len, since } => format!(
             "{len} bytes from sequence number {seq} are sent again ({kind}); they were last sent \

@@ -59,6 +59,11 @@ pub struct Line {
     pub text: String,
 }
 
+/// An event in words, alone.
+pub fn told(record: &Record, names: &dyn Names) -> Line {
+    line(Role::Asked, record, names)
+}
+
 /// Walks from an event over its causes to its root: the event itself first. A chain whose beginning
 /// is no longer kept ends with a gap; an event that is not kept gives an empty answer.
 pub fn why(records: &(impl Records + ?Sized), names: &dyn Names, id: EventId) -> Vec<Line> {

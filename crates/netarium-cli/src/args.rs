@@ -111,6 +111,10 @@ pub(crate) enum Command {
     Labs,
     /// Play a recording again, and check that it is the same run
     Replay(Replay),
+    /// Look at the past of a running lab, while it goes on
+    Rewind(Rewind),
+    /// Write what the running lab did until now as a recording
+    Record(Record),
     /// Change one thing in a recorded run, go on, and tell what differs
     Fork(Fork),
     /// Tell what differs between two recorded runs
@@ -140,6 +144,9 @@ pub(crate) struct Up {
     /// Which ends of a wire a capture shows
     #[arg(long, value_enum, default_value_t = Ends::Sender)]
     pub(crate) ends: Ends,
+    /// Write every event into this file, one JSON object per line; the lab waits for the disk
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) trace: Option<PathBuf>,
     /// The seed of all chance [default: the lab's own, or 0]
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
@@ -269,12 +276,16 @@ Examples:
   netarium replay run.rec                       the same run, compared on the way
   netarium replay run.rec --to 1.5s --pcap until.pcapng
   netarium replay run.rec --trace events.jsonl  every event, even if nobody watched then
+  netarium replay run.rec --interactive         back and forward, by commands (`help`)
 
 Exit code 1: the replay did something else than the recorded run.")]
 pub(crate) struct Replay {
     /// The recording
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) file: PathBuf,
+    /// Go back and forward by commands that are read from the standard input
+    #[arg(short, long, conflicts_with_all = ["to", "pcap", "trace"])]
+    pub(crate) interactive: bool,
     /// Play only up to this virtual time, or event
     #[arg(long, value_name = "TIME|#EVENT")]
     pub(crate) to: Option<At>,
@@ -292,8 +303,37 @@ pub(crate) struct Replay {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
+  netarium rewind                     a prompt: -5s, #4711, until 'drop', sockets web, help
+  netarium rewind 12.5s               go there, and tell what happened last
+  netarium rewind -5s                 5 s before where you looked last, or before now
+
+The lab goes on meanwhile; what you look at is a second world, played from what was recorded.")]
+pub(crate) struct Rewind {
+    /// A virtual time, #EVENT, end, or from where you looked last: -5s, +2s, -1, +1 (steps)
+    #[arg(value_name = "TIME|#EVENT", allow_hyphen_values = true)]
+    pub(crate) to: Option<String>,
+    #[command(flatten)]
+    pub(crate) lab: OnLab,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  netarium record run.rec             then: netarium replay run.rec")]
+pub(crate) struct Record {
+    /// The recording to write
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) lab: OnLab,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
   netarium fork run.rec --at '#1234' --change 'drop frame'
   netarium fork run.rec --at 2s --change 'link web.home down'
+  netarium fork run.rec --at 2s --change \"rule remove web 'allow tcp/80'\"
   netarium fork run.rec --change 'seed 7'
 
 Outside connections are detached: what their other ends sent is sent again at the recorded times.
@@ -305,9 +345,10 @@ pub(crate) struct Fork {
     /// Where the fork begins; a seed changes the run from its start
     #[arg(long, value_name = "TIME|#EVENT")]
     pub(crate) at: Option<At>,
-    /// `drop frame`, `link NAME down`, `link NAME up` or `seed N`
+    /// `drop frame`, `seed N`, or what `netarium` would do to a running lab: `link web.home down`,
+    /// `rule remove web 'allow tcp/80'`, `forward …`, `start …`
     #[arg(long, value_name = "CHANGE")]
-    pub(crate) change: netarium::recording::Change,
+    pub(crate) change: edit::Change,
 }
 
 #[derive(Debug, Args)]
@@ -328,13 +369,11 @@ impl std::str::FromStr for At {
     type Err = String;
 
     fn from_str(text: &str) -> Result<At, String> {
-        use netarium::recording::Moment;
-        if let Some(id) = text.strip_prefix('#') {
-            let id = id.parse().map_err(|_| format!("`{text}` is not `#` and a number"))?;
-            return Ok(At(Moment::Event(netarium::EventId(id))));
+        use netarium::recording::Goal;
+        match text.parse()? {
+            Goal::At(moment) => Ok(At(moment)),
+            _ => Err("a time such as 1.5s, or an event: #1234".to_owned()),
         }
-        let time: Duration = text.parse().map_err(|e| format!("{e}, or an event: #1234"))?;
-        Ok(At(Moment::Time(netarium::Instant::ZERO + time)))
     }
 }
 

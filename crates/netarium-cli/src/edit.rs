@@ -1,5 +1,7 @@
 //! Commands that change a running lab: `link`, `forward`, `rule`, `start`, `kill`, `save`.
 
+mod change;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +17,8 @@ use serde::de::DeserializeOwned;
 use crate::exit::{self, Error};
 use crate::remote::{escape, find, runtime};
 use crate::terminal::Terminal;
+
+pub(crate) use change::Change;
 
 /// Which running lab.
 #[derive(Debug, Args)]
@@ -277,9 +281,8 @@ impl Lab {
         path: &str,
         body: &impl Serialize,
     ) -> Result<Vec<u8>, ClientError> {
-        let body = serde_json::to_value(body).unwrap_or_default();
         let path = format!("/api/v1{path}");
-        self.runtime.block_on(self.client.send(method, &path, &body)).map(|b| b.to_vec())
+        self.runtime.block_on(self.client.send(method, &path, Some(body))).map(|b| b.to_vec())
     }
 
     fn ask<T: DeserializeOwned>(
@@ -308,27 +311,33 @@ fn show<T: Serialize>(
     }
 }
 
+impl Link {
+    /// What is to be changed.
+    fn edit(&self) -> LinkEdit {
+        let direction = match (self.up, self.down) {
+            (true, _) => Some("up"),
+            (_, true) => Some("down"),
+            _ => None,
+        };
+        let word = |s: LinkState| if matches!(s, LinkState::Up) { "up" } else { "down" };
+        LinkEdit {
+            state: self.state.map(|s| word(s).to_owned()),
+            direction: direction.map(str::to_owned),
+            delay: self.delay.clone(),
+            rate: self.rate.clone(),
+            queue: self.queue.clone(),
+            loss: self.loss.clone(),
+        }
+    }
+}
+
 /// `netarium link`.
 pub(crate) fn link(args: Link, json: bool) -> Result<i32, Error> {
     let lab = Lab::of(&args.on)?;
+    let edit = args.edit();
     let Some(name) = args.link else {
         let links: Vec<LinkView> = lab.get("/links")?;
-        return show(&links, json, |links| table(links));
-    };
-    let direction = match (args.up, args.down) {
-        (true, _) => Some("up"),
-        (_, true) => Some("down"),
-        _ => None,
-    };
-    let edit = LinkEdit {
-        state: args
-            .state
-            .map(|s| if matches!(s, LinkState::Up) { "up" } else { "down" }.to_owned()),
-        direction: direction.map(str::to_owned),
-        delay: args.delay,
-        rate: args.rate,
-        queue: args.queue,
-        loss: args.loss,
+        return show(&links, json, |links| link_table(links));
     };
     let link: LinkView = if edit == LinkEdit::default() {
         let links: Vec<LinkView> = lab.get("/links")?;
@@ -340,11 +349,11 @@ pub(crate) fn link(args: Link, json: bool) -> Result<i32, Error> {
     } else {
         lab.ask(Method::POST, &format!("/links/{}", escape(&name)), &edit)?
     };
-    show(&link, json, |link| table(std::slice::from_ref(link)))
+    show(&link, json, |link| link_table(std::slice::from_ref(link)))
 }
 
 /// Links as rows, a row for each direction.
-fn table(links: &[LinkView]) -> String {
+pub(crate) fn link_table(links: &[LinkView]) -> String {
     let head =
         ["LINK", "", "STATE", "DELAY", "RATE", "QUEUE", "LOSS", "SENT", "ARRIVED", "DROPPED"];
     let mut rows = vec![head.map(str::to_owned)];
@@ -364,7 +373,7 @@ fn table(links: &[LinkView]) -> String {
 }
 
 /// Rows with their columns under each other.
-fn columns<const N: usize>(rows: &[[String; N]]) -> String {
+pub(crate) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
     let widths: [usize; N] =
         std::array::from_fn(|i| rows.iter().map(|r| r[i].chars().count()).max().unwrap_or(0));
     let line = |row: &[String; N]| {
@@ -407,7 +416,7 @@ pub(crate) fn rule(args: Rule, json: bool, terminal: &Terminal) -> Result<i32, E
     match args.what {
         RuleWhat::List { host, on } => {
             let list: RulesView = Lab::of(&on)?.get(&path(&host))?;
-            return show(&list, json, rules);
+            return show(&list, json, rule_table);
         }
         RuleWhat::Add { host, rule, from, name, before, on } => {
             let rule = from.map_or(rule.clone(), |from| format!("{rule} from {from}"));
@@ -430,7 +439,7 @@ pub(crate) fn rule(args: Rule, json: bool, terminal: &Terminal) -> Result<i32, E
     Ok(exit::OK)
 }
 
-fn rules(list: &RulesView) -> String {
+pub(crate) fn rule_table(list: &RulesView) -> String {
     if !list.firewall {
         return "no firewall: everything comes in\n".to_owned();
     }

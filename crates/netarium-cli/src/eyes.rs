@@ -92,7 +92,7 @@ fn remote_trace(args: &Trace, terminal: &Terminal) -> Result<i32, Error> {
 
 /// A line of an answer, from a running lab or from a fresh one.
 #[derive(Debug, Serialize, Deserialize)]
-struct Line {
+pub(crate) struct Line {
     role: String,
     id: u64,
     at: u64,
@@ -140,7 +140,7 @@ pub(crate) fn why(args: &Why, json: bool) -> Result<i32, Error> {
     Ok(exit::OK)
 }
 
-fn shown(line: &Line) -> String {
+pub(crate) fn shown(line: &Line) -> String {
     let Line { id, place, text, .. } = line;
     let time = format!("{}.{:09}", line.at / 1_000_000_000, line.at % 1_000_000_000);
     match line.role.as_str() {

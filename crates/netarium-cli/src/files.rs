@@ -5,8 +5,9 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use netarium_server::recording::{Failure, RecordingFile};
+use netarium_server::recording::Tape;
 
 use crate::exit::Error;
 
@@ -65,6 +66,35 @@ impl netarium::world::ByteSink for OutputFile {
     }
 }
 
+/// A file that another thread writes, to the end of the lab.
+#[derive(Clone, Debug)]
+pub(crate) struct ThreadFile(Arc<Mutex<OutputFile>>);
+
+impl ThreadFile {
+    pub(crate) fn new(file: OutputFile) -> ThreadFile {
+        ThreadFile(Arc::new(Mutex::new(file)))
+    }
+
+    fn file(&self) -> MutexGuard<'_, OutputFile> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes what is left, and tells whether all was written.
+    pub(crate) fn finish(&self) -> Result<(), Error> {
+        self.file().finish()
+    }
+}
+
+impl netarium::world::ByteSink for ThreadFile {
+    fn write(&mut self, bytes: &[u8]) {
+        self.file().write(bytes);
+    }
+
+    fn flush(&mut self) {
+        netarium::world::ByteSink::flush(&mut *self.file());
+    }
+}
+
 /// Completes a shared file.
 pub(crate) fn finish(file: &SharedFile) -> Result<(), Error> {
     file.borrow_mut().finish()
@@ -75,14 +105,14 @@ pub(crate) fn recording_file(
     path: &Path,
     lab: &netarium::lab::Lab,
     runs: bool,
-) -> Result<RecordingFile, Error> {
-    RecordingFile::create(path, lab, runs)
+) -> Result<Tape, Error> {
+    Tape::create(path, lab, runs)
         .map_err(|e| Error::Usage(format!("cannot write {}: {e}", path.display()), None))
 }
 
 /// Tells whether the recording was written whole.
-pub(crate) fn recorded_all(failure: &Failure) -> Result<(), Error> {
-    failure.take().map_or(Ok(()), |e| {
+pub(crate) fn recorded_all(tape: &Tape) -> Result<(), Error> {
+    tape.take_failure().map_or(Ok(()), |e| {
         Err(Error::failed(format_args!(
             "the recording is incomplete, it could not be written: {e}"
         )))

@@ -22,13 +22,14 @@ impl From<ForkError> for Error {
 
 /// Forks a recording and tells what differs from there on.
 pub(crate) fn fork(args: &args::Fork, json: bool, terminal: &Terminal) -> Result<i32, Error> {
-    let at = match (&args.change, args.at) {
+    let change = &args.change.0;
+    let at = match (change, args.at) {
         (_, Some(at)) => at.0,
         (Change::Seed(_), None) => Moment::End,
         _ => return Err(Error::Usage("where? `--at TIME` or `--at '#EVENT'`".to_owned(), None)),
     };
     let recording = open(&args.file)?;
-    let diff = netarium::recording::fork(&recording, at, &args.change)?;
+    let diff = netarium::recording::fork(&recording, at, change)?;
     print(&diff, json, terminal)
 }
 

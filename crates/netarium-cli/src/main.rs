@@ -1,8 +1,8 @@
 //! The command `netarium`.
 //!
 //! [`args`] defines the command line, [`exit`] the exit codes. [`up`], [`run`], [`exec`] (in a fresh
-//! lab), [`labs`] are the commands, [`replay`] and [`fork`] those of recordings;
-//! [`drill`] runs packet scripts; [`remote`] those
+//! lab), [`labs`] are the commands, [`replay`] and [`fork`] those of recordings, [`past`] goes back and
+//! forward in one; [`drill`] runs packet scripts; [`remote`] those
 //! that speak to a running lab, [`edit`] those that change one, [`eyes`] those that look at its
 //! events, [`pacing`] those that change its pace. [`screen`] is what
 //! `up` shows, [`terminal`] colours and asks for quiet, [`files`] are those that commands write.
@@ -18,6 +18,7 @@ mod files;
 mod fork;
 mod labs;
 mod pacing;
+mod past;
 mod remote;
 mod replay;
 mod run;
@@ -61,6 +62,8 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<i32, Error> {
         Command::Save(args) => edit::save(args, json, terminal),
         Command::Labs => labs::labs(json, terminal),
         Command::Replay(args) => replay::replay(&args, json, terminal),
+        Command::Rewind(args) => past::rewind(&args, json, terminal),
+        Command::Record(args) => past::record(&args, terminal),
         Command::Fork(args) => fork::fork(&args, json, terminal),
         Command::Diff(args) => fork::diff(&args, json, terminal),
         Command::Drill(args) => drill::drill(&args, json, terminal),

@@ -12,6 +12,7 @@ use serde_json::json;
 use crate::args;
 use crate::exit::{self, Error};
 use crate::files::{OutputFile, finish};
+use crate::past;
 use crate::run::{Into, trace_all};
 use crate::terminal::Terminal;
 
@@ -21,15 +22,24 @@ impl From<RecordingError> for Error {
     }
 }
 
+fn cannot(path: &Path, why: impl std::fmt::Display) -> Error {
+    Error::Usage(format!("cannot read {}: {why}", path.display()), None)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
+    netarium_server::recording::read(path).map_err(|e| cannot(path, e))
+}
+
 /// Reads a recording.
 pub(crate) fn open(path: &Path) -> Result<Recording, Error> {
-    let cannot = |e: String| Error::Usage(format!("cannot read {}: {e}", path.display()), None);
-    let bytes = netarium_server::recording::read(path).map_err(|e| cannot(e.to_string()))?;
-    Recording::open(&bytes).map_err(|e| cannot(e.to_string()))
+    Recording::open(&read(path)?).map_err(|e| cannot(path, e))
 }
 
 /// Plays the recording, up to a point or to its end.
 pub(crate) fn replay(args: &args::Replay, json: bool, terminal: &Terminal) -> Result<i32, Error> {
+    if args.interactive {
+        return past::replay(read(&args.file)?, terminal);
+    }
     let recording = open(&args.file)?;
     let pcap = args.pcap.as_deref().map(OutputFile::create).transpose()?;
     let trace = args.trace.as_deref().map(OutputFile::create).transpose()?;

@@ -64,11 +64,9 @@ pub(crate) fn run(args: &Run, json: bool, terminal: &Terminal) -> Result<i32, Er
     let options = BuildOptions { seed: args.seed, runs: true, ..BuildOptions::default() };
     let mut world = lab.build_with(options).map_err(Error::failed)?;
 
-    let recorded = record.map(|file| {
-        let failure = file.failure();
-        file.record(world.inner_mut());
-        failure
-    });
+    if let Some(tape) = &record {
+        tape.record(world.inner_mut());
+    }
     let pcap = pcap.map(|file| capture_all(&mut world, file, args.ends.into()));
     let trace = trace.map(|file| trace_all(world.inner_mut(), file));
     let end = match args.limit {
@@ -78,9 +76,9 @@ pub(crate) fn run(args: &Run, json: bool, terminal: &Terminal) -> Result<i32, Er
             world.inner().stuck().map_or(RunEnd::Limit, |why| RunEnd::Stuck(why.to_owned()))
         }
     };
-    if let Some(failure) = recorded {
+    if let Some(tape) = &record {
         world.inner_mut().finish_journal();
-        recorded_all(&failure)?;
+        recorded_all(tape)?;
     }
     if let Some((id, file)) = pcap {
         world.inner_mut().end_capture(id);

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use netarium::world::JsonTrace;
 use netarium::{BuildOptions, Lab, program_names};
 use netarium_server::publish::Limits;
-use netarium_server::recording::RecordingFile;
+use netarium_server::recording::Tape;
 use netarium_server::report::{Notice, Reporter};
 use netarium_server::runtime_file::runtime_dir;
 use netarium_server::source::{LoadedLab, copies_dir, load_to_edit};
@@ -15,7 +16,7 @@ use netarium_server::up::{Door, Options, RunningLab, UpError};
 
 use crate::args::Up;
 use crate::exit::{self, Error};
-use crate::files::{OutputFile, recorded_all, recording_file};
+use crate::files::{OutputFile, ThreadFile, recorded_all, recording_file};
 use crate::screen;
 use crate::terminal::{Style, Terminal};
 
@@ -35,6 +36,7 @@ impl From<UpError> for Error {
 pub(crate) fn up(args: Up, json: bool, terminal: &Terminal) -> Result<i32, Error> {
     let loaded = load_to_edit(&args.lab, &copies_dir(), &program_names())?;
     let capture = args.pcap.as_deref().map(OutputFile::create).transpose()?;
+    let trace = args.trace.as_deref().map(OutputFile::create).transpose()?;
     let record = args.record.as_deref().map(|path| recording_file(path, &loaded.lab, false));
     let record = record.transpose()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -42,17 +44,25 @@ pub(crate) fn up(args: Up, json: bool, terminal: &Terminal) -> Result<i32, Error
         .enable_all()
         .build()
         .map_err(Error::failed)?;
-    let failure = record.as_ref().map(RecordingFile::failure);
-    let files = Files { capture, record };
-    let code = runtime.block_on(serve(args, loaded, files, json, *terminal))?;
-    failure.map_or(Ok(()), |failure| recorded_all(&failure))?;
+    let files = Files {
+        capture: capture.map(ThreadFile::new),
+        trace: trace.map(ThreadFile::new),
+        tape: record.clone().unwrap_or_else(Tape::temporary),
+    };
+    let code = runtime.block_on(serve(args, loaded, files.clone(), json, *terminal))?;
+    for file in [files.capture, files.trace].into_iter().flatten() {
+        file.finish()?;
+    }
+    record.map_or(Ok(()), |tape| recorded_all(&tape))?;
     Ok(code)
 }
 
 /// What is written while the lab runs.
+#[derive(Clone)]
 struct Files {
-    capture: Option<OutputFile>,
-    record: Option<RecordingFile>,
+    capture: Option<ThreadFile>,
+    trace: Option<ThreadFile>,
+    tape: Tape,
 }
 
 async fn serve(
@@ -68,20 +78,23 @@ async fn serve(
         trace_limit: TRACE_KEPT,
         ..Default::default()
     };
-    let Files { capture, record } = files;
     let edited = loaded.edited;
-    let (options, limits) = options(&args, loaded);
+    let (options, limits) = options(&args, loaded, files.tape);
+    let trace = files.trace;
     let broken = Arc::new(AtomicBool::new(false));
     let reporter = reporter(json, terminal);
     let (lab, doors) = RunningLab::start(options, reporter, move |lab| {
-        let world = Lab::from(lab.clone()).build_with(build).map(netarium::World::into_inner);
-        world.map(|mut world| {
-            record.into_iter().for_each(|file| file.record(&mut world));
+        Lab::from(lab.clone()).build_with(build).map(|world| {
+            let mut world = world.into_inner();
+            if let Some(file) = trace {
+                let names = world.name_table();
+                world.tracer_mut().add_sink(Box::new(JsonTrace::new(file, names)));
+            }
             world
         })
     })
     .await?;
-    if let Some(file) = capture {
+    if let Some(file) = files.capture {
         let ends = args.ends.into();
         lab.capture_to(file, ends).await.map_err(Error::failed)?;
     }
@@ -96,7 +109,7 @@ async fn serve(
     Ok(if broken.load(Ordering::Relaxed) { exit::FAILURE } else { exit::OK })
 }
 
-fn options(args: &Up, loaded: LoadedLab) -> (Options, Limits) {
+fn options(args: &Up, loaded: LoadedLab, tape: Tape) -> (Options, Limits) {
     let limits = Limits { connections: args.max_connections, allow_lan: args.allow_lan };
     let options = Options {
         lab: loaded.lab,
@@ -106,6 +119,7 @@ fn options(args: &Up, loaded: LoadedLab) -> (Options, Limits) {
         pace: args.speed,
         limits: limits.clone(),
         runtime_dir: runtime_dir(),
+        tape,
     };
     (options, limits)
 }

@@ -1,28 +1,11 @@
 //! The command line from outside: help, output and exit code together.
 
+mod common;
+
 use std::io::Write;
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Stdio;
 
-/// Runs the command without colours, in directories of its own.
-fn netarium(home: &Path, args: &[&str]) -> Output {
-    command(home, args).output().unwrap()
-}
-
-fn command(home: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_netarium"));
-    command
-        .args(args)
-        .current_dir(home)
-        .env("NO_COLOR", "1")
-        .env("HOME", home)
-        .env("XDG_DATA_HOME", home.join("data"))
-        .env("XDG_RUNTIME_DIR", home)
-        .env("TMPDIR", home)
-        .env("COLUMNS", "100")
-        .stdin(Stdio::null());
-    command
-}
+use common::{Running, command, netarium};
 
 /// All that a run says, for snapshots.
 fn told(args: &[&str]) -> String {
@@ -188,30 +171,10 @@ fn completions_exist_for_each_shell() {
     }
 }
 
-/// A lab that runs until it is dropped.
-struct Running(std::process::Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn a_running_lab_is_changed_and_saved() {
-    use std::io::BufRead;
     let home = tempfile::tempdir().unwrap();
-    let mut child = command(home.path(), &["up", "course", "--json"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let out = std::io::BufReader::new(child.stdout.take().unwrap());
-    let _running = Running(child);
-    let first = out.lines().next().unwrap().unwrap();
-    assert!(first.contains("\"up\""), "{first}");
-
+    let _running = Running::start(home.path(), &["course"]);
     let mut told = String::new();
     for args in [
         &["link", "web.home", "--loss", "5%", "--delay", "20ms"][..],

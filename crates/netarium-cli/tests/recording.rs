@@ -11,7 +11,7 @@ use netarium::recording::{Ending, Moment};
 use netarium::world::{ByteSink, Command as Order, Input, JsonTrace};
 use netarium::{BuildOptions, Lab, Recording, Replay, program_names};
 use netarium_server::publish::Limits;
-use netarium_server::recording::RecordingFile;
+use netarium_server::recording::Tape;
 use netarium_server::report::Reporter;
 use netarium_server::up::{Options, RunningLab};
 use netarium_server::{Pace, WorldHandle};
@@ -82,8 +82,7 @@ fn record(file: &Path, runtime_dir: &Path) -> Vec<u8> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let trace = Bytes::default();
-    let recording = RecordingFile::create(file, &model(), false).unwrap();
-    let failure = recording.failure();
+    let tape = Tape::create(file, &model(), false).unwrap();
     let options = Options {
         lab: model(),
         folder: None,
@@ -92,13 +91,13 @@ fn record(file: &Path, runtime_dir: &Path) -> Vec<u8> {
         pace: Pace::Times(1.0),
         limits: Limits::default(),
         runtime_dir: runtime_dir.to_owned(),
+        tape: tape.clone(),
     };
     let sink = trace.clone();
     let build = move |lab: &Model| {
         let options = BuildOptions { seed: Some(9), epoch: Some(7), ..BuildOptions::default() };
         Lab::from(lab.clone()).build_with(options).map(|world| {
             let mut world = world.into_inner();
-            recording.record(&mut world);
             let names = world.name_table();
             world.tracer_mut().add_sink(Box::new(JsonTrace::new(sink, names)));
             world
@@ -108,7 +107,7 @@ fn record(file: &Path, runtime_dir: &Path) -> Vec<u8> {
         runtime.block_on(RunningLab::start(options, Reporter::new(|_| {}), build)).unwrap();
     clients(doors[0].view.listen, &lab.world());
     runtime.block_on(lab.stop()).unwrap();
-    assert!(failure.take().is_none());
+    assert!(tape.take_failure().is_none());
     std::mem::take(&mut *trace.0.lock().unwrap())
 }
 

@@ -6,6 +6,7 @@
 //! one thing at one point and goes on; what differs is told by [`Diff`].
 
 mod fork;
+mod goal;
 
 use std::rc::Rc;
 
@@ -18,6 +19,7 @@ use netarium_world::journal::{DecodeError, Divergence, Entry, Header, Player, Re
 use crate::{BuildError, Lab, program_names};
 
 pub use fork::{Change, ForkError, compare_recordings, fork};
+pub use goal::Goal;
 pub use netarium_lab::recording::write_head;
 pub use netarium_world::journal::Moment;
 pub use netarium_world::timeline::{Diff, Difference, FlowDiff, What};
@@ -124,13 +126,13 @@ impl Recording {
     ///
     /// # Errors
     /// When the lab passes a limit of the world.
-    fn world(&self, seed: u64) -> Result<netarium_world::World, BuildError> {
+    fn world(&self, seed: u64, trace_limit: usize) -> Result<netarium_world::World, BuildError> {
         netarium_lab::build::world(
             self.lab.model(),
             BuildOptions {
                 seed,
                 epoch: Some(self.header.epoch),
-                trace_limit: 0,
+                trace_limit,
                 runs: self.runs,
                 programs: Rc::new(netarium_programs::Builtin),
             },
@@ -144,6 +146,7 @@ pub struct Replay {
     recording: Recording,
     world: netarium_world::World,
     player: Player,
+    trace_limit: usize,
 }
 
 impl Replay {
@@ -152,13 +155,21 @@ impl Replay {
     /// # Errors
     /// When the lab does not become the recorded world in this build.
     pub fn new(recording: Recording) -> Result<Replay, RecordingError> {
-        let world = recording.world(recording.header.seed)?;
+        Replay::keeping(recording, 0)
+    }
+
+    /// Like [`new`](Replay::new), in a world that keeps this many of its latest trace events.
+    ///
+    /// # Errors
+    /// As [`Replay::new`].
+    pub fn keeping(recording: Recording, trace_limit: usize) -> Result<Replay, RecordingError> {
+        let world = recording.world(recording.header.seed, trace_limit)?;
         let ours = Reader::open(world.journal().bytes()).map_err(RecordingError::Journal)?.0;
         if ours.lab != recording.header.lab {
             return Err(RecordingError::OtherLab);
         }
         let player = Player::new(Rc::clone(&recording.entries));
-        Ok(Replay { recording, world, player })
+        Ok(Replay { recording, world, player, trace_limit })
     }
 
     /// Goes to a point: forward by running, backward by playing from the start, where captures and
@@ -170,10 +181,11 @@ impl Replay {
         let behind = match to {
             Moment::Time(at) => at < self.world.now(),
             Moment::Event(id) => id.0 <= self.world.tracer().emitted(),
+            Moment::Step(n) => n < self.world.events(),
             Moment::End => false,
         };
         if behind {
-            *self = Replay::new(self.recording.clone())?;
+            *self = Replay::keeping(self.recording.clone(), self.trace_limit)?;
         }
         Ok(self.play(to, &mut |_| {}))
     }

@@ -171,7 +171,9 @@ fn what_ended_before_and_what_is_elsewhere_stays_identical() {
 fn other_changes_and_mistakes() {
     let recording = course();
     let at = |ms| Moment::Time(Instant::ZERO + Duration::from_millis(ms));
-    let down = Change::Link { link: "web.home".to_owned(), up: false };
+    let link =
+        |name: &str, up| Change::Commands(vec![Command::LinkUp { link: name.to_owned(), up }]);
+    let down = link("web.home", false);
     let diff = fork(&recording, at(50), &down).unwrap();
     let first = diff.first.unwrap().after.unwrap();
     assert_eq!(
@@ -184,11 +186,15 @@ fn other_changes_and_mistakes() {
     assert!(fork(&recording, Moment::End, &Change::Seed(1)).unwrap().first.is_some());
     assert_eq!(compare_recordings(&recording, &recording).unwrap().first, None);
     let error = |at, change: &Change| fork(&recording, at, change).unwrap_err().to_string();
-    let unknown = Change::Link { link: "x.y".to_owned(), up: true };
-    assert!(error(at(1), &unknown).contains("no link `x.y`"));
+    let unknown = link("x.y", true);
+    assert!(error(at(1), &unknown).contains("`x.y`"));
     assert!(error(at(1), &Change::DropFrame).contains("a time is not one"));
     assert!(error(Moment::Event(EventId(2)), &Change::DropFrame).contains("#2 is `"));
     assert!(error(at(100_000_000), &down).contains("ends at"));
-    assert!("drop it".parse::<Change>().is_err());
-    assert_eq!("link web.home down".parse(), Ok(down));
+    // Without its rule the firewall drops what it let in; flows that are known go on.
+    let (host, rule) = ("web".to_owned(), "allow tcp/80".to_owned());
+    let closed = Change::Commands(vec![Command::RemoveRule { host, rule }]);
+    let diff = fork(&recording, Moment::Time(Instant::ZERO), &closed).unwrap();
+    let new = diff.flows.iter().flat_map(|f| &f.first).filter_map(|d| d.after.as_ref());
+    assert!(new.into_iter().any(|e| e["event"] == "drop"), "{diff:#?}");
 }

@@ -84,15 +84,25 @@ impl Client {
     /// # Errors
     /// See [`ClientError`]; also an answer of more than 64 MiB.
     pub async fn get(&self, path: &str) -> Result<Bytes, ClientError> {
-        let body = self.stream(path).await?.body;
-        http_body_util::Limited::new(body, ANSWER_MAX)
-            .collect()
-            .await
-            .map(|whole| whole.to_bytes())
-            .map_err(|e| ClientError::Broken(e.to_string()))
+        self.stream(path).await?.whole().await
     }
 
-    /// Sends a request with a JSON body, or none, and reads the JSON answer.
+    /// Sends a request with a JSON body, or none, and reads the whole answer.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; also an answer of more than 64 MiB.
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&impl serde::Serialize>,
+    ) -> Result<Bytes, ClientError> {
+        let body = body.map(serde_json::to_vec).transpose();
+        let body = body.map_err(|e| ClientError::Broken(e.to_string()))?.unwrap_or_default();
+        self.exchange(method, path, body.into()).await?.whole().await
+    }
+
+    /// Like [`send`](Client::send), for a JSON answer.
     ///
     /// # Errors
     /// See [`ClientError`]; also an answer of another form.
@@ -102,12 +112,8 @@ impl Client {
         path: &str,
         body: Option<&impl serde::Serialize>,
     ) -> Result<A, ClientError> {
-        let broken = |e: serde_json::Error| ClientError::Broken(e.to_string());
-        let body = body.map(serde_json::to_vec).transpose().map_err(broken)?.unwrap_or_default();
-        let answer = self.exchange(method, path, body.into()).await?.body;
-        let whole = http_body_util::Limited::new(answer, ANSWER_MAX).collect().await;
-        let whole = whole.map_err(|e| ClientError::Broken(e.to_string()))?.to_bytes();
-        serde_json::from_slice(&whole).map_err(broken)
+        let whole = self.send(method, path, body).await?;
+        serde_json::from_slice(&whole).map_err(|e| ClientError::Broken(e.to_string()))
     }
 
     /// Asks for `path` and reads the answer piece by piece.
@@ -137,40 +143,12 @@ impl Client {
         let request = request.map_err(|e| ClientError::Broken(e.to_string()))?;
         let response = sender.send_request(request).await.map_err(broken)?;
         let status = response.status();
-        if status != StatusCode::OK {
+        if !status.is_success() {
             let body = http_body_util::Limited::new(response.into_body(), 64 * 1024);
             let body = body.collect().await.map(|b| b.to_bytes()).unwrap_or_default();
             return Err(refused(status, &body));
         }
         Ok(Streaming { body: response.into_body() })
-    }
-
-    /// Sends a request with a JSON body (`null` for none) and reads the whole answer.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub async fn send(
-        &self,
-        method: Method,
-        path: &str,
-        body: &serde_json::Value,
-    ) -> Result<Bytes, ClientError> {
-        let broken = |e: hyper::Error| ClientError::Broken(e.to_string());
-        let io = TokioIo::new(self.connect().await?);
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(io).await.map_err(broken)?;
-        tokio::spawn(connection);
-        let request = self
-            .request(path)
-            .method(method)
-            .header(CONTENT_TYPE, "application/json")
-            .body(http_body_util::Full::new(Bytes::from(body.to_string())))
-            .map_err(|e| ClientError::Broken(e.to_string()))?;
-        let response = sender.send_request(request).await.map_err(broken)?;
-        let status = response.status();
-        let body = http_body_util::Limited::new(response.into_body(), ANSWER_MAX);
-        let body = body.collect().await.map_err(|e| ClientError::Broken(e.to_string()))?.to_bytes();
-        if status.is_success() { Ok(body) } else { Err(refused(status, &body)) }
     }
 
     /// Starts a program on a host.
@@ -264,6 +242,12 @@ impl WholeBlocks {
 }
 
 impl Streaming {
+    /// All of it.
+    async fn whole(self) -> Result<Bytes, ClientError> {
+        let whole = http_body_util::Limited::new(self.body, ANSWER_MAX).collect().await;
+        whole.map(|w| w.to_bytes()).map_err(|e| ClientError::Broken(e.to_string()))
+    }
+
     /// The next piece; `None` at the end.
     ///
     /// # Errors

@@ -14,8 +14,8 @@ pub enum Pace {
     Paused,
     /// Virtual seconds per real second. Clamped to 0.001 ..= 1000.
     Times(f64),
-    /// As fast as the processor allows. With an outside connection open, time that passes while no
-    /// frame is on its way is not jumped over: it passes at ×1, so that no time-out comes early.
+    /// As fast as the processor allows; at ×1 while a real client is connected to a published port,
+    /// so that no time-out comes early for it.
     Max,
 }
 

@@ -9,8 +9,9 @@
 //! 4. [`source`] and [`folder`]: which lab is meant, and reading it from disk; `watch`: its edits;
 //! 5. [`up`]: all of it together: a lab that runs;
 //! 6. [`report`]: what is told to the person who started the lab;
-//! 7. [`stops`]: breakpoints and steps; `observe`: live streams of trace events and frames; `journal`: where the inputs are kept; [`recording`]: a recording as a
-//!    file; `os`: what differs between systems.
+//! 7. [`stops`]: breakpoints and steps; `observe`: live streams of trace events and frames;
+//!    [`recording`]: where the inputs are kept; [`past`]: a second, read-only world of a run;
+//!    `os`: what differs between systems.
 //!
 //! Nothing here decides how a protocol behaves: bytes go in, bytes come out. Everything below this
 //! crate is virtual; everything real (clocks, threads, sockets, files) is here.
@@ -19,9 +20,9 @@ pub mod api;
 pub mod client;
 pub mod clock;
 pub mod folder;
-mod journal;
 mod observe;
 mod os;
+pub mod past;
 pub mod publish;
 pub mod recording;
 pub mod report;

@@ -186,7 +186,10 @@ impl Desk {
         for waiting in self.stops.remove(&mut self.world, |b| b.waiter.is_none()) {
             let _ = waiting.waiter.map(|w| w.send(None));
         }
-        self.stops.stopped = None;
+        // Who pauses what stands still already is told for what it stands still.
+        if pace != Pace::Paused || !self.clock.is_paused() {
+            self.stops.stopped = None;
+        }
         self.turn_to(pace);
     }
 

@@ -16,6 +16,7 @@ use crate::api::{Api, Source, links, new_token};
 use crate::clock::Pace;
 use crate::folder::LabFolder;
 use crate::publish::{Limits, Publish, PublishError, Published, Slots};
+use crate::recording::Tape;
 use crate::report::{Notice, Reporter};
 use crate::runner::{Pacing, StartError, WorldEnded, WorldHandle, WorldPanicked, WorldThread};
 use crate::runtime_file::{RuntimeFile, RuntimeInfo};
@@ -38,6 +39,8 @@ pub struct Options {
     pub limits: Limits,
     /// Where runtime files go.
     pub runtime_dir: PathBuf,
+    /// Where the inputs are recorded.
+    pub tape: Tape,
 }
 
 /// Why a lab did not come up. Nothing is left running.
@@ -78,26 +81,34 @@ impl RunningLab {
         let published = publish_all(&options.lab, &options.limits).await?;
         let api = Api::bind().await.map_err(UpError::Control)?;
         let token = new_token().map_err(UpError::Control)?;
-        let lab = options.lab.clone();
-        let world = WorldThread::start(options.pace, move || build(&lab))
+        let (lab, tape) = (options.lab.clone(), options.tape.clone());
+        let build = move || {
+            build(&lab).map(|mut world| {
+                tape.record(&mut world);
+                world
+            })
+        };
+        let world = WorldThread::start(options.pace, build)
             .map_err(|e: StartError<E>| UpError::World(e.to_string()))?;
-        let file = RuntimeFile::create(&options.runtime_dir, info(&options, &api, &token))
+        let runtime_file = RuntimeFile::create(&options.runtime_dir, info(&options, &api, &token))
             .map_err(UpError::Control)?;
 
         let doors: Vec<Door> = published.iter().map(Door::new).collect();
-        let view = Arc::new(view(&options, &file, &doors));
+        let view = Arc::new(view(&options, &runtime_file, &doors));
         let mut tasks = JoinSet::new();
         let slots = Slots::new(&options.limits);
         for port in published {
             tasks.spawn(port.serve(world.handle(), Arc::clone(&slots), reporter.clone()));
         }
-        let source = Arc::new(source(&options));
-        tasks.spawn(api.serve(token, world.handle(), Arc::clone(&view), source));
+        let file = options.folder.as_ref().map(|f| f.file.clone());
+        let source = Arc::new(Source { lab: options.lab, file });
+        let served = api.serve(token, world.handle(), Arc::clone(&view), source, options.tape);
+        tasks.spawn(served);
         tasks.spawn(tell_stops(world.handle(), reporter.clone()));
         if let Some(folder) = options.folder {
             tasks.spawn(watch(folder, world.handle(), reporter));
         }
-        Ok((RunningLab { world, view, tasks, file }, doors))
+        Ok((RunningLab { world, view, tasks, file: runtime_file }, doors))
     }
 
     /// What it is and where it can be reached.
@@ -193,14 +204,6 @@ fn info(options: &Options, api: &Api, token: &str) -> RuntimeInfo {
         port: api.port(),
         token: token.to_owned(),
         lab: options.what.clone(),
-    }
-}
-
-fn source(options: &Options) -> Source {
-    let files = Arc::clone(options.lab.files());
-    match &options.folder {
-        Some(folder) => Source { file: Some(folder.file.clone()), text: String::new(), files },
-        None => Source { file: None, text: options.lab.to_toml(), files },
     }
 }
 

@@ -309,7 +309,7 @@ impl Stack {
         flags: SendFlags,
     ) -> Result<usize, Errno> {
         match &self.sockets.get(id).ok_or(Errno::EBADF)?.inner {
-            Inner::Idle | Inner::Listener(_) => Err(Errno::ENOTCONN),
+            Inner::Idle | Inner::Listener(_) => Err(Errno::EPIPE),
             Inner::Datagram(d) => {
                 let to = d.remote.ok_or(Errno::EDESTADDRREQ)?;
                 self.send_to(cx, id, to, data)
@@ -318,10 +318,35 @@ impl Stack {
                 let slot = *slot;
                 let flow = self.tcp.get(slot).map_or(FlowId::NONE, |e| e.conn.setup.flow);
                 self.note_call(cx, id, "send", flow, data.len());
-                let mut result = Err(Errno::EBADF);
-                self.with_connection(cx, slot, |cx, conn| result = conn.write(cx, data, flags));
+                let result = self.write_chunks(cx, slot, data, flags);
                 self.drain_unreachable(cx);
                 result
+            }
+        }
+    }
+
+    /// Hands bytes to a connection chunk by chunk; each goes out as far as it may before the next.
+    fn write_chunks(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        slot: u32,
+        data: &[u8],
+        flags: SendFlags,
+    ) -> Result<usize, Errno> {
+        let cause = cx.cause;
+        let mut done = 0;
+        loop {
+            cx.cause = cause;
+            let mut result = Err(Errno::EBADF);
+            let rest = &data[done..];
+            self.with_connection(cx, slot, |cx, conn| result = conn.write(cx, rest, flags));
+            match result {
+                Ok(n) => done += n,
+                Err(_) if done > 0 => return Ok(done),
+                Err(e) => return Err(e),
+            }
+            if done == data.len() {
+                return Ok(done);
             }
         }
     }

@@ -157,7 +157,7 @@ impl Stack {
         let mut request = self.new_request(cx, listener, arrived, seg);
         if let Some(used) = after {
             // RFC 9293 MAY-2: beyond what the former connection used, as far as Linux goes.
-            request.iss = request.iss.max(used + 65_537);
+            request.iss = used + 65_537;
         }
         let cause = cx.cause;
         self.tell_request(cx, &request, Trigger::Syn);

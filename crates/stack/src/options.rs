@@ -303,10 +303,8 @@ impl Settings {
                 SocketOption::KeepCount(number(self.keep_count, config.keepalive_probes))
             }
             OptionName::WindowClamp => SocketOption::WindowClamp(self.window_clamp),
-            OptionName::NotSentLowat => SocketOption::NotSentLowat(match self.notsent_lowat {
-                0 => config.notsent_lowat,
-                n => n,
-            }),
+            // As Linux: not the sysctl, when the program set nothing.
+            OptionName::NotSentLowat => SocketOption::NotSentLowat(self.notsent_lowat),
             OptionName::Congestion => {
                 SocketOption::Congestion(self.congestion.unwrap_or(config.congestion))
             }

@@ -153,6 +153,7 @@ impl Stack {
         while let Some(segment) = entry.conn.poll_segment(cx) {
             self.send_segment(cx, &entry.conn, segment);
         }
+        entry.conn.tell_timers(cx);
         self.after_acting(cx, slot, &mut entry, before);
         let port = entry.ends.local_port;
         if self.tcp.put(slot, entry) {
@@ -208,6 +209,7 @@ impl Stack {
         self.ip.stats.tcp_out_segments -= again;
         self.ip.stats.tcp_bad_transitions += std::mem::take(&mut entry.conn.stats.bad_transitions);
         entry.conn.wake_waiting_writer();
+        entry.conn.turn_chrono(cx.now);
         let woken = entry.conn.take_wake();
         if !woken.is_empty()
             && let Some(socket) = entry.socket

@@ -57,8 +57,8 @@ fn closed_port_refuses() {
     assert_eq!(flags(&net), ["S", "R."]);
 }
 
-/// Four retries a second apart and six with doubled time-outs, 131 s in all, then ETIMEDOUT, as on
-/// Linux.
+/// Four retries a second apart, then six with doubled time-outs, 131 s in all, then ETIMEDOUT, as on
+/// Linux since 6.5.
 #[test]
 fn unanswered_syn_times_out() {
     let mut net = Net::new(2);

@@ -127,11 +127,6 @@ impl World {
         self.seat.look().is_idle()
     }
 
-    /// How many frames are on their way on links.
-    pub fn frames_in_flight(&self) -> usize {
-        self.seat.look().net.in_flight
-    }
-
     /// Why the world does not go on, when it does not.
     pub fn stuck(&self) -> Option<&str> {
         self.seat.look().stuck.as_deref()

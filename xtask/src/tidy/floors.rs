@@ -12,7 +12,7 @@ use crate::repo::{Finding, Repo};
 pub(super) const PURE: &[&str] =
     &["base", "wire", "filter", "stack", "drill", "world", "programs", "lab", "explain"];
 /// The crates above them, lowest first.
-const IMPURE: &[&str] = &["server", "netarium", "netarium-cli"];
+const IMPURE: &[&str] = &["netarium", "server", "netarium-cli"];
 
 /// Crates that bring clocks, threads, sockets or ambient randomness by their nature.
 const NEVER_IN_PURE: &[&str] = &[

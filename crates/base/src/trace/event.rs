@@ -345,6 +345,18 @@ events! {
         /// What made it change.
         trigger: &'static str,
     }
+    /// A timer of a TCP connection was set, or a running one moved.
+    TimerSet = "timer.set" {
+        /// Which timer.
+        timer: &'static str,
+        /// When it is due.
+        due: Instant,
+    }
+    /// A timer of a TCP connection was stopped before it was due.
+    TimerCancelled = "timer.cancelled" {
+        /// Which timer.
+        timer: &'static str,
+    }
     /// A timer fired.
     TimerFired = "timer.fired" {
         /// Which timer.

@@ -55,6 +55,8 @@ impl Names for NoNames {
 }
 
 /// One recorded event.
+///
+/// The 200,000 that a running lab keeps are 32 MB.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
     /// Its number.
@@ -74,6 +76,8 @@ pub struct Record {
     /// What happened.
     pub event: Event,
 }
+
+const _: () = assert!(size_of::<Record>() <= 160);
 
 impl Record {
     /// The record as a JSON-serialisable value, with names instead of ids.

@@ -6,13 +6,11 @@
 //! the changed run answers. Bytes for which the changed lab has not given credit yet reset their
 //! port, as they would from a real client that does not wait.
 
-use core::str::FromStr;
-
 use netarium_base::trace::Event;
 use netarium_base::{Duration, EventId};
 use netarium_world::journal::{Moment, Player};
 use netarium_world::timeline::{Collector, Diff, Timeline, diff};
-use netarium_world::{Command, Input, World};
+use netarium_world::{Command, World};
 
 use super::{Recording, RecordingError};
 
@@ -24,36 +22,10 @@ const GO_ON: Duration = Duration::from_secs(60);
 pub enum Change {
     /// The frame that was handed to a link in the event at which the fork begins gets lost there.
     DropFrame,
-    /// A link is taken down or up.
-    Link {
-        /// Its name.
-        link: String,
-        /// Up or down.
-        up: bool,
-    },
+    /// An operator gives these commands: a link is cut, a rule removed, a program started.
+    Commands(Vec<Command>),
     /// The whole run has other luck, from its start on.
     Seed(u64),
-}
-
-impl FromStr for Change {
-    type Err = String;
-
-    /// Reads `drop frame`, `link NAME down`, `link NAME up`, `seed N`.
-    fn from_str(text: &str) -> Result<Change, String> {
-        let words: Vec<&str> = text.split_whitespace().collect();
-        match words[..] {
-            ["drop", "frame"] => Ok(Change::DropFrame),
-            ["link", link, way @ ("up" | "down")] => {
-                Ok(Change::Link { link: link.to_owned(), up: way == "up" })
-            }
-            ["seed", n] => {
-                n.parse().map(Change::Seed).map_err(|_| format!("`{n}` is not a seed: a number"))
-            }
-            _ => Err(format!(
-                "expected `drop frame`, `link NAME down`, `link NAME up` or `seed N`, got `{text}`"
-            )),
-        }
-    }
 }
 
 /// Why there is no fork.
@@ -72,9 +44,9 @@ pub enum ForkError {
     /// A dropped frame needs the event in which it was sent.
     #[error("`drop frame` needs a `frame.sent` event, as --at #EVENT; {0}")]
     NotAFrame(String),
-    /// There is no such link.
-    #[error("the lab has no link `{0}`")]
-    NoLink(String),
+    /// A command is not obeyed.
+    #[error("{0}")]
+    Refused(String),
 }
 
 /// One of the two runs.
@@ -86,7 +58,7 @@ struct Run {
 
 impl Run {
     fn new(recording: &Recording, seed: u64) -> Result<Run, ForkError> {
-        let mut world = recording.world(seed).map_err(RecordingError::from)?;
+        let mut world = recording.world(seed, 0).map_err(RecordingError::from)?;
         let events = Collector::attach(&mut world);
         Ok(Run { world, player: Player::new(recording.entries.clone()), events })
     }
@@ -115,16 +87,17 @@ pub fn fork(recording: &Recording, at: Moment, change: &Change) -> Result<Diff, 
     let from = match change {
         Change::Seed(_) => EventId(1),
         Change::DropFrame => drop_frame(&mut changed, recording, at)?,
-        Change::Link { link, .. } => reach(&mut changed, recording, at, link)?,
+        Change::Commands(_) => reach(&mut changed, recording, at)?,
     };
     changed.events.keep_from(from);
 
     let mut recorded = Run::new(recording, seed)?;
     recorded.events.keep_from(from);
     recorded.play(Moment::End)?;
-    if let Change::Link { link, up } = change {
-        let (link, up) = (link.clone(), *up);
-        changed.world.apply(Input::Command(Command::LinkUp { link, up }));
+    if let Change::Commands(commands) = change {
+        for command in commands {
+            changed.world.command(command.clone()).map_err(ForkError::Refused)?;
+        }
     }
     changed.player.go_on_changed(&mut changed.world, &recorded.player);
     Ok(compare(recorded, changed))
@@ -181,15 +154,7 @@ fn drop_frame(run: &mut Run, recording: &Recording, at: Moment) -> Result<EventI
     }
 }
 
-fn reach(
-    run: &mut Run,
-    recording: &Recording,
-    at: Moment,
-    link: &str,
-) -> Result<EventId, ForkError> {
-    if run.world.link_id(link).is_none() {
-        return Err(ForkError::NoLink(link.to_owned()));
-    }
+fn reach(run: &mut Run, recording: &Recording, at: Moment) -> Result<EventId, ForkError> {
     if !run.play(at)? {
         return Err(ForkError::Beyond(recording.end()));
     }

@@ -15,7 +15,7 @@ use netarium_world::{Command, DirectionSpec, DirectionStats, LinkView as WorldLi
 use serde::{Deserialize, Serialize};
 
 use super::Failure;
-use super::routes::{Shared, host_id};
+use super::routes::{Readable, Shared, host_id};
 use crate::folder::LabFolder;
 
 impl From<edit::ValueError> for Failure {
@@ -90,9 +90,9 @@ fn link_view(link: WorldLink<'_>) -> LinkView {
 }
 
 /// All links but hosts' loopback links.
-pub(super) async fn links(State(shared): State<Shared>) -> Result<Json<Vec<LinkView>>, Failure> {
+pub(super) async fn links(State(world): State<Readable>) -> Result<Json<Vec<LinkView>>, Failure> {
     let real = |l: &WorldLink<'_>| l.ends[0] != l.ends[1];
-    let all = shared.world.query(move |world| world.links().filter(real).map(link_view).collect());
+    let all = world.query(move |world| world.links().filter(real).map(link_view).collect());
     Ok(Json(all.await?))
 }
 
@@ -121,9 +121,12 @@ pub struct LinkEdit {
 }
 
 impl LinkEdit {
-    /// All commands, or the first mistake: nothing is done then.
-    fn commands(&self, link: &str) -> Result<Vec<Command>, Failure> {
-        let bad = |what: String| Failure::new(StatusCode::BAD_REQUEST, what);
+    /// All commands for a link.
+    ///
+    /// # Errors
+    /// The first mistake.
+    pub fn commands(&self, link: &str) -> Result<Vec<Command>, edit::ValueError> {
+        let bad = |message: String| edit::ValueError { message, hint: None };
         let directions = match self.direction.as_deref() {
             None | Some("both") => Directions::Both,
             Some("up") => Directions::Up,
@@ -197,10 +200,10 @@ pub struct ForwardView {
 
 /// The forwards of a host, in order.
 pub(super) async fn forwards(
-    State(shared): State<Shared>,
+    State(world): State<Readable>,
     Path(host): Path<String>,
 ) -> Result<Json<Vec<ForwardView>>, Failure> {
-    let list = shared.world.query(move |world| {
+    let list = world.query(move |world| {
         let filter = world.stack(host_id(world, &host)?).and_then(|s| s.filter());
         let view = |(f, c): (&netarium_filter::PortForward, netarium_filter::Counters)| {
             let (from, _) = f.text.split_once(" -> ").unwrap_or((&f.text, ""));
@@ -276,10 +279,10 @@ pub struct RuleView {
 }
 
 pub(super) async fn rules(
-    State(shared): State<Shared>,
+    State(world): State<Readable>,
     Path(host): Path<String>,
 ) -> Result<Json<RulesView>, Failure> {
-    shared.world.query(move |world| read_rules(world, &host)).await?.map(Json)
+    world.query(move |world| read_rules(world, &host)).await?.map(Json)
 }
 
 fn read_rules(world: &World, host: &str) -> Result<RulesView, Failure> {
@@ -438,7 +441,7 @@ pub(super) async fn saved(State(shared): State<Shared>) -> Result<Json<SavedView
         let file = source.file.as_ref();
         let (text, files) = match file.map(|f| LabFolder::read(f)).transpose() {
             Ok(Some(folder)) => (folder.text, std::sync::Arc::new(folder.files)),
-            Ok(None) => (source.text.clone(), std::sync::Arc::clone(&source.files)),
+            Ok(None) => (source.lab.to_toml(), std::sync::Arc::clone(source.lab.files())),
             Err(e) => return Err(refused(e.to_string())),
         };
         let name = file.map_or("lab.toml".to_owned(), |f| f.display().to_string());

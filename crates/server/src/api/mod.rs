@@ -12,6 +12,7 @@
 pub mod edits;
 mod guard;
 pub mod pacing;
+pub mod past;
 mod routes;
 pub mod session;
 mod streams;
@@ -38,6 +39,8 @@ pub use routes::{DropView, Source, drops};
 pub use streams::links;
 use view::LabView;
 
+use crate::past::Past;
+use crate::recording::Tape;
 use crate::runner::WorldHandle;
 
 /// Connections that the API serves at once; further ones wait.
@@ -49,6 +52,11 @@ const BODY_MAX: usize = 64 * 1024;
 
 /// After a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The paths that read a world, for a past without a lab that runs.
+pub(crate) fn reading(past: Past) -> axum::Router {
+    routes::reading(routes::Readable::Past(past))
+}
 
 /// An answer that says no: a status, and the reason in words as `{"error": …}`.
 #[derive(Debug)]
@@ -108,9 +116,11 @@ impl Api {
         world: WorldHandle,
         lab: Arc<LabView>,
         source: Arc<Source>,
+        tape: Tape,
     ) {
         let guard = Arc::new(guard::Guard::new(self.port, token));
-        let app = routes::router(routes::Shared { world, lab, source })
+        let past = Past::live(source.lab.clone().into(), tape.clone(), world.clone());
+        let app = routes::router(routes::Shared { world, lab, source, tape }, past)
             .layer(axum::extract::DefaultBodyLimit::max(BODY_MAX))
             .layer(axum::middleware::from_fn_with_state(guard, guard::admit));
         let service = TowerToHyperService::new(app);

@@ -13,7 +13,9 @@ use netarium_world::World;
 use serde::{Deserialize, Serialize};
 
 use super::view::LabView;
-use super::{Failure, edits, pacing, session, streams, trace};
+use super::{Failure, edits, pacing, past, session, streams, trace};
+use crate::past::{Past, PastError};
+use crate::recording::Tape;
 use crate::runner::{WorldEnded, WorldHandle};
 
 /// The largest WebSocket message of a session.
@@ -25,37 +27,65 @@ pub(super) struct Shared {
     pub(super) world: WorldHandle,
     pub(super) lab: Arc<LabView>,
     pub(super) source: Arc<Source>,
+    pub(super) tape: Tape,
+}
+
+/// A world that can be read: the one that runs, or its past.
+#[derive(Clone, Debug)]
+pub(super) enum Readable {
+    /// The one that runs.
+    Live(WorldHandle),
+    /// A second one, in the past.
+    Past(Past),
+}
+
+impl Readable {
+    /// Asks the world.
+    pub(super) async fn query<R: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&mut World) -> R + Send + 'static,
+    ) -> Result<R, Failure> {
+        match self {
+            Readable::Live(world) => Ok(world.query(ask).await?),
+            Readable::Past(past) => Ok(past.query(ask).await?),
+        }
+    }
 }
 
 /// Where the lab came from.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Source {
+    /// The lab as it was at the start.
+    pub lab: netarium_lab::Lab,
     /// The path of its lab file.
     pub file: Option<std::path::PathBuf>,
-    /// The text of a lab without a file of its own, and its files.
-    pub text: String,
-    /// Its files.
-    pub files: Arc<netarium_lab::Files>,
+}
+
+/// What can be asked about a world at any point of its run.
+pub(super) fn reading(world: Readable) -> Router {
+    Router::new()
+        .route("/hosts/{host}/processes", get(processes))
+        .route("/hosts/{host}/sockets", get(sockets))
+        .route("/hosts/{host}/forwards", get(edits::forwards))
+        .route("/hosts/{host}/rules", get(edits::rules))
+        .route("/links", get(edits::links))
+        .route("/drops", get(all_drops))
+        .route("/trace", get(trace::kept))
+        .route("/happened", get(trace::happened))
+        .route("/why", get(trace::explain))
+        .with_state(world)
 }
 
 /// All routes of version 1.
-pub(super) fn router(shared: Shared) -> Router {
+pub(super) fn router(shared: Shared, past: Past) -> Router {
+    let live = reading(Readable::Live(shared.world.clone()));
     let v1 = Router::new()
         .route("/lab", get(lab))
-        .route("/hosts/{host}/processes", get(processes))
-        .route("/hosts/{host}/sockets", get(sockets))
-        .route("/links", get(edits::links))
         .route("/links/{link}", post(edits::change_link))
-        .route(
-            "/hosts/{host}/forwards",
-            get(edits::forwards).post(edits::add_forward).delete(edits::remove_forward),
-        )
+        .route("/hosts/{host}/forwards", post(edits::add_forward).delete(edits::remove_forward))
         .route(
             "/hosts/{host}/rules",
-            get(edits::rules)
-                .post(edits::add_rule)
-                .delete(edits::remove_rule)
-                .put(edits::set_default),
+            post(edits::add_rule).delete(edits::remove_rule).put(edits::set_default),
         )
         .route("/hosts/{host}/start", post(edits::start))
         .route("/hosts/{host}/kill", post(edits::kill))
@@ -64,23 +94,35 @@ pub(super) fn router(shared: Shared) -> Router {
         .route("/pace", get(pacing::pace).post(pacing::set_pace))
         .route("/step", post(pacing::step))
         .route("/breakpoints", get(pacing::breakpoints).post(pacing::add).delete(pacing::clear))
-        .route("/trace", get(trace::kept))
-        .route("/why", get(trace::explain))
         .route("/exec", get(exec))
         .route("/capture", get(streams::capture))
-        .route("/events", get(trace::live));
+        .route("/events", get(trace::live))
+        .route("/recording", get(past::recording))
+        .with_state(shared)
+        .merge(live)
+        .nest("/past", past::router(past));
     Router::new()
         .nest("/api/v1", v1)
         .fallback(async || Failure::new(StatusCode::NOT_FOUND, "there is no such path"))
         .method_not_allowed_fallback(async || {
             Failure::new(StatusCode::METHOD_NOT_ALLOWED, "this path takes another method")
         })
-        .with_state(shared)
 }
 
 impl From<WorldEnded> for Failure {
     fn from(ended: WorldEnded) -> Failure {
         Failure::new(StatusCode::SERVICE_UNAVAILABLE, ended.to_string())
+    }
+}
+
+impl From<PastError> for Failure {
+    fn from(error: PastError) -> Failure {
+        let status = match error {
+            PastError::Closed => StatusCode::NOT_FOUND,
+            PastError::Thread => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::CONFLICT,
+        };
+        Failure::new(status, error.to_string())
     }
 }
 
@@ -100,10 +142,10 @@ struct ProcessView {
 }
 
 async fn processes(
-    State(shared): State<Shared>,
+    State(world): State<Readable>,
     Path(host): Path<String>,
 ) -> Result<Json<Vec<ProcessView>>, Failure> {
-    let rows = shared.world.query(move |world| {
+    let rows = world.query(move |world| {
         let node = host_id(world, &host)?;
         let rows = world.processes(node).into_iter().map(|p| ProcessView {
             pid: p.pid.0,
@@ -130,10 +172,10 @@ struct SocketView {
 }
 
 async fn sockets(
-    State(shared): State<Shared>,
+    State(world): State<Readable>,
     Path(host): Path<String>,
 ) -> Result<Json<Vec<SocketView>>, Failure> {
-    let rows = shared.world.query(move |world| {
+    let rows = world.query(move |world| {
         let node = host_id(world, &host)?;
         let rows =
             world.stack(node).map(|s| s.sockets()).unwrap_or_default().into_iter().map(|s| {
@@ -193,6 +235,10 @@ pub fn drops(world: &World) -> Vec<DropView> {
         .collect();
     drops.sort_by_key(|d| std::cmp::Reverse(d.count));
     drops
+}
+
+async fn all_drops(State(world): State<Readable>) -> Result<Json<Vec<DropView>>, Failure> {
+    world.query(|world| Json(drops(world))).await
 }
 
 #[derive(Debug, Serialize)]

@@ -13,12 +13,12 @@ use crate::support::{Up, soon};
 
 async fn send(client: &Client, method: Method, path: &str, body: &impl Serialize) -> Vec<u8> {
     let body = serde_json::to_value(body).unwrap();
-    client.send(method, &format!("/api/v1{path}"), &body).await.unwrap().to_vec()
+    client.send(method, &format!("/api/v1{path}"), Some(&body)).await.unwrap().to_vec()
 }
 
 async fn refused(client: &Client, path: &str, body: &impl Serialize) -> (u16, String) {
     let body = serde_json::to_value(body).unwrap();
-    match client.send(Method::POST, &format!("/api/v1{path}"), &body).await.unwrap_err() {
+    match client.send(Method::POST, &format!("/api/v1{path}"), Some(&body)).await.unwrap_err() {
         ClientError::Refused { status, message } => (status, message),
         other => panic!("{other}"),
     }

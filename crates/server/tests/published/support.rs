@@ -10,6 +10,7 @@ use netarium_server::api::new_token;
 use netarium_server::client::Client;
 use netarium_server::folder::LabFolder;
 use netarium_server::publish::Limits;
+use netarium_server::recording::Tape;
 use netarium_server::report::{Notice, Reporter};
 use netarium_server::up::{Door, Options, RunningLab};
 use netarium_server::{Pace, WorldHandle};
@@ -180,6 +181,7 @@ impl Up {
             pace: Pace::Times(1.0),
             limits,
             runtime_dir: runtime_dir.path().join("run"),
+            tape: Tape::temporary(),
         };
         let (tx, notices) = mpsc::unbounded_channel();
         let reporter = Reporter::new(move |notice| drop(tx.send(notice)));

@@ -13,6 +13,7 @@ use std::rc::Rc;
 use netarium_base::{Cause, Ctx, Event, FlowId, Instant, Place, SocketId};
 
 use super::ack_policy::AckPolicy;
+use super::chrono::Chrono;
 use super::congestion::Control;
 use super::ecn::Ecn;
 use super::options::SegmentOptions;
@@ -76,6 +77,10 @@ pub(crate) struct SendSpace {
     pub(crate) syn_acked: bool,
     /// Where our FIN stands, once it was sent.
     pub(crate) fin: Option<Seq>,
+    /// Where the last chunk begins that a program's write made.
+    pub(crate) chunk: Seq,
+    /// End of the last write that did not say that more follows: its last segment carries PSH.
+    pub(crate) push: Seq,
     /// The largest segment that the peer takes, options not taken off.
     pub(crate) peer_mss: u16,
     /// End of the last segment that was not full (Minshall).
@@ -100,6 +105,8 @@ impl SendSpace {
             mss,
             syn_acked: false,
             fin: None,
+            chunk: iss,
+            push: iss + 1,
             peer_mss: mss as u16,
             sml: iss,
             up: iss,
@@ -242,6 +249,9 @@ pub struct Connection {
     pub(crate) urgent: Urgent,
     /// The program found no room for what it wanted to write, and waits for some.
     pub(crate) no_space: bool,
+    pub(crate) chrono: Chrono,
+    /// Bytes of memory that the send buffer may take.
+    pub(crate) sndbuf: u32,
     /// RFC 5961 §10: when the last challenge ACK was sent.
     pub(crate) challenged: Option<Instant>,
     pub(crate) settings: Settings,
@@ -335,6 +345,8 @@ impl Connection {
             probing_since: None,
             urgent: Urgent::None,
             no_space: false,
+            chrono: Chrono::default(),
+            sndbuf: config.wmem.default,
             probes: 0,
             closing: false,
             ooo_fin: None,
@@ -407,6 +419,8 @@ impl Connection {
                 self.timers.set(Timer::Wait, cx.now + self.fin_wait(), cause);
             }
             State::Established => {
+                self.stats.last_data_in = cx.now;
+                self.stats.last_ack_in = cx.now;
                 self.wake |= Readiness::WRITABLE;
                 self.arm_keep_alive(cx);
             }

@@ -206,6 +206,7 @@ impl Connection {
         info.rcv_space = self.rcv.drs.space;
         info.rcv_ssthresh = self.rcv.ssthresh;
         info.rcv_wnd = self.receive_window();
+        (info.busy_time, info.rwnd_limited, info.sndbuf_limited) = self.chrono.report(now);
         info.last_data_recv = millis(now, self.stats.last_data_in);
         info.last_ack_recv = millis(now, self.stats.last_ack_in);
     }

@@ -3,8 +3,8 @@
 //! In reading order:
 //!
 //! 1. [`seq`], [`state`], [`options`]: numbers, the table of transitions, options;
-//! 2. [`connection`]: the transmission control block; [`config`]: its settings; `user`: what
-//!    programs ask of it;
+//! 2. [`connection`]: the transmission control block; [`config`]: its settings; `user` and
+//!    `writing`: what programs ask of it;
 //! 3. [`segment_in`]: a segment arrives, by the steps of the RFC;
 //! 4. [`segment_out`]: what is sent next: the one place that decides; `pushing`: when a segment that
 //!    is not full may go; `urgent`: urgent data both ways;
@@ -20,6 +20,7 @@
 //! A connection knows neither addresses' meaning nor routes: it takes segments and gives segments.
 
 mod ack_policy;
+mod chrono;
 pub mod config;
 pub mod congestion;
 pub mod connection;
@@ -47,6 +48,7 @@ pub mod timers;
 mod urgent;
 mod user;
 pub(crate) mod window;
+mod writing;
 
 pub use config::TcpConfig;
 pub use connection::Connection;

@@ -8,13 +8,25 @@ use super::seq::Seq;
 use super::state::State;
 use crate::errno::Errno;
 
+/// Every host takes packets of so many bytes (RFC 791), the IP header left out here.
+const SMALLEST: u32 = 68;
+
 impl Connection {
     /// The segment size follows from the peer's MSS, the path MTU and the timestamps (RFC 6691 §2:
     /// the MSS option does not count options, so that they are taken off here).
     pub(crate) fn sync_mss(&mut self) {
         let path = self.pmtu.saturating_sub(self.header_bytes() as u16);
         let mss = u32::from(self.snd.peer_mss.min(path).max(self.config.min_snd_mss));
-        self.snd.mss = mss - self.option_bytes();
+        self.snd.mss = self.within_half_window(mss - self.option_bytes());
+    }
+
+    /// Segments are at most half of the largest window ever offered, as BSD and Linux have it, so
+    /// that a peer with a small buffer can have two on their way (RFC 9293 §3.8.6.2.1).
+    fn within_half_window(&self, mss: u32) -> u32 {
+        let max = self.snd.max_wnd;
+        let bound = if max > 536 { max / 2 } else { max };
+        let least = SMALLEST - 20 - self.option_bytes();
+        if max > 0 && mss > bound { bound.max(least) } else { mss }
     }
 
     /// The path to the peer carries packets of `pmtu` bytes now. Whether that changed anything.

@@ -233,7 +233,8 @@ impl Connection {
         self.want.rst = false;
         let flags = TcpFlags::RST | TcpFlags::ACK;
         let (seq, origin) = (self.snd.nxt, self.close_cause);
-        self.build(cx, seq, flags, TcpOptions::new(), Payload::new(), origin, "abort")
+        let options = self.options(cx);
+        self.build(cx, seq, flags, options, Payload::new(), origin, "abort")
     }
 
     fn send_syn(&mut self, cx: &mut Ctx<'_>, which: Syn) -> SegmentOut {
@@ -332,7 +333,8 @@ impl Connection {
         let mut flags = TcpFlags::ACK;
         // RFC 9293 §3.9.1.2: PSH on the last segment of what there is to send.
         let ends_bunch = again.is_none() && self.ends_bunch();
-        if len > 0 && (ends_bunch || seq + len == self.data_end()) {
+        let pushed = seq + len == self.data_end() && seq + len == self.snd.push;
+        if len > 0 && (ends_bunch || pushed) {
             flags |= TcpFlags::PSH;
         }
         if fin {

@@ -4,7 +4,7 @@ use netarium_base::{Ctx, Event};
 
 use super::connection::{Connection, Syn};
 use super::state::{State, Trigger};
-use super::timers::Timer;
+use super::timers::{Change, Timer};
 use crate::errno::Errno;
 
 impl Connection {
@@ -26,6 +26,25 @@ impl Connection {
                     self.transition(cx, Trigger::Expired);
                 }
                 Timer::KeepAlive => self.on_keep_alive(cx),
+            }
+        }
+    }
+
+    /// Tells the trace which timers were set, moved and stopped.
+    pub(crate) fn tell_timers(&mut self, cx: &mut Ctx<'_>) {
+        let (place, flow) = (self.setup.place, self.setup.flow);
+        for timer in Timer::ALL {
+            match self.timers.take_change(timer) {
+                Some(Change::Set(due, cause)) => {
+                    let told = cx
+                        .with(cause)
+                        .emit(place, flow, || Event::TimerSet { timer: timer.name(), due });
+                    self.timers.set_cause(timer, told);
+                }
+                Some(Change::Cancelled) => {
+                    cx.emit(place, flow, || Event::TimerCancelled { timer: timer.name() });
+                }
+                None => {}
             }
         }
     }
@@ -66,6 +85,7 @@ impl Connection {
         if self.snd.wnd > 0 {
             // Silly-window avoidance waited long enough (RFC 9293 §3.8.6.2.1, the override).
             self.want.force = true;
+            self.snd.push = self.data_end();
             return;
         }
         self.probing_since.get_or_insert(cx.now);

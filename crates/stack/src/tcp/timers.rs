@@ -51,10 +51,31 @@ impl Timer {
 }
 
 /// When each timer is due and which event set it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Timers {
     due: [Option<Instant>; COUNT],
     causes: [Cause; COUNT],
+    /// What the trace knows: when each is due; the far future for one that does not run.
+    told: [Instant; COUNT],
+}
+
+/// What the trace takes for the time of a timer that does not run.
+const NEVER: Instant = Instant::from_nanos(u64::MAX);
+
+impl Default for Timers {
+    fn default() -> Timers {
+        let (due, causes) = Default::default();
+        Timers { due, causes, told: [NEVER; COUNT] }
+    }
+}
+
+/// A change that the trace does not know yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Set or moved, by this cause.
+    Set(Instant, Cause),
+    /// Stopped.
+    Cancelled,
 }
 
 impl Timers {
@@ -107,6 +128,23 @@ impl Timers {
     pub fn take_due(&mut self, now: Instant) -> Option<(Timer, Cause)> {
         let timer = Timer::ALL.into_iter().find(|t| self.due(*t).is_some_and(|d| d <= now))?;
         self.due[timer as usize] = None;
+        self.told[timer as usize] = NEVER;
         Some((timer, self.causes[timer as usize]))
+    }
+
+    /// What became of a timer since this was asked last. What was set and stopped in between is no
+    /// change.
+    pub fn take_change(&mut self, timer: Timer) -> Option<Change> {
+        let at = timer as usize;
+        let now = self.due[at].unwrap_or(NEVER);
+        if std::mem::replace(&mut self.told[at], now) == now {
+            return None;
+        }
+        Some(self.due[at].map_or(Change::Cancelled, |due| Change::Set(due, self.causes[at])))
+    }
+
+    /// The event that tells of the setting is what the timer fires because of.
+    pub fn set_cause(&mut self, timer: Timer, cause: Cause) {
+        self.causes[timer as usize] = cause;
     }
 }

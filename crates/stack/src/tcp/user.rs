@@ -1,5 +1,5 @@
-//! What programs ask of a connection (RFC 9293 §3.9.1): writing, reading, closing, and what it is
-//! ready for; with the buffers' sizes that follow from it.
+//! What programs ask of a connection (RFC 9293 §3.9.1): reading, closing, and what it is ready for.
+//! Writing has a file of its own.
 
 use netarium_base::{Ctx, Duration};
 
@@ -8,94 +8,10 @@ use super::state::{State, Trigger};
 use super::timers::Timer;
 use super::urgent::Urgent;
 use crate::errno::Errno;
-use crate::options::{RecvFlags, SendFlags, Settings, SocketOption};
+use crate::options::{RecvFlags, Settings, SocketOption};
 use crate::types::Readiness;
 
-/// How many congestion windows fit into a send buffer that follows them: as Linux' `tcp_sndbuf`,
-/// which counts twice the window in memory that carries a third of payload.
-const SEND_BUFFER_CWNDS: u32 = 6;
-
 impl Connection {
-    /// Queues a copy of `data`; how many bytes fit.
-    ///
-    /// # Errors
-    /// EPIPE after the sending half was closed, the connection's own error once, EAGAIN when the
-    /// buffer is full or the handshake is not done.
-    pub(crate) fn write(
-        &mut self,
-        cx: &mut Ctx<'_>,
-        data: &[u8],
-        flags: SendFlags,
-    ) -> Result<usize, Errno> {
-        if let Some(e) = self.error.take() {
-            return Err(e);
-        }
-        match self.state {
-            State::SynSent | State::SynReceived if !self.closing => return Err(Errno::EAGAIN),
-            s if !s.may_send() || self.closing => return Err(Errno::EPIPE),
-            _ => {}
-        }
-        if data.is_empty() {
-            return Ok(0);
-        }
-        let unsent = self.data_end().ahead_of(self.snd.nxt);
-        let n = data.len().min(self.send_room()).min(self.unsent_room(unsent));
-        self.no_space |= n < data.len();
-        if n == 0 {
-            return Err(Errno::EAGAIN);
-        }
-        self.send.push(&data[..n], cx.cause, unsent as usize);
-        if flags.contains(SendFlags::OOB) {
-            self.mark_urgent();
-        }
-        self.want.more = flags.contains(SendFlags::MORE);
-        Ok(n)
-    }
-
-    /// Bytes that TCP_NOTSENT_LOWAT lets in: as on Linux whole segments while the limit is not
-    /// reached.
-    fn unsent_room(&self, unsent: u32) -> usize {
-        match self.notsent_lowat() {
-            u32::MAX => usize::MAX,
-            limit if unsent >= limit => 0,
-            limit => (limit - unsent).next_multiple_of(self.snd.mss.max(1)) as usize,
-        }
-    }
-
-    fn notsent_lowat(&self) -> u32 {
-        match self.settings.notsent_lowat {
-            0 => self.config.notsent_lowat,
-            n => n,
-        }
-    }
-
-    /// As Linux: a third of the buffer is free, and little waits to be sent.
-    fn is_writable(&self) -> bool {
-        let room = self.send_room();
-        let unsent = self.data_end().ahead_of(self.snd.nxt);
-        room > 0 && room >= self.send.len() / 2 && unsent < self.notsent_lowat()
-    }
-
-    /// Wakes a program that found no room, once there is.
-    pub(crate) fn wake_waiting_writer(&mut self) {
-        if self.no_space && self.is_writable() && self.state.may_send() {
-            self.no_space = false;
-            self.wake |= Readiness::WRITABLE;
-        }
-    }
-
-    /// Bytes that fit into the send buffer.
-    pub(crate) fn send_room(&self) -> usize {
-        (self.send_limit() as usize).saturating_sub(self.send.len())
-    }
-
-    /// The send buffer grows with the congestion window, so that it never limits a transfer.
-    fn send_limit(&self) -> u32 {
-        let grown = self.cwnd_bytes().max(10 * self.snd.mss).saturating_mul(SEND_BUFFER_CWNDS);
-        let wmem = self.config.wmem;
-        self.settings.send_buffer.unwrap_or_else(|| grown.clamp(wmem.default, wmem.max))
-    }
-
     /// Reads received data; `Ok(0)` at the end of the stream.
     ///
     /// # Errors

@@ -18,6 +18,9 @@ pub enum Moment {
     /// When this event has happened, and what the world did in the same breath: one dispatched
     /// event with what programs do because of it, or one input.
     Event(EventId),
+    /// When the world has dispatched this many events of its queue, and taken the inputs that came
+    /// before the next one.
+    Step(u64),
     /// The end of the journal.
     End,
 }
@@ -67,8 +70,13 @@ impl Player {
                     world.run_until(at);
                     true
                 }
-                Moment::Event(id) => approach(world, id, entry, &mut hear),
-                Moment::Time(_) | Moment::End => false,
+                Moment::Event(id) => {
+                    approach(world, entry, |w| w.tracer().emitted() >= id.0, &mut hear)
+                }
+                Moment::Step(n) if n < entry.events => {
+                    approach(world, entry, |w| w.events() >= n, &mut hear)
+                }
+                Moment::Time(_) | Moment::Step(_) | Moment::End => false,
             };
             if reached {
                 hear(world);
@@ -85,6 +93,7 @@ impl Player {
         match to {
             Moment::Time(at) => at <= world.now() && self.divergence.is_none(),
             Moment::Event(id) => id.0 <= world.tracer().emitted(),
+            Moment::Step(n) => n <= world.events(),
             Moment::End => self.divergence.is_none(),
         }
     }
@@ -161,14 +170,14 @@ fn before(at: Instant) -> Instant {
     at - Duration::from_nanos(1)
 }
 
-/// Runs towards an entry until the event has happened. False: it has not.
+/// Runs towards an entry until the point is reached. False: it was not.
 fn approach(
     world: &mut World,
-    id: EventId,
     entry: &Entry,
+    reached: impl Fn(&World) -> bool,
     hear: &mut impl FnMut(&mut World),
 ) -> bool {
-    while world.tracer().emitted() < id.0 {
+    while !reached(world) {
         if world.events() >= entry.events || !world.step_until(entry.at) {
             return false;
         }

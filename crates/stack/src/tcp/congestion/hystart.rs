@@ -167,18 +167,19 @@ impl HyStart {
         if window.ssthresh != INFINITE {
             return None;
         }
-        let mut reason = None;
-        if self.round_end.is_none_or(|end| ack.una.at_or_after(end)) {
-            reason = self.next_round(window, ack);
-        }
         let rtt = ack.rtt?;
+        // A round is what was in flight when it began, what the acknowledgement that ended the
+        // last one let out included: so rounds keep step with the bursts of a sender that does
+        // not pace, and each begins with the shortest wait.
+        let end = *self.round_end.get_or_insert(ack.nxt);
         self.this_round = Some(self.this_round.map_or(rtt, |r| r.min(rtt)));
         self.samples = self.samples.saturating_add(1);
-        self.judge().or(reason)
+        let reason = self.judge();
+        if ack.una.at_or_after(end) { self.next_round(window).or(reason) } else { reason }
     }
 
-    fn next_round(&mut self, window: &mut Window, ack: &Ack) -> Option<&'static str> {
-        self.round_end = Some(ack.nxt);
+    fn next_round(&mut self, window: &mut Window) -> Option<&'static str> {
+        self.round_end = None;
         self.last_round = self.this_round.take();
         self.samples = 0;
         let Phase::Careful { rounds, .. } = &mut self.phase else { return None };
@@ -253,7 +254,7 @@ mod tests {
                     in_flight: 10,
                     rtt: Some(Duration::from_millis(*rtt)),
                     srtt: None,
-                    una: una + i as u32,
+                    una: una + i as u32 + 1,
                     nxt: una + *samples as u32,
                 };
                 said.extend(h.measured(&mut w, &ack));
@@ -285,7 +286,7 @@ mod tests {
         let long = [(100, 10), (120, 10), (121, 10), (121, 10), (121, 10), (121, 10)];
         let (h, w, _) = play(&long);
         assert!(h.is_careful() && w.ssthresh == INFINITE);
-        let (_, w, said) = play(&[&long[..], &[(121, 10), (121, 1)]].concat());
+        let (_, w, said) = play(&[&long[..], &[(121, 10)]].concat());
         assert_eq!((w.ssthresh, said.last()), (10, Some(&"hystart exit")));
         let (h, w, said) = play(&[&long[..], &[(119, 10)]].concat());
         assert!(!h.is_careful() && w.ssthresh == INFINITE);

@@ -40,7 +40,7 @@ impl Connection {
         self.finish_handshake(cx, seg);
         self.want.syn = None;
         self.snd.wnd = u32::from(seg.window) << self.snd.shift;
-        self.snd.max_wnd = self.snd.max_wnd.max(self.snd.wnd);
+        self.note_window();
         self.snd.wl1 = seg.seq;
         self.snd.wl2 = seg.ack;
         self.transition(cx, Trigger::AckOfSyn);
@@ -95,11 +95,12 @@ impl Connection {
         } else if old {
             return;
         }
-        let (room, fin_acked) = (self.send_room(), news.advanced && self.advance(seg));
+        let was_writable = self.is_writable();
+        let fin_acked = news.advanced && self.advance(seg);
         self.take_delivered(cx.now, &mut news, highest);
         self.conclude_ack(cx, &mut news, (before, outstanding));
         if news.advanced {
-            self.wake_writer(room);
+            self.wake_writer(was_writable);
         }
         if fin_acked {
             self.take_ack_of_fin(cx);
@@ -123,9 +124,9 @@ impl Connection {
     }
 
     /// As Linux: a writer is woken when a third of the buffer is free, not for each segment.
-    fn wake_writer(&mut self, room_before: usize) {
-        let room = self.send_room();
-        if room > room_before && (self.send.len() / 2 <= room || room_before == 0) {
+    fn wake_writer(&mut self, was_writable: bool) {
+        if !was_writable && self.is_writable() {
+            self.no_space = false;
             self.wake |= Readiness::WRITABLE;
         }
     }
@@ -136,6 +137,14 @@ impl Connection {
         }
         if self.state == State::FinWait2 && self.orphan && self.settings.linger2 == Some(None) {
             self.abort(cx);
+        }
+    }
+
+    /// The largest window decides how large segments may be.
+    fn note_window(&mut self) {
+        if self.snd.wnd > self.snd.max_wnd {
+            self.snd.max_wnd = self.snd.wnd;
+            self.sync_mss();
         }
     }
 
@@ -157,7 +166,7 @@ impl Connection {
         }
         let before = self.snd.wnd;
         self.snd.wnd = u32::from(seg.window) << self.snd.shift;
-        self.snd.max_wnd = self.snd.max_wnd.max(self.snd.wnd);
+        self.note_window();
         self.snd.wl1 = seg.seq;
         self.snd.wl2 = seg.ack;
         let window = self.snd.wnd;

@@ -46,10 +46,20 @@ impl Connection {
         if seg.has(TcpFlags::RST) {
             return Some(self.take_reset(cx, seg));
         }
-        if seg.has(TcpFlags::SYN) {
+        if seg.has(TcpFlags::SYN) && !self.completes_crossing_syns(seg) {
             return Some(self.challenge_syn(cx.now));
         }
         None
+    }
+
+    /// RFC 9293 §3.5, figure 8: the SYN+ACK that answers ours when two SYNs crossed. Its SYN is known,
+    /// its ACK counts.
+    pub(crate) fn completes_crossing_syns(&self, seg: &SegmentIn) -> bool {
+        self.state == State::SynReceived
+            && seg.flags.contains(TcpFlags::SYN | TcpFlags::ACK)
+            && seg.len() == 1
+            && seg.seq + 1 == self.rcv.nxt
+            && seg.ack == self.snd.nxt
     }
 
     fn take_outside(&mut self, cx: &mut Ctx<'_>, seg: &SegmentIn) -> Outcome {

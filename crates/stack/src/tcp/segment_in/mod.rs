@@ -181,6 +181,7 @@ impl Connection {
         // RFC 7323 §2.2: the window of a SYN is never scaled.
         self.snd.wnd = seg.window.into();
         self.snd.max_wnd = self.snd.wnd;
+        self.sync_mss();
         self.snd.wl1 = seg.seq;
         self.snd.wl2 = seg.ack;
     }
@@ -194,6 +195,11 @@ impl Connection {
     fn in_other_states(&mut self, cx: &mut Ctx<'_>, mut seg: SegmentIn) -> Outcome {
         if let Some(outcome) = self.check_acceptable(cx, &seg) {
             return outcome;
+        }
+        if self.completes_crossing_syns(&seg) {
+            seg.seq += 1;
+            seg.flags.remove(TcpFlags::SYN);
+            self.want.ack = Some("SYN+ACK received");
         }
         self.measure_receive_rtt(cx.now, &seg);
         if self.may_acknowledge(&seg) {

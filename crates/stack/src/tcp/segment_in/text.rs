@@ -7,7 +7,6 @@ use netarium_wire::TcpFlags;
 use super::{Outcome, SegmentIn};
 use crate::errno::Errno;
 use crate::tcp::connection::Connection;
-use crate::tcp::seq::Seq;
 use crate::tcp::state::{State, Trigger};
 use crate::tcp::timers::Timer;
 use crate::types::Readiness;
@@ -30,8 +29,7 @@ impl Connection {
         }
         self.stats.last_data_in = cx.now;
         self.take_ecn_of_data(seg);
-        let end = seg.seq + seg.payload.len() as u32;
-        if self.was_there(seg, end, fin) || self.is_beyond(seg, fin) {
+        if self.was_there(seg) || self.is_beyond(seg, fin) {
             return Outcome::Dropped(DropReason::OutsideWindow);
         }
         let fin = self.trim(seg) && fin;
@@ -51,13 +49,14 @@ impl Connection {
         Outcome::Taken
     }
 
-    /// Nothing can come after the peer's FIN; the FIN itself may come again.
+    /// Nothing can come after the peer's FIN (RFC 9293 §3.10.7.4: it is ignored); what came before it
+    /// may come again.
     fn take_after_fin(&mut self, seg: &SegmentIn) -> Outcome {
-        let end = seg.seq + seg.len();
-        if end.at_or_before(self.rcv.nxt) {
-            self.report_duplicate(seg.seq, end);
+        if seg.seq.before(self.rcv.nxt) {
+            self.report_duplicate(seg.seq, (seg.seq + seg.len()).min(self.rcv.nxt));
+            self.enter_quick_mode();
+            self.want.ack = Some("duplicate data");
         }
-        self.want.ack = Some("data after FIN");
         Outcome::Dropped(DropReason::NotAcceptable)
     }
 
@@ -73,9 +72,9 @@ impl Connection {
     }
 
     /// All of it came before: the peer is told at once, with what came twice (RFC 2883).
-    fn was_there(&mut self, seg: &SegmentIn, end: Seq, fin: bool) -> bool {
-        let fin_is_new = fin && end.at_or_after(self.rcv.nxt);
-        if seg.payload.is_empty() || end.after(self.rcv.nxt) || fin_is_new {
+    fn was_there(&mut self, seg: &SegmentIn) -> bool {
+        let end = seg.seq + seg.len();
+        if end.after(self.rcv.nxt) {
             return false;
         }
         self.report_duplicate(seg.seq, end);
@@ -169,9 +168,16 @@ impl Connection {
         self.rcv.nxt += 1;
         self.rcv.adv = self.rcv.adv.max(self.rcv.nxt);
         self.stats.bytes_received += 1;
-        self.want.ack = Some("FIN received");
+        self.ack.scheduled = true;
         self.wake |= Readiness::READABLE;
         self.timers.cancel(Timer::Wait);
+        if matches!(self.state, State::Established | State::SynReceived) && !self.ack.ato.is_zero()
+        {
+            // As Linux: the program probably closes too, and its FIN carries the acknowledgement.
+            self.ack.pingpong = true;
+        } else {
+            self.want.ack = Some("FIN received");
+        }
         self.transition(cx, Trigger::Fin);
     }
 
