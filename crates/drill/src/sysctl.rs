@@ -66,8 +66,8 @@ pub fn set(config: &mut TcpConfig, dialect: &mut Dialect, name: &str, value: &st
     if let Some(rest) = name.strip_prefix("net.ipv4.") {
         return set_linux(config, rest, value);
     }
-    if name.starts_with("net.core.") {
-        return set_core(config, &name["net.core.".len()..], value);
+    if let Some(rest) = name.strip_prefix("net.core.") {
+        return set_core(config, rest, value);
     }
     if name.starts_with("net.inet.") || name.starts_with("kern.") || name.starts_with("net.inet6.")
     {

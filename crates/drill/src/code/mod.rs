@@ -121,7 +121,7 @@ impl Snippet<'_> {
 
     fn simple(&mut self, keyword: &str, rest: &str, text: &str) -> Result<(), Oops> {
         match keyword {
-            "" | "pass" => Ok(()),
+            "pass" => Ok(()),
             "assert" => self.assert(rest),
             "print" => {
                 let inner = rest.trim();

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use netarium_stack::{Errno, RecvFlags, SendFlags};
 
 use super::calls::{Pending, Sock, Try, wait_for};
+use super::inbound::filler;
 use super::{Runner, Step, Stop, differs, fail};
 use crate::script::{Call, Expr, Field};
 
@@ -20,8 +21,6 @@ struct Message {
     text: Option<(String, bool)>,
     /// Flags of the call.
     flags: i64,
-    /// `msg_flags` that `recvmsg` must give.
-    expect_flags: Option<i64>,
     /// `msg_control` that `recvmsg` must give.
     control: Vec<Expr>,
     /// The address of `sendto`.
@@ -168,9 +167,8 @@ impl Runner {
         got: &[u8],
         flags: RecvFlags,
     ) -> Step {
-        let _ = flags;
         if let Some((text, open)) = &message.text {
-            // Segments of scripts have no text of their own: only lengths can be compared.
+            // Segments of scripts have no text of their own: only the length can be compared.
             let longer = got.len() > text.len() && !open;
             if longer {
                 let expected = format!("at most the {} bytes of \"{text}\"", text.len());
@@ -180,8 +178,31 @@ impl Runner {
         for expr in &message.control {
             self.check_control(expr, sock)?;
         }
-        let _ = message.expect_flags;
+        if flags.is_empty() && message.text.is_none() {
+            self.check_content(sock, got)?;
+        }
         Ok(())
+    }
+
+    /// Segments carry bytes that tell their sequence numbers: what is read must be the stream in
+    /// its order, without gap or repetition.
+    fn check_content(&mut self, sock: Sock, got: &[u8]) -> Step {
+        let (local, peer) =
+            (self.machine.stack.local_addr(sock.id), self.machine.stack.peer_addr(sock.id));
+        let flow =
+            self.flows.iter_mut().rev().find(|f| Some(f.local) == local && Some(f.remote) == peer);
+        let Some(flow) = flow else { return Ok(()) };
+        let Some(at) = flow.read_to else { return Ok(()) };
+        flow.read_to = Some(at.wrapping_add(got.len() as u32));
+        let wrong = (0u32..).zip(got).find(|(i, byte)| **byte != filler(at.wrapping_add(*i)));
+        match wrong {
+            None => Ok(()),
+            Some((i, _)) => Err(fail(format!(
+                "the stream is broken: its byte {} is not what arrived as {}",
+                i,
+                at.wrapping_add(i)
+            ))),
+        }
     }
 
     /// `{cmsg_level=SOL_TCP, cmsg_type=TCP_CM_INQ, cmsg_data=1000}`
@@ -253,7 +274,7 @@ impl Message {
                 [_, Field { value, .. }] => runner.int(value)?,
                 _ => return Err(fail("expected {buffer, length}")),
             };
-            if len < 0 || len > MAX_BYTES {
+            if !(0..=MAX_BYTES).contains(&len) {
                 return Err(fail("a buffer of more than 64 MiB, or of less than nothing"));
             }
             self.len += len;
@@ -265,9 +286,6 @@ impl Message {
         for field in fields {
             match field.name.as_str() {
                 "msg_iov" => self.add_buffers(runner, &field.value)?,
-                "msg_flags" if field.value != Expr::Ellipsis => {
-                    self.expect_flags = Some(runner.int(&field.value)?);
-                }
                 "msg_control" => {
                     if let Expr::List(list) = &field.value {
                         self.control.clone_from(list);
