@@ -184,8 +184,7 @@ mod tests {
     use crate::{IpHeader, udp};
 
     fn datagram(len: usize) -> Box<Frame> {
-        let mut header =
-            IpHeader::new("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
+        let mut header = IpHeader::new("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
         header.dont_fragment = false;
         header.id = 7;
         let data: Vec<u8> = (0..len).map(|n| (n % 251) as u8).collect();
