@@ -34,7 +34,7 @@ pub mod options;
 mod path_mtu;
 mod pushing;
 pub mod reassembly;
-pub(crate) mod recovery;
+mod recovery;
 pub mod recv_buffer;
 pub(crate) mod request;
 pub mod rtt;
