@@ -6,4 +6,5 @@ mod defects;
 mod frames;
 mod invariants;
 mod segments;
+mod sizes;
 mod streams;
