@@ -155,8 +155,11 @@ impl Connection {
         if open == 0 && start != self.snd.una {
             return None;
         }
-        let end = if open == 0 { lost.end } else { lost.end.min(start + open) };
-        let end = if self.snd.fin == Some(end) && lost.end.after(end) { lost.end } else { end };
+        // Small lost segments go together, as on Linux.
+        let room = if open == 0 { 0 } else { open.min(self.segment_room()) };
+        let whole = self.rec.board.join_waiting(start, room).unwrap_or(lost.end);
+        let end = if open == 0 { whole } else { whole.min(start + open) };
+        let end = if self.snd.fin == Some(end) && whole.after(end) { whole } else { end };
         let kind = match self.rec.state {
             _ if self.too_large => "path MTU",
             CaState::Loss => "rto",

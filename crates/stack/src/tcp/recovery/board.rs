@@ -233,6 +233,29 @@ impl Board {
         None
     }
 
+    /// Joins the lost segment at `start` with those behind it that wait to be sent again too, as
+    /// long as they fit into `room` bytes together (RFC 9293 §3.8: data may be repacketised). The
+    /// end of what it is then.
+    pub(crate) fn join_waiting(&mut self, start: Seq, room: u32) -> Option<Seq> {
+        let at = self.at(start)?;
+        let first = self.order[at];
+        while let Some(next) = self.record(at + 1) {
+            if !next.waits() || next.end.ahead_of(start) > room {
+                break;
+            }
+            if let Some(slot) = self.order.remove(at + 1) {
+                self.uncount(&next);
+                self.unlink(slot);
+                self.slots[slot as usize].newer = self.free;
+                self.free = slot;
+            }
+            let r = &mut self.slots[first as usize];
+            r.end = next.end;
+            r.marks |= next.marks & mark::COPIED;
+        }
+        Some(self.slots[first as usize].end)
+    }
+
     /// Takes the segments off that `una` acknowledges whole, the lowest first.
     pub(crate) fn pop_acked(&mut self, una: Seq) -> Option<Record> {
         let slot = *self.order.front()?;
@@ -260,11 +283,14 @@ impl Board {
             let known = self.known_blocks().find(|b| b.0.at_or_before(from) && b.1.after(from));
             if let Some((_, known_end)) = known {
                 from = known_end;
+                // A segment across the edge was not covered before.
+                if from.before(end) {
+                    self.sack_at(self.position(from), (start, end), &mut each);
+                }
                 continue;
             }
             let next = self.known_blocks().map(|b| b.0).filter(|s| s.after(from));
             let stop = next.fold(end, Seq::min);
-            // The first segment may have been covered in part by the block before.
             let mut at = self.position(from);
             while self.sack_at(at, (start, end), &mut each)
                 && self.record(at).is_some_and(|r| r.end.before(stop))
@@ -432,8 +458,9 @@ impl Board {
         self.waiting -= u32::from(r.waits());
     }
 
-    /// Cuts a segment in two at `end`.
+    /// Cuts a segment in two at `end`. A block that had covered it in part may cover one half.
     fn split(&mut self, at: usize, end: Seq) {
+        self.block_count = 0;
         let slot = self.order[at];
         let mut rest = self.slots[slot as usize];
         self.slots[slot as usize].end = end;
@@ -530,6 +557,12 @@ impl Board {
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {
         *self = Board::default();
+    }
+
+    /// Slots that memory is held for.
+    #[cfg(test)]
+    pub(crate) fn capacity(&self) -> usize {
+        self.slots.capacity().max(self.order.capacity())
     }
 
     /// Walks over everything and compares with the counters.

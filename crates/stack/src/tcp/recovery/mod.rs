@@ -18,6 +18,8 @@
 
 mod alert;
 pub(crate) mod board;
+#[cfg(test)]
+mod board_tests;
 mod incoming;
 mod loss;
 mod plain;
