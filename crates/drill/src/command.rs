@@ -105,7 +105,9 @@ fn command(line: &str) -> Vec<Command> {
         "defaults.sh" => vec![Command::Defaults],
         "sysctl" | "set_sysctls.py" => settings(&words[1..], line),
         "tc" if has(&words, &["fq", "netem", "tbf", "limit"]) => vec![Command::Needed(line.into())],
-        "ip" if has(&words, &["route", "rule", "link"]) && !has(&words, &["flush", "get", "show"]) => {
+        "ip" if has(&words, &["route", "rule", "link"])
+            && !has(&words, &["flush", "get", "show"]) =>
+        {
             vec![Command::Needed(line.into())]
         }
         "iptables" | "nft" | "ipfw" => vec![Command::Needed(line.into())],

@@ -66,14 +66,15 @@ pub fn set(config: &mut TcpConfig, dialect: &mut Dialect, name: &str, value: &st
     if let Some(rest) = name.strip_prefix("net.ipv4.") {
         return set_linux(config, rest, value);
     }
-    if name.starts_with("net.core.") {
-        return set_core(config, &name["net.core.".len()..], value);
+    if let Some(rest) = name.strip_prefix("net.core.") {
+        return set_core(config, rest, value);
     }
     if name.starts_with("net.inet.") || name.starts_with("kern.") || name.starts_with("net.inet6.")
     {
         if *dialect == Dialect::Linux {
             *dialect = Dialect::Bsd;
             config.adv_win_scale = 0;
+            (config.rmem.default, config.wmem.default) = (65_536, 32_768);
             config.slow_start_after_idle = true;
             config.tw_reuse = TimeWaitReuse::Off;
             config.syn_linear_timeouts = 0;

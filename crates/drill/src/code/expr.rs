@@ -242,7 +242,9 @@ impl Parser<'_> {
                 // Members of structs that this TCP does not have.
                 let beyond = name.starts_with("tcpi_") || name.starts_with("SK_");
                 let text = || format!("`{name}` is not defined");
-                value.ok_or_else(|| if beyond { Oops::LeftOut(text()) } else { Oops::Failed(text()) })
+                value.ok_or_else(
+                    || if beyond { Oops::LeftOut(text()) } else { Oops::Failed(text()) },
+                )
             }
             Some(Token::Op("(")) => {
                 let comma_before = self.at;

@@ -121,7 +121,7 @@ impl Snippet<'_> {
 
     fn simple(&mut self, keyword: &str, rest: &str, text: &str) -> Result<(), Oops> {
         match keyword {
-            "" | "pass" => Ok(()),
+            "pass" => Ok(()),
             "assert" => self.assert(rest),
             "print" => {
                 let inner = rest.trim();
@@ -212,17 +212,18 @@ fn constant(name: &str) -> Option<Value> {
         "True" | "true" => return Some(Value::Bool(true)),
         "False" | "false" => return Some(Value::Bool(false)),
         "None" => return Some(Value::None),
-        "TCP_ESTABLISHED" => 1,
-        "TCP_SYN_SENT" => 2,
-        "TCP_SYN_RECV" => 3,
-        "TCP_FIN_WAIT1" => 4,
-        "TCP_FIN_WAIT2" => 5,
-        "TCP_TIME_WAIT" => 6,
-        "TCP_CLOSE" => 7,
-        "TCP_CLOSE_WAIT" => 8,
-        "TCP_LAST_ACK" => 9,
-        "TCP_LISTEN" => 10,
-        "TCP_CLOSING" => 11,
+        // Linux' names and FreeBSD's; the numbers are Linux'.
+        "TCP_ESTABLISHED" | "TCPI_ESTABLISHED" => 1,
+        "TCP_SYN_SENT" | "TCPI_SYN_SENT" => 2,
+        "TCP_SYN_RECV" | "TCPI_SYN_RECEIVED" => 3,
+        "TCP_FIN_WAIT1" | "TCPI_FIN_WAIT_1" => 4,
+        "TCP_FIN_WAIT2" | "TCPI_FIN_WAIT_2" => 5,
+        "TCP_TIME_WAIT" | "TCPI_TIME_WAIT" => 6,
+        "TCP_CLOSE" | "TCPI_CLOSED" => 7,
+        "TCP_CLOSE_WAIT" | "TCPI_CLOSE_WAIT" => 8,
+        "TCP_LAST_ACK" | "TCPI_LAST_ACK" => 9,
+        "TCP_LISTEN" | "TCPI_LISTEN" => 10,
+        "TCP_CLOSING" | "TCPI_CLOSING" => 11,
         "TCP_CA_Open" => 0,
         "TCP_CA_Disorder" => 1,
         "TCP_CA_CWR" => 2,

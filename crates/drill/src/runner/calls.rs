@@ -511,14 +511,8 @@ impl Runner {
 
     /// Whether a connection still waits for its data or FIN to be acknowledged.
     fn is_closing(&self, flow: i64) -> bool {
-        let Some(flow) = usize::try_from(flow).ok().and_then(|i| self.flows.get(i)) else {
-            return false;
-        };
-        self.machine.stack.sockets().iter().any(|row| {
-            row.local == flow.local
-                && row.remote == Some(flow.remote)
-                && matches!(row.state, "FIN_WAIT1" | "CLOSING" | "LAST_ACK" | "CLOSE_WAIT")
-        })
+        let flow = usize::try_from(flow).ok().and_then(|i| self.flows.get(i));
+        flow.is_some_and(|f| !self.machine.stack.has_lingered(f.local, f.remote))
     }
 
     fn shutdown(&mut self, call: &Call) -> Step<Try> {

@@ -5,7 +5,6 @@ use netarium_wire::TcpFlags;
 
 use super::machine::{Body, Sent};
 use super::{Runner, Step, Stop, differs, fail};
-use crate::report::Failure;
 use crate::script::{
     Action, Direction, Event, Icmp, Opt, PacketSpec, Script, SegmentSpec, Time, Transport,
 };
@@ -83,7 +82,7 @@ impl Runner {
                 }
                 let other = !matches!(sent.body, Body::Tcp { .. });
                 let known = self.flows.iter().any(|f| f.owns(&sent));
-                if known && (!other || self.wants_other) || (other && self.wants_other) {
+                if self.wants_other && other || known && !other {
                     return Ok(Some(sent));
                 }
                 let text = self.describe_sent(&sent);
@@ -134,7 +133,11 @@ impl Runner {
             let text = self.describe_sent(&first);
             self.note_line(format!("{text}   (of an earlier connection)"));
             let Some(next) = self.next_sent(latest)? else {
-                return Err(differs("an expected packet was not sent", format!("> {spec}"), "nothing"));
+                return Err(differs(
+                    "an expected packet was not sent",
+                    format!("> {spec}"),
+                    "nothing",
+                ));
             };
             first = next;
         }
@@ -356,13 +359,6 @@ impl Runner {
     }
 }
 
-impl Failure {
-    /// Whether nothing is known but the reason.
-    pub fn is_bare(&self) -> bool {
-        self.expected.is_empty() && self.got.is_empty()
-    }
-}
-
 fn wrong_ip(spec: &PacketSpec, sent: &Sent) -> Vec<&'static str> {
     let mut wrong = Vec::new();
     if spec.ecn.is_some_and(|ecn| !ecn.accepts(sent.tos)) {
@@ -378,7 +374,7 @@ fn wrong_ip(spec: &PacketSpec, sent: &Sent) -> Vec<&'static str> {
 }
 
 fn ip_text(spec: &PacketSpec, sent: &Sent) -> String {
-    match (spec.ecn.or(None), spec.tos, spec.ttl) {
+    match (spec.ecn, spec.tos, spec.ttl) {
         (None, None, None) => String::new(),
         _ => format!(" [tos {:#x}, ttl {}]", sent.tos, sent.ttl),
     }
@@ -398,10 +394,7 @@ fn same_options(expected: &[Opt], got: &[Opt], lenient: bool) -> bool {
         let (a, b): (Vec<&Opt>, Vec<&Opt>) = (a.collect(), b.collect());
         return all(a.clone(), b.clone()) && all(b, a);
     }
-    let trimmed = |list: &[Opt]| {
-        let end = list.iter().rposition(|o| *o != Opt::Eol).map_or(0, |i| i + 1);
-        end
-    };
+    let trimmed = |list: &[Opt]| list.iter().rposition(|o| *o != Opt::Eol).map_or(0, |i| i + 1);
     let (a, b) = (&expected[..trimmed(expected)], &got[..trimmed(got)]);
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
 }

@@ -87,10 +87,7 @@ impl Runner {
         let Some(name) = name_of(word) else {
             return Err(Stop::Skip(format!("the option {word}")));
         };
-        if matches!(value, Value::Int(_))
-            && len < 4
-            && !word.starts_with("IP_")
-        {
+        if matches!(value, Value::Int(_)) && len < 4 && !word.starts_with("IP_") {
             return Ok(Try::Done(Err("EINVAL")));
         }
         let option = match option_of(name, &value) {
