@@ -7,7 +7,7 @@ use super::congestion::INFINITE;
 use super::connection::{Connection, Syn};
 use super::info::CaState;
 use super::options::{SegmentOptions, write_sack, write_timestamps};
-use super::recovery::{Probe, Resending};
+use super::recovery::Resending;
 use super::seq::Seq;
 use super::state::State;
 use super::timers::Timer;
@@ -330,8 +330,7 @@ impl Connection {
         self.timers.cancel(Timer::Persist);
         self.probing_since = None;
         if probe {
-            self.rec.probe = Some(Probe { end: self.snd.nxt, copy: again.is_some() });
-            self.rearm_after_probe(cx);
+            self.probe_sent(cx, again.is_some());
         }
         let mut flags = TcpFlags::ACK;
         // RFC 9293 §3.9.1.2: PSH on the last segment of what there is to send.

@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 
 use netarium_base::Instant;
 
+use crate::tcp::options::Blocks;
 use crate::tcp::seq::Seq;
 
 /// No slot.
@@ -85,8 +86,7 @@ pub(crate) struct Board {
     /// Behind the highest SACKed segment; meaningful while something is SACKed.
     highest: Seq,
     /// The blocks of the last acknowledgement.
-    blocks: [(Seq, Seq); 4],
-    block_count: u8,
+    blocks: Option<Box<Blocks>>,
 }
 
 impl Default for Board {
@@ -104,8 +104,7 @@ impl Default for Board {
             turn: 0,
             hint: Seq(0),
             highest: Seq(0),
-            blocks: [(Seq(0), Seq(0)); 4],
-            block_count: 0,
+            blocks: None,
         }
     }
 }
@@ -270,6 +269,8 @@ impl Board {
         self.free = slot;
         if self.order.is_empty() {
             self.release();
+        } else if self.sacked == 0 && self.blocks.is_some() {
+            self.blocks = None;
         }
         Some(r)
     }
@@ -330,14 +331,16 @@ impl Board {
     }
 
     fn known_blocks(&self) -> impl Iterator<Item = (Seq, Seq)> + use<'_> {
-        self.blocks[..self.block_count as usize].iter().copied()
+        self.blocks.iter().flat_map(|b| b.as_slice().iter().copied())
     }
 
     /// Remembers the blocks that were just processed.
     pub(crate) fn remember(&mut self, blocks: &[(Seq, Seq)]) {
-        let n = blocks.len().min(4);
-        self.blocks[..n].copy_from_slice(&blocks[..n]);
-        self.block_count = n as u8;
+        if self.sacked == 0 {
+            self.blocks = None;
+        } else {
+            **self.blocks.get_or_insert_default() = Blocks::new(blocks);
+        }
     }
 
     /// A copy of a segment inside the block arrived although the original had (DSACK, RFC 2883);
@@ -418,7 +421,7 @@ impl Board {
                 self.sacked -= 1;
             }
         }
-        self.block_count = 0;
+        self.blocks = None;
     }
 
     /// The losses were none: nothing counts as lost any more.
@@ -460,7 +463,7 @@ impl Board {
 
     /// Cuts a segment in two at `end`. A block that had covered it in part may cover one half.
     fn split(&mut self, at: usize, end: Seq) {
-        self.block_count = 0;
+        self.blocks = None;
         let slot = self.order[at];
         let mut rest = self.slots[slot as usize];
         self.slots[slot as usize].end = end;
@@ -540,18 +543,9 @@ impl Board {
         }
     }
 
-    /// Nothing is in flight: gives the memory back, unless it is a trifle that the next flight
-    /// would ask for again.
+    /// Nothing is in flight: gives the memory back. The order of transmissions goes on.
     fn release(&mut self) {
-        self.block_count = 0;
-        self.sacked = 0;
-        self.free = NIL;
-        (self.oldest, self.newest) = (NIL, NIL);
-        self.slots.clear();
-        if self.slots.capacity() > KEEP {
-            self.slots = Vec::new();
-            self.order = VecDeque::new();
-        }
+        *self = Board { turn: self.turn, ..Board::default() };
     }
 
     /// Forgets everything.
@@ -589,9 +583,6 @@ impl Board {
         assert!(all.iter().all(|r| !r.timed || !(r.is(mark::SACKED) || r.waits())));
     }
 }
-
-/// Slots that an empty board keeps.
-const KEEP: usize = 4;
 
 /// What becomes of a segment that is looked at by its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -26,7 +26,7 @@ mod plain;
 mod probe;
 mod prr;
 pub(crate) mod rack;
-mod undo;
+pub(crate) mod undo;
 
 use netarium_base::{Ctx, Duration, Instant};
 
