@@ -6,7 +6,8 @@
 //! 2. [`source`]: a Rust file as the rules see it: names used, attributes, functions, test code;
 //! 3. [`tidy`]: the house rules that neither rustc nor clippy checks;
 //! 4. [`licences`]: every dependency's licence against the allow list;
-//! 5. [`determinism`]: each built-in lab twice, in two processes, compared byte by byte;
+//! 5. [`states`]: the diagram of TCP's states, from the table in the source;
+//! 6. [`determinism`]: each built-in lab twice, in two processes, compared byte by byte;
 //! 6. [`grid`]: the scripts in which every TCP state meets every segment.
 
 mod determinism;
@@ -14,6 +15,7 @@ mod grid;
 mod licences;
 mod repo;
 mod source;
+mod states;
 mod tidy;
 
 use std::process::ExitCode;
@@ -25,6 +27,7 @@ usage: cargo xtask CHORE
 
   tidy [--fix]   check the house rules; --fix rewrites the clippy.toml copies and the ratchet
   licences       check the licence of every dependency against the allow list
+  states [--check]  draw docs/tcp-states.md from the table of transitions, or compare
   determinism    run each built-in lab twice and compare captures and traces byte by byte
   grid [--check] write the state × event scripts of TCP; --check reports those that differ
 
@@ -40,6 +43,8 @@ fn main() -> ExitCode {
         ["tidy"] => Repo::open().and_then(|repo| tidy::run(&repo, false)),
         ["tidy", "--fix"] => Repo::open().and_then(|repo| tidy::run(&repo, true)),
         ["licences"] => Repo::open().and_then(|repo| licences::run(&repo)),
+        ["states"] => Repo::open().and_then(|repo| states::run(&repo, false)),
+        ["states", "--check"] => Repo::open().and_then(|repo| states::run(&repo, true)),
         ["determinism"] => Repo::open().and_then(|repo| determinism::run(&repo)),
         ["grid"] => Repo::open().and_then(|repo| grid::run(&repo, false)),
         ["grid", "--check"] => Repo::open().and_then(|repo| grid::run(&repo, true)),

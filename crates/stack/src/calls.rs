@@ -2,7 +2,7 @@
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use netarium_base::{Ctx, Event, FlowId, Pid, Place, SocketId};
+use netarium_base::{Ctx, Duration, Event, FlowId, Instant, Pid, Place, SocketId};
 use netarium_wire::frame::flow_id;
 use netarium_wire::protocol;
 
@@ -10,13 +10,11 @@ use crate::errno::Errno;
 use crate::options::{RecvFlags, SendFlags, Settings};
 use crate::sockets::{Inner, Socket};
 use crate::stack::Stack;
+use crate::tcp::config::TimeWaitReuse;
 use crate::tcp::connection::Connection;
 use crate::tcp::demux::Ends;
-use crate::tcp::{Listener, State};
+use crate::tcp::{Listener, Seq, State, Trigger};
 use crate::types::{IcmpError, Readiness, RecvMeta, SocketKind};
-
-/// The ports that `connect` and `bind` to port 0 choose from (Linux' default range).
-pub const EPHEMERAL: std::ops::RangeInclusive<u16> = 32_768..=60_999;
 
 const ANY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
@@ -71,8 +69,8 @@ impl Stack {
     }
 
     fn set_bound(&mut self, id: SocketId, bound: SocketAddr) {
+        self.sockets.set_bound(id, bound);
         let Some(s) = self.sockets.get_mut(id) else { return };
-        s.bound = Some(bound);
         let kind = s.kind;
         if let Inner::Datagram(d) = &mut s.inner {
             d.local = Some(bound);
@@ -93,21 +91,28 @@ impl Stack {
                     || other.ip().is_unspecified()
                     || addr.ip().is_unspecified())
         };
-        let by_socket = self.sockets.iter().any(|(_, s)| {
+        let by_socket = self.sockets.bound_to(kind, addr.port()).any(|s| {
             let both_reuse = reuse && s.settings.reuse_addr;
             let passive = matches!(s.inner, Inner::Idle | Inner::Stream(_));
-            s.kind == kind && s.bound.is_some_and(overlaps) && !(both_reuse && passive)
+            s.bound.is_some_and(overlaps) && !(both_reuse && passive)
         });
         // Without SO_REUSEADDR connections of former sockets, TIME-WAIT included, block the port.
         by_socket
             || (kind == SocketKind::Tcp
                 && !reuse
-                && self.tcp.iter().any(|(_, c)| c.linked && overlaps(c.conn.setup.local)))
+                && self.tcp.uses_port(addr.port(), self.local_ips(addr.ip())))
+    }
+
+    /// The addresses that `ip` stands for: itself, or all of the host.
+    fn local_ips(&self, ip: IpAddr) -> impl Iterator<Item = IpAddr> {
+        let all = self.ip.addresses().map(|(_, a)| a.address());
+        let one = (!ip.is_unspecified()).then_some(ip);
+        one.into_iter().chain(all.filter(move |_| ip.is_unspecified()))
     }
 
     fn free_port(&mut self, kind: SocketKind, ip: IpAddr) -> Option<u16> {
         let offset = self.port_rng.next_u32();
-        let mut ports = ephemeral_from(offset);
+        let mut ports = ephemeral_from(self.tcp_config.local_port_range, offset);
         ports.find(|&p| !self.is_taken(kind, SocketAddr::new(ip, p), false))
     }
 
@@ -194,14 +199,19 @@ impl Stack {
         let local = match s.bound {
             Some(b) if !b.ip().is_unspecified() => b,
             Some(b) => SocketAddr::new(hop.source, b.port()),
-            None => SocketAddr::new(hop.source, self.ephemeral_for(hop.source, to)?),
+            None => SocketAddr::new(hop.source, self.ephemeral_for(cx.now, hop.source, to)?),
         };
-        if self.tcp.find(&Ends::new(local, to)).is_some() {
-            return Err(Errno::EADDRINUSE);
-        }
+        let after = match self.tcp.find(&Ends::new(local, to)) {
+            None => None,
+            Some(slot) if self.may_reuse(cx.now, slot) => Some(self.take_over(cx, slot)),
+            Some(_) => return Err(Errno::EADDRNOTAVAIL),
+        };
         let flow = flow_id(protocol::TCP, (local.ip(), local.port()), (to.ip(), to.port()));
         self.note_call(cx, id, "connect", flow, 0);
-        let setup = self.connection_setup(cx, local, to, Some(id), &settings);
+        let mut setup = self.connection_setup(cx, local, to, Some(id), &settings);
+        if let Some(used) = after {
+            setup.iss = used + 65_537;
+        }
         let conn = Connection::connect(cx, setup, self.tcp_config.clone(), settings);
         let slot = self.tcp.insert(conn, Some(id), None).ok_or(Errno::EADDRINUSE)?;
         self.ip.ports.add(protocol::TCP, local.port());
@@ -214,16 +224,50 @@ impl Stack {
         Err(Errno::EINPROGRESS)
     }
 
+    /// RFC 6191 §2 for active opens: whether the connection in `slot` is in TIME-WAIT and makes room,
+    /// as `tcp_tw_reuse` says: after a second, and when timestamps tell old segments from new ones.
+    fn may_reuse(&self, now: Instant, slot: u32) -> bool {
+        let Some(conn) = self.tcp.get(slot).map(|e| &e.conn) else { return false };
+        let wanted = match self.tcp_config.tw_reuse {
+            TimeWaitReuse::Off => false,
+            TimeWaitReuse::On => true,
+            TimeWaitReuse::Loopback => self.ip.is_own(conn.setup.remote.ip()),
+        };
+        let older = |since: Instant| now.since(since) > Duration::from_secs(1);
+        wanted
+            && conn.state == State::TimeWait
+            && conn.timestamps.is_some_and(|ts| older(ts.recent_at))
+    }
+
+    /// Ends a connection in TIME-WAIT whose ends are used again; the last number that it used.
+    fn take_over(&mut self, cx: &mut Ctx<'_>, slot: u32) -> Seq {
+        let used = self.tcp.get(slot).map_or(Seq(0), |e| e.conn.snd.nxt);
+        self.with_connection(cx, slot, |cx, conn| {
+            conn.transition(cx, Trigger::Syn);
+        });
+        used
+    }
+
     /// RFC 6056 §3.3.4, algorithm 4: a port that depends on the peer and how often it was spoken to, so
     /// that a connection to one peer changes no port of those to others.
-    fn ephemeral_for(&mut self, source: IpAddr, to: SocketAddr) -> Result<u16, Errno> {
+    fn ephemeral_for(
+        &mut self,
+        now: Instant,
+        source: IpAddr,
+        to: SocketAddr,
+    ) -> Result<u16, Errno> {
         let key = format!("{source} {to}");
         let offset = self.port_luck.hash(key.as_bytes()) as u32;
-        let mut ports = ephemeral_from(offset.wrapping_add(self.port_counters.next(to.ip())));
+        let offset = offset.wrapping_add(self.port_counters.next(to.ip()));
+        let mut ports = ephemeral_from(self.tcp_config.local_port_range, offset);
         let free = |p: &u16| {
             let local = SocketAddr::new(source, *p);
-            let listens = self.sockets.listeners_on(*p).is_empty();
-            listens && self.tcp.find(&Ends::new(local, to)).is_none()
+            let unbound = self.sockets.listeners_on(*p).is_empty();
+            unbound
+                && match self.tcp.find(&Ends::new(local, to)) {
+                    None => true,
+                    Some(slot) => self.may_reuse(now, slot),
+                }
         };
         ports.find(free).ok_or(Errno::EADDRNOTAVAIL)
     }
@@ -512,8 +556,8 @@ impl Stack {
 }
 
 /// Every ephemeral port once, from a place that `offset` decides.
-fn ephemeral_from(offset: u32) -> impl Iterator<Item = u16> {
-    let count = u32::from(EPHEMERAL.end() - EPHEMERAL.start()) + 1;
+fn ephemeral_from((low, high): (u16, u16), offset: u32) -> impl Iterator<Item = u16> {
+    let count = u32::from(high.saturating_sub(low)) + 1;
     let first = offset % count;
-    (0..count).map(move |i| EPHEMERAL.start() + ((first + i) % count) as u16)
+    (0..count).map(move |i| low + ((first + i) % count) as u16)
 }

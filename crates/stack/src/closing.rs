@@ -102,9 +102,7 @@ impl Stack {
 
     /// Closes every socket of a process that ended.
     pub fn release_process(&mut self, cx: &mut Ctx<'_>, pid: Pid) {
-        let of_process = self.sockets.iter().filter(|(_, s)| s.pid == pid);
-        let ids: Vec<SocketId> = of_process.map(|(id, _)| id).collect();
-        for id in ids {
+        for id in self.sockets.of_process(pid) {
             // The ids were just listed, so that none can be unknown.
             let _ = self.close(cx, id);
         }

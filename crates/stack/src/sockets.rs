@@ -1,6 +1,7 @@
 //! The table of a host's sockets: who holds what, and who is bound to which port.
 
 use core::net::SocketAddr;
+use std::collections::BTreeSet;
 
 use netarium_base::map::Map;
 use netarium_base::{Pid, SocketId};
@@ -53,6 +54,10 @@ pub(crate) struct Sockets {
     free: Vec<u32>,
     listeners: Map<u16, Vec<SocketId>>,
     datagrams: Map<(bool, u16), Vec<SocketId>>,
+    /// Places of the sockets of each process, in order.
+    by_pid: Map<Pid, BTreeSet<u32>>,
+    /// Places of the sockets bound to each port, in order.
+    by_port: Map<(SocketKind, u16), BTreeSet<u32>>,
 }
 
 impl Sockets {
@@ -65,6 +70,10 @@ impl Sockets {
             self.slots.push(Slot::default());
             (self.slots.len() - 1) as u32
         });
+        self.by_pid.entry(socket.pid).or_default().insert(index);
+        if let Some(bound) = socket.bound {
+            self.by_port.entry((socket.kind, bound.port())).or_default().insert(index);
+        }
         let slot = &mut self.slots[index as usize];
         slot.socket = Some(Box::new(socket));
         Some(SocketId { index, generation: slot.generation })
@@ -74,6 +83,7 @@ impl Sockets {
     pub(crate) fn remove(&mut self, id: SocketId) -> Option<Box<Socket>> {
         self.get(id)?;
         self.unlist(id);
+        self.forget_place(id);
         let slot = &mut self.slots[id.index as usize];
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push(id.index);
@@ -115,6 +125,50 @@ impl Sockets {
     /// What connections of a listener inherit from it.
     pub(crate) fn inherited(&self, id: SocketId) -> Settings {
         self.get(id).map_or_else(Default::default, |s| s.settings)
+    }
+
+    fn forget_place(&mut self, id: SocketId) {
+        let Some(s) = self.get(id) else { return };
+        let (pid, port) = (s.pid, s.bound.map(|b| (s.kind, b.port())));
+        if let Some(places) = self.by_pid.get_mut(&pid) {
+            places.remove(&id.index);
+            if places.is_empty() {
+                self.by_pid.swap_remove(&pid);
+            }
+        }
+        if let Some(port) = port
+            && let Some(places) = self.by_port.get_mut(&port)
+        {
+            places.remove(&id.index);
+            if places.is_empty() {
+                self.by_port.swap_remove(&port);
+            }
+        }
+    }
+
+    /// Binds a socket that was not bound.
+    pub(crate) fn set_bound(&mut self, id: SocketId, bound: SocketAddr) {
+        let Some(s) = self.get_mut(id) else { return };
+        s.bound = Some(bound);
+        let port = (s.kind, bound.port());
+        self.by_port.entry(port).or_default().insert(id.index);
+    }
+
+    /// The sockets of a process, in the order of their slots.
+    pub(crate) fn of_process(&self, pid: Pid) -> Vec<SocketId> {
+        let places = self.by_pid.get(&pid);
+        places.into_iter().flatten().filter_map(|i| self.id_at(*i)).collect()
+    }
+
+    /// The sockets bound to a port, in the order of their slots.
+    pub(crate) fn bound_to(&self, kind: SocketKind, port: u16) -> impl Iterator<Item = &Socket> {
+        let places = self.by_port.get(&(kind, port));
+        places.into_iter().flatten().filter_map(|i| self.get(self.id_at(*i)?))
+    }
+
+    fn id_at(&self, index: u32) -> Option<SocketId> {
+        let slot = self.slots.get(index as usize)?;
+        Some(SocketId { index, generation: slot.generation })
     }
 
     /// Files a socket under its port, so that packets find it.

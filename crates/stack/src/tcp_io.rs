@@ -247,6 +247,7 @@ impl Stack {
         }
         let (local, remote) = (conn.setup.local.ip(), conn.setup.remote.ip());
         let mut ip = self.ip_header_of(&conn.settings, local, remote);
+        ip.id = conn.ip_id();
         if !self.ip.path_mtus.is_empty()
             && self.ip.path_mtus.get(cx.now, remote).is_some_and(|p| p.may_fragment)
         {

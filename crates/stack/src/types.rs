@@ -99,7 +99,7 @@ pub struct SocketEvent {
 }
 
 /// The kinds of sockets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SocketKind {
     /// A byte stream.
     Tcp,

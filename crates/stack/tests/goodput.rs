@@ -138,12 +138,13 @@ fn late_comers_get_their_share() {
     assert!((0.35..=0.65).contains(&share), "{got:?}");
 }
 
-/// HyStart++ leaves slow start before the queue overflows much (RFC 9406 §1).
+/// HyStart++ leaves slow start before a queue of four bandwidth-delay products overflows (RFC 9406
+/// §1).
 #[test]
 fn hystart_loses_less_in_slow_start() {
     let copies = |hystart| {
         let config = TcpConfig { hystart, ..config(Congestion::Cubic) };
-        let mut flows = Flows::new(&[config], 25, 100_000_000, 600_000);
+        let mut flows = Flows::new(&[config], 25, 40_000_000, 800_000);
         flows.run(Duration::from_secs(3));
         flows.net.hosts[0].stats().tcp_retransmits
     };

@@ -7,7 +7,8 @@
 //! - [`code`]: names and attributes that have no place here;
 //! - [`sizes`]: the ratchet on file and function sizes;
 //! - [`words`]: text that belongs to one machine, and marks of unfinished work;
-//! - [`paths`]: what the documentation names must exist.
+//! - [`paths`]: what the documentation names must exist;
+//! - [`crate::states`]: the diagram of TCP's states shows the table.
 
 mod bans;
 mod code;
@@ -36,6 +37,7 @@ pub(crate) fn run(repo: &Repo, fix: bool) -> Outcome {
     findings.extend(words::check(repo));
     findings.extend(paths::check(repo));
     findings.extend(lock_file(repo)?);
+    findings.extend(crate::states::findings(repo)?);
     findings.sort_by(|a, b| (&a.path, a.line, &a.what).cmp(&(&b.path, b.line, &b.what)));
     for finding in &findings {
         println!("{finding}");

@@ -76,6 +76,8 @@ pub struct Tcp {
     slots: Vec<Option<Box<Slot>>>,
     free: Vec<u32>,
     by_ends: Map<Ends, u32>,
+    /// How many connections each local end has.
+    by_local: Map<(u16, IpAddr), u32>,
     deadlines: BTreeSet<(Instant, u32)>,
     /// Handshakes that listeners have answered.
     pub(crate) requests: Requests,
@@ -104,6 +106,7 @@ impl Tcp {
             (self.slots.len() - 1) as u32
         });
         self.by_ends.insert(ends, slot);
+        *self.by_local.entry((ends.local_port, ends.local)).or_default() += 1;
         let entry = Slot {
             conn,
             socket,
@@ -146,6 +149,7 @@ impl Tcp {
         if closed && entry.linked {
             entry.linked = false;
             self.by_ends.swap_remove(&entry.ends);
+            self.unlist(entry.ends.local_port, entry.ends.local);
         }
         let freed = closed && entry.socket.is_none() && entry.listener.is_none();
         let deadline = if closed { None } else { entry.conn.next_deadline() };
@@ -170,6 +174,20 @@ impl Tcp {
             self.slots[slot as usize] = Some(entry);
         }
         freed
+    }
+
+    fn unlist(&mut self, port: u16, ip: IpAddr) {
+        if let Some(n) = self.by_local.get_mut(&(port, ip)) {
+            *n -= 1;
+            if *n == 0 {
+                self.by_local.swap_remove(&(port, ip));
+            }
+        }
+    }
+
+    /// Whether a connection uses this port of one of the addresses.
+    pub(crate) fn uses_port(&self, port: u16, mut own: impl Iterator<Item = IpAddr>) -> bool {
+        own.any(|ip| self.by_local.contains_key(&(port, ip)))
     }
 
     fn rearm(&mut self, slot: u32, entry: &mut Slot, deadline: Option<Instant>) {

@@ -52,6 +52,12 @@ impl Connection {
         }
     }
 
+    /// The IPv4 identification of a segment: counted per connection from a random start, also with
+    /// DF, as Linux does.
+    pub(crate) fn ip_id(&self) -> u16 {
+        (self.setup.timestamp_offset as u16).wrapping_add(self.stats.segments_out as u16)
+    }
+
     /// Whether a number quoted by ICMP is one that is on its way (RFC 5927 §4.1).
     pub(crate) fn is_in_flight(&self, quoted: Seq) -> bool {
         quoted.at_or_after(self.snd.una) && quoted.at_or_before(self.snd.nxt)

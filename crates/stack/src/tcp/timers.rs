@@ -53,20 +53,26 @@ impl Timer {
 /// When each timer is due and which event set it.
 #[derive(Clone, Debug)]
 pub struct Timers {
-    due: [Option<Instant>; COUNT],
-    causes: [Cause; COUNT],
-    /// What the trace knows: when each is due; the far future for one that does not run.
+    /// The far future for a timer that does not run.
+    due: [Instant; COUNT],
+    /// The three that watch over what is in flight never run together and share the first one.
+    causes: [Cause; COUNT - 2],
+    /// What the trace knows: when each is due.
     told: [Instant; COUNT],
 }
 
-/// What the trace takes for the time of a timer that does not run.
-const NEVER: Instant = Instant::from_nanos(u64::MAX);
+/// The time of a timer that does not run.
+const NEVER: Instant = Instant::FAR_FUTURE;
 
 impl Default for Timers {
     fn default() -> Timers {
-        let (due, causes) = Default::default();
-        Timers { due, causes, told: [NEVER; COUNT] }
+        Timers { due: [NEVER; COUNT], causes: Default::default(), told: [NEVER; COUNT] }
     }
+}
+
+/// Where the cause of a timer stands.
+const fn cause_of(timer: Timer) -> usize {
+    (timer as usize).saturating_sub(2)
 }
 
 /// A change that the trace does not know yet.
@@ -81,8 +87,8 @@ pub enum Change {
 impl Timers {
     /// Sets or moves a timer.
     pub fn set(&mut self, timer: Timer, due: Instant, cause: Cause) {
-        self.due[timer as usize] = Some(due);
-        self.causes[timer as usize] = cause;
+        self.due[timer as usize] = due;
+        self.causes[cause_of(timer)] = cause;
     }
 
     /// Sets one of the three timers that watch over what is in flight, and stops the other two.
@@ -94,7 +100,7 @@ impl Timers {
     /// Stops what watches over what is in flight.
     pub fn cancel_watch(&mut self) {
         for t in [Timer::Retransmit, Timer::LossProbe, Timer::Reorder] {
-            self.due[t as usize] = None;
+            self.due[t as usize] = NEVER;
         }
     }
 
@@ -106,45 +112,46 @@ impl Timers {
 
     /// Stops a timer. Whether it was running.
     pub fn cancel(&mut self, timer: Timer) -> bool {
-        self.due[timer as usize].take().is_some()
+        std::mem::replace(&mut self.due[timer as usize], NEVER) != NEVER
     }
 
     /// Stops all timers.
     pub fn clear(&mut self) {
-        self.due = [None; COUNT];
+        self.due = [NEVER; COUNT];
     }
 
     /// When a timer is due.
     pub fn due(&self, timer: Timer) -> Option<Instant> {
-        self.due[timer as usize]
+        Some(self.due[timer as usize]).filter(|due| *due != NEVER)
     }
 
     /// When the first timer is due.
     pub fn next(&self) -> Option<Instant> {
-        self.due.iter().flatten().min().copied()
+        self.due.iter().min().copied().filter(|due| *due != NEVER)
     }
 
     /// Takes a timer that is due at `now`, with the event that set it.
     pub fn take_due(&mut self, now: Instant) -> Option<(Timer, Cause)> {
         let timer = Timer::ALL.into_iter().find(|t| self.due(*t).is_some_and(|d| d <= now))?;
-        self.due[timer as usize] = None;
+        self.due[timer as usize] = NEVER;
         self.told[timer as usize] = NEVER;
-        Some((timer, self.causes[timer as usize]))
+        Some((timer, self.causes[cause_of(timer)]))
     }
 
     /// What became of a timer since this was asked last. What was set and stopped in between is no
     /// change.
     pub fn take_change(&mut self, timer: Timer) -> Option<Change> {
         let at = timer as usize;
-        let now = self.due[at].unwrap_or(NEVER);
-        if std::mem::replace(&mut self.told[at], now) == now {
+        let due = self.due[at];
+        if std::mem::replace(&mut self.told[at], due) == due {
             return None;
         }
-        Some(self.due[at].map_or(Change::Cancelled, |due| Change::Set(due, self.causes[at])))
+        let cause = self.causes[cause_of(timer)];
+        Some(if due == NEVER { Change::Cancelled } else { Change::Set(due, cause) })
     }
 
     /// The event that tells of the setting is what the timer fires because of.
     pub fn set_cause(&mut self, timer: Timer, cause: Cause) {
-        self.causes[timer as usize] = cause;
+        self.causes[cause_of(timer)] = cause;
     }
 }
