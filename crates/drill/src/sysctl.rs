@@ -74,6 +74,7 @@ pub fn set(config: &mut TcpConfig, dialect: &mut Dialect, name: &str, value: &st
         if *dialect == Dialect::Linux {
             *dialect = Dialect::Bsd;
             config.adv_win_scale = 0;
+            (config.rmem.default, config.wmem.default) = (65_536, 32_768);
             config.slow_start_after_idle = true;
             config.tw_reuse = TimeWaitReuse::Off;
             config.syn_linear_timeouts = 0;

@@ -188,3 +188,40 @@ fn hostile_scripts_end() {
         assert!(matches!(run("x", text, &[]).verdict, Verdict::Failed(_)), "{text:?}");
     }
 }
+
+/// Scripts with a few bytes changed, left out or doubled: each ends with a verdict.
+#[test]
+fn mutated_scripts_end() {
+    const SEED: &str = "`sysctl -q net.ipv4.tcp_ecn=1`\n\
+        0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n+0 bind(3, ..., ...) = 0\n\
+        +0 listen(3, 1) = 0\n+0 < S 0:0(0) win 1000 <mss 1000,sackOK,TS val 1 ecr 0>\n\
+        +0 > S. 0:0(0) ack 1 <mss 1460,sackOK,TS val 100 ecr 1>\n\
+        +.1 < . 1:1(0) ack 1 win 1000 <nop,nop,TS val 2 ecr 100>\n\
+        +0 accept(3, ..., ...) = 4\n+0...0.2 read(4, ..., 100) = 100\n\
+        +.2 < P. 1:101(100) ack 1 win 1000 <nop,nop,TS val 2 ecr 100>\n\
+        +0~+.2 > . 1:1(0) ack 101 <...>\n+0 %{ assert tcpi_state == 1, 'x %d' % 3 }%\n\
+        +0 poll([{fd=4, events=POLLOUT, revents=POLLOUT}], 1, 0) = 1\n\
+        +0 < icmp unreachable frag_needed mtu 1200 [1:11(10)]\n+0 close(4) = 0\n";
+    let mut state = 7u32;
+    let mut next = |below: usize| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as usize % below
+    };
+    for _ in 0..2000 {
+        let mut text: Vec<u8> = SEED.into();
+        for _ in 0..1 + next(4) {
+            let at = next(text.len());
+            match next(4) {
+                0 => text[at] = b"0159.+-*<>()[]{}`%'\"|,=~: \nSFx"[next(30)],
+                1 => drop(text.remove(at)),
+                2 => text.insert(at, text[at]),
+                _ => {
+                    let other = (at + 1) % text.len();
+                    text.swap(at, other);
+                }
+            }
+        }
+        let text = String::from_utf8_lossy(&text);
+        let _: Verdict = run("x.pkt", &text, &[]).verdict;
+    }
+}

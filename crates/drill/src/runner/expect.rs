@@ -13,6 +13,9 @@ use crate::sysctl::Dialect;
 /// How long `*` waits.
 const ANY_TIME: netarium_base::Duration = netarium_base::Duration::from_secs(1_000_000);
 
+/// Data below this many bytes never counts as a full-sized segment (RFC 9293 §3.7.1).
+const FULL_SIZE: u32 = 536;
+
 /// Packets that a failure lists beside the one that differs.
 const MAX_ALSO: usize = 12;
 
@@ -189,8 +192,9 @@ impl Runner {
 
     /// The first SYN ties the sequence numbers, each timestamp that the script names the clocks.
     fn learn(&mut self, flow: usize, spec: &SegmentSpec, sent: &Sent) {
-        let Body::Tcp { header, options, .. } = &sent.body else { return };
+        let Body::Tcp { header, options, data } = &sent.body else { return };
         let flow = &mut self.flows[flow];
+        flow.largest = flow.largest.max(data.len() as u32);
         if header.flags.contains(TcpFlags::SYN) && flow.offset.is_none() {
             flow.offset = Some(header.seq.wrapping_sub(spec.seq));
         }
@@ -215,9 +219,7 @@ impl Runner {
                 wrong.push(what);
             }
         };
-        // Linux sets PSH on every packet that is to be split; where ours are split already, it
-        // says nothing about the stream.
-        let free = if met.parts.len() > 1 { TcpFlags::PSH } else { TcpFlags::empty() };
+        let free = self.free_flags(segment, flow, met);
         check(segment.flags - free == got.flags - free, "flags");
         check(segment.seq == got.seq, "sequence number");
         check(segment.len == got.len, "length");
@@ -235,6 +237,15 @@ impl Runner {
             wrong.extend(wrong_ip(spec, sent));
         }
         self.verdict(spec, &wrong, met)
+    }
+
+    /// Linux sets PSH on every packet that the network card is to split, so that what it splits
+    /// says nothing about the stream: PSH is free where several segments meet one of the script,
+    /// and where a full-sized one has it beyond what the script asks for.
+    fn free_flags(&self, segment: &SegmentSpec, flow: usize, met: &Met) -> TcpFlags {
+        let full = met.got.len >= FULL_SIZE && met.got.len == self.flows[flow].largest;
+        let more = full && !segment.flags.contains(TcpFlags::PSH);
+        if met.parts.len() > 1 || more { TcpFlags::PSH } else { TcpFlags::empty() }
     }
 
     fn verdict(&self, spec: &PacketSpec, wrong: &[&str], met: &Met) -> Step {

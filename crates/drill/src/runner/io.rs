@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use netarium_stack::{Errno, RecvFlags, SendFlags};
+use netarium_stack::{Errno, Readiness, RecvFlags, SendFlags};
 
 use super::calls::{Pending, Sock, Try, wait_for};
 use super::inbound::filler;
@@ -19,6 +19,8 @@ struct Message {
     len: i64,
     /// The text of the buffer, when the script gives it; `true` when only its start matters.
     text: Option<(String, bool)>,
+    /// The buffer is NULL.
+    null: bool,
     /// Flags of the call.
     flags: i64,
     /// `msg_control` that `recvmsg` must give.
@@ -45,6 +47,9 @@ impl Runner {
         if message.len < 0 {
             return Ok(Try::Done(Err("EINVAL")));
         }
+        if message.null {
+            return Ok(Try::Done(Err("EFAULT")));
+        }
         if message.len > MAX_BYTES {
             return Err(fail(format!("{} of more than 64 MiB", call.name)));
         }
@@ -70,8 +75,10 @@ impl Runner {
                 message.flags = self.int_arg(call, 2)?;
             }
             _ => {
-                if let Expr::Str(text, open) = self.arg(call, 1)? {
-                    message.text = Some((text.clone(), *open));
+                match self.arg(call, 1)? {
+                    Expr::Str(text, open) => message.text = Some((text.clone(), *open)),
+                    Expr::Word(word) => message.null = word == "NULL",
+                    _ => {}
                 }
                 message.len = self.int_arg(call, 2)?;
                 if !matches!(name, "read" | "write") {
@@ -92,6 +99,12 @@ impl Runner {
         wait: bool,
         pending: &mut Pending,
     ) -> Step<Try> {
+        // A writer that waits is woken when there is room again, not by every packet.
+        let room = Readiness::WRITABLE | Readiness::ERROR | Readiness::HANGUP;
+        let waiting = pending.again && wait && !pending.is_over(self.machine.now);
+        if waiting && !self.machine.readiness(sock.id).intersects(room) {
+            return Ok(wait_for(sock.send_timeout, pending));
+        }
         let mut flags = SendFlags::empty();
         flags.set(SendFlags::OOB, message.flags & MSG_OOB != 0);
         flags.set(SendFlags::MORE, message.flags & MSG_MORE != 0);
@@ -143,6 +156,7 @@ impl Runner {
         let all = message.flags & MSG_WAITALL != 0;
         Ok(match done {
             Ok(n) if all && wait && n > 0 && before + (n as i64) < message.len => {
+                self.check_received(message, sock, &buf[..n.min(buf.len())], flags)?;
                 pending.progress += n as i64;
                 wait_for(sock.recv_timeout, pending)
             }
@@ -246,7 +260,7 @@ impl Runner {
             0x541b => stack.inq(sock.id).map(i64::from),
             0x5411 => stack.outq(sock.id).map(i64::from),
             0x894b => stack.outq_nsd(sock.id).map(i64::from),
-            0x8905 => return Err(Stop::Skip("SIOCATMARK".to_owned())),
+            0x8905 => stack.at_mark(sock.id).map(i64::from),
             _ => return Ok(Try::Done(Err("ENOTTY"))),
         };
         let got = match got {

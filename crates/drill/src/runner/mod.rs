@@ -4,6 +4,7 @@
 //! sent, [`inbound`] makes what arrives; [`calls`] and its neighbours make system calls, of which
 //! one may be suspended until the stack lets it return.
 
+mod args;
 mod calls;
 mod consts;
 mod expect;

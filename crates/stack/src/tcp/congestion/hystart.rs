@@ -9,15 +9,15 @@ use crate::tcp::config::Hystart;
 use crate::tcp::seq::Seq;
 
 /// How slow start ends before it must.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub enum Exit {
     /// Only by loss.
     #[default]
     Off,
     /// Linux' HyStart.
-    Classic(Classic),
-    /// HyStart++.
-    PlusPlus(HyStart),
+    Classic(Box<Classic>),
+    /// HyStart++, from the first sizeable window on until it has done its work.
+    PlusPlus(Option<Box<HyStart>>),
 }
 
 impl Exit {
@@ -25,8 +25,8 @@ impl Exit {
     pub fn new(setting: Hystart) -> Exit {
         match setting {
             Hystart::Off => Exit::Off,
-            Hystart::Classic => Exit::Classic(Classic::default()),
-            Hystart::PlusPlus => Exit::PlusPlus(HyStart::default()),
+            Hystart::Classic => Exit::Classic(Box::default()),
+            Hystart::PlusPlus => Exit::PlusPlus(None),
         }
     }
 
@@ -40,32 +40,38 @@ impl Exit {
         match self {
             Exit::Off => None,
             Exit::Classic(h) => h.measured(window, ack, shortest),
-            Exit::PlusPlus(h) => h.measured(window, ack),
+            Exit::PlusPlus(_) if window.ssthresh != INFINITE => {
+                // RFC 9406 §4.3: for the first slow start only.
+                *self = Exit::Off;
+                None
+            }
+            Exit::PlusPlus(None) if window.cwnd < LOW_WINDOW => None,
+            Exit::PlusPlus(h) => h.get_or_insert_default().measured(window, ack),
         }
     }
 
     /// By how many segments slow start grows for so many acknowledged ones.
     pub fn growth(&mut self, window: &Window, acked: u32) -> u32 {
         match self {
-            Exit::PlusPlus(h) if window.ssthresh == INFINITE => h.growth(acked),
+            Exit::PlusPlus(Some(h)) if window.ssthresh == INFINITE => h.growth(acked),
             _ => acked,
         }
     }
 
     /// Whether growth is slowed down.
     pub fn is_careful(&self) -> bool {
-        matches!(self, Exit::PlusPlus(h) if h.is_careful())
+        matches!(self, Exit::PlusPlus(Some(h)) if h.is_careful())
     }
 
     /// A time-out: slow start begins anew.
     pub fn timed_out(&mut self) {
         if let Exit::Classic(h) = self {
-            *h = Classic::default();
+            **h = Classic::default();
         }
     }
 }
 
-/// From this window on the older HyStart looks, segments.
+/// From this window on the end of slow start is looked for, segments: smaller ones fill no queue.
 const LOW_WINDOW: u32 = 16;
 /// Acknowledgements closer than this are one train.
 const TRAIN_GAP: Duration = Duration::from_millis(2);
