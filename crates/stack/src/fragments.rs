@@ -9,10 +9,10 @@ use netarium_wire::{Frame, Payload};
 
 /// How long a host waits for the rest of a packet, from its first fragment that arrived (Linux'
 /// `net.ipv4.ipfrag_time`; RFC 1122 §3.3.2 asks for a fixed time).
-pub const TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes of incomplete packets that a host holds, each fragment counted with [`OVERHEAD`] (Linux'
 /// `net.ipv4.ipfrag_high_thresh`). What comes beyond is dropped.
-pub const MEMORY_MAX: usize = 4 * 1024 * 1024;
+pub(crate) const MEMORY_MAX: usize = 4 * 1024 * 1024;
 /// What a fragment costs beyond its bytes.
 const OVERHEAD: usize = 256;
 
@@ -84,7 +84,8 @@ impl Fragments {
             self.packets.insert(key, Parts { number: self.numbers, ..Parts::default() });
         }
         let Some(parts) = self.packets.get_mut(&key) else { return Added::Waiting };
-        if parts.holds(part.start, part.end) {
+        let same_end = part.more || parts.end == Some(part.end);
+        if same_end && parts.holds(part.start, part.end) {
             return Added::Dropped(frame, DropReason::FragmentDuplicate);
         }
         if !parts.fits(part.start, part.end, part.more) {
@@ -242,7 +243,10 @@ mod tests {
         let again = fragments.add(Instant::ZERO, pieces[0].clone());
         assert_eq!(reason(again), Some(DropReason::FragmentDuplicate));
         let other = cut(1, 3000)[0].fragment(400).remove(1);
-        assert_eq!(reason(fragments.add(Instant::ZERO, other)), Some(DropReason::FragmentDuplicate));
+        assert_eq!(
+            reason(fragments.add(Instant::ZERO, other)),
+            Some(DropReason::FragmentDuplicate)
+        );
         fragments.add(Instant::ZERO, pieces[2].clone());
         // Larger pieces of the same packet lie over both.
         let mut header = IpHeader::new("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
@@ -264,7 +268,8 @@ mod tests {
         let mut refused = 0;
         for id in 0..20_000u16 {
             let pieces = cut(id, 1000);
-            refused += usize::from(reason(fragments.add(Instant::ZERO, pieces[0].clone())).is_some());
+            refused +=
+                usize::from(reason(fragments.add(Instant::ZERO, pieces[0].clone())).is_some());
             assert!(fragments.bytes() <= MEMORY_MAX);
         }
         assert!(refused > 10_000);
