@@ -90,6 +90,8 @@ pub(crate) fn freebsd_defaults(config: &mut TcpConfig) {
     config.slow_start_after_idle = true;
     config.tw_reuse = TimeWaitReuse::Off;
     config.syn_linear_timeouts = 0;
+    // Challenge ACKs are limited per host and second only.
+    config.invalid_ratelimit = Duration::ZERO;
 }
 
 /// A number as shells and `/proc` write it.
