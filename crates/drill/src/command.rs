@@ -9,8 +9,10 @@ pub(crate) enum Command {
     Sysctl(String, String),
     /// Known to change nothing here.
     Harmless,
-    /// Left out.
+    /// Left out, with a note: it asks something of a real system.
     Other(String),
+    /// It changes what the script sees: the script cannot be run.
+    Needed(String),
 }
 
 /// The commands of a shell text: lines, `;` and `&&` separate them.
@@ -102,7 +104,14 @@ fn command(line: &str) -> Vec<Command> {
     match program {
         "defaults.sh" => vec![Command::Defaults],
         "sysctl" | "set_sysctls.py" => settings(&words[1..], line),
-        "ip" | "tc" | "ethtool" | "ifconfig" if is_harmless(&words) => vec![Command::Harmless],
+        "tc" if has(&words, &["fq", "netem", "tbf", "limit"]) => vec![Command::Needed(line.into())],
+        "ip" if has(&words, &["route", "rule", "link"])
+            && !has(&words, &["flush", "get", "show"]) =>
+        {
+            vec![Command::Needed(line.into())]
+        }
+        "iptables" | "nft" | "ipfw" => vec![Command::Needed(line.into())],
+        "ip" | "tc" | "ethtool" | "ifconfig" => vec![Command::Harmless],
         "true" | ":" | "sleep" | "sync" | "kldload" | "set" | "export" | "echo"
         | "sync_sysctls" => {
             vec![Command::Harmless]
@@ -111,10 +120,8 @@ fn command(line: &str) -> Vec<Command> {
     }
 }
 
-/// Flushes of caches and queues that are not here.
-fn is_harmless(words: &[String]) -> bool {
-    let has = |w: &str| words.iter().any(|x| x == w);
-    has("tcp_metrics") || (has("flush") && has("cache")) || has("qdisc") || has("-K")
+fn has(words: &[String], any: &[&str]) -> bool {
+    words.iter().any(|w| any.contains(&w.as_str()))
 }
 
 /// `echo VALUE > /proc/sys/…`

@@ -68,6 +68,7 @@ const IGNORED: &[&str] = &[
     "gateway_ip",
     "init_scripts",
     "is_anyip",
+    "mss",
     "netmask_ip",
     "no_cleanup",
     "prefix",
@@ -111,10 +112,6 @@ impl Config {
             "connect_port" => self.connect_port = number(flag, 65_535)? as u16,
             "mtu" => {
                 self.mtu = number(flag, 65_535)?.max(68) as u16;
-            }
-            "mss" => {
-                let why = "receive offload (--mss): segments arrive one by one";
-                return Err(FlagError::Unsupported(why.to_owned()));
             }
             "tolerance_usecs" => self.tolerance_usecs = number(flag, 60_000_000)?,
             "tolerance_percent" => self.tolerance_percent = number(flag, 100)?,

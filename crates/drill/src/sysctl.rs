@@ -15,8 +15,10 @@ pub enum Mapped {
     Yes,
     /// It changes nothing here, and why.
     Ignored(&'static str),
-    /// It would change something, but not here.
+    /// It would change what the script sees, and is left out: the script cannot be run.
     No(String),
+    /// Nobody knows it here; the script is run, with a note.
+    Unknown(String),
 }
 
 /// What kind of system a script is written for.
@@ -64,24 +66,32 @@ pub fn set(config: &mut TcpConfig, dialect: &mut Dialect, name: &str, value: &st
     if let Some(rest) = name.strip_prefix("net.ipv4.") {
         return set_linux(config, rest, value);
     }
-    if name.starts_with("net.core.") {
-        return set_core(config, &name["net.core.".len()..], value);
+    if let Some(rest) = name.strip_prefix("net.core.") {
+        return set_core(config, rest, value);
     }
     if name.starts_with("net.inet.") || name.starts_with("kern.") || name.starts_with("net.inet6.")
     {
         if *dialect == Dialect::Linux {
             *dialect = Dialect::Bsd;
-            config.adv_win_scale = 0;
-            config.slow_start_after_idle = true;
-            config.tw_reuse = TimeWaitReuse::Off;
-            config.syn_linear_timeouts = 0;
+            freebsd_defaults(config);
         }
         return set_bsd(config, name, value);
     }
     if name.starts_with("net.ipv6.") {
         return Mapped::Ignored("IPv6");
     }
-    Mapped::No(format!("sysctl {name} has no meaning here"))
+    Mapped::Unknown(format!("sysctl {name}"))
+}
+
+/// What FreeBSD does in another way than Linux, as far as scripts see it.
+pub(crate) fn freebsd_defaults(config: &mut TcpConfig) {
+    config.adv_win_scale = 0;
+    (config.rmem.default, config.wmem.default) = (65_536, 32_768);
+    config.slow_start_after_idle = true;
+    config.tw_reuse = TimeWaitReuse::Off;
+    config.syn_linear_timeouts = 0;
+    // Challenge ACKs are limited per host and second only.
+    config.invalid_ratelimit = Duration::ZERO;
 }
 
 /// A number as shells and `/proc` write it.
@@ -215,7 +225,7 @@ fn set_linux_timer(config: &mut TcpConfig, name: &str, n: i64) -> Mapped {
         "tcp_fastopen" => return Mapped::Ignored("no TCP Fast Open: it stays off"),
         _ => {
             return ignored(name)
-                .unwrap_or_else(|| Mapped::No(format!("net.ipv4.{name} has no meaning here")));
+                .unwrap_or_else(|| Mapped::Unknown(format!("sysctl net.ipv4.{name}")));
         }
     }
     Mapped::Yes
@@ -391,7 +401,7 @@ mod tests {
         let before = config.clone();
         for (name, value) in [("net.ipv4.tcp_nonsense", "1"), ("vm.swappiness", "1")] {
             let done = set(&mut config, &mut dialect, name, value);
-            assert!(matches!(done, Mapped::No(_)), "{name}: {done:?}");
+            assert!(matches!(done, Mapped::Unknown(_)), "{name}: {done:?}");
         }
         assert_eq!(config, before);
     }

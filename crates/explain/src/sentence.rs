@@ -41,6 +41,8 @@ pub fn sentence(record: &Record, names: &dyn Names) -> String {
         | Event::Dropped { .. }
         | Event::SwitchTable { .. } => wire(&record.event, names),
         Event::PacketBuilt { .. }
+        | Event::Fragmented { .. }
+        | Event::Reassembled { .. }
         | Event::Arp { .. }
         | Event::RouteChosen { .. }
         | Event::RuleMatched { .. }
@@ -132,6 +134,12 @@ fn network(event: &Event) -> String {
     match event {
         Event::PacketBuilt { protocol, kind, len } => {
             format!("A packet was built: {protocol} {kind} with {len} bytes.")
+        }
+        Event::Fragmented { fragments, mtu } => {
+            format!("The packet was cut into {fragments} fragments of at most {mtu} bytes.")
+        }
+        Event::Reassembled { fragments, len } => {
+            format!("{fragments} fragments were put together to a packet of {len} bytes.")
         }
         Event::Arp { step, address } => format!("ARP for {address}: {step}."),
         Event::RouteChosen { destination, via: Some(via), .. } => {

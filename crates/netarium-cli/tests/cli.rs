@@ -41,6 +41,7 @@ fn help() {
         ("help_replay", &["replay", "--help"]),
         ("help_fork", &["fork", "--help"]),
         ("help_diff", &["diff", "--help"]),
+        ("help_drill", &["drill", "--help"]),
     ] {
         insta::assert_snapshot!(name, told(args));
     }

@@ -19,6 +19,8 @@ use crate::types::{IcmpError, Readiness, RecvMeta, SocketEvent, SocketKind};
 pub const RECV_LIMIT: usize = 212_992;
 /// How many ICMP errors wait for a program at most.
 const ICMP_ERRORS: usize = 32;
+/// The longest IPv4 packet.
+const PACKET_MAX: usize = 65_535;
 /// What a queued datagram costs beyond its bytes.
 const OVERHEAD: usize = 128;
 
@@ -138,7 +140,7 @@ impl Stack {
 
     /// The socket for a datagram: the better it fits, the better (connected before bound to the
     /// address before bound to all), as Linux scores them; among equals the oldest.
-    fn find_datagram(
+    pub(crate) fn find_datagram(
         &self,
         kind: SocketKind,
         to: SocketAddr,
@@ -182,33 +184,36 @@ impl Stack {
     ) -> Result<usize, Errno> {
         let hop = self.ip.hop_for(remote.ip())?;
         let source = if local.ip().is_unspecified() { hop.source } else { local.ip() };
-        let mtu = self.ip.iface(hop.iface).map_or(0, |i| usize::from(i.mtu));
         let mut header = IpHeader::new(source, remote.ip());
         header.ttl = settings.ttl.unwrap_or(self.tcp_config.default_ttl);
-        header.dont_fragment = settings.mtu_discover != MtuDiscover::Dont;
         header.tos = settings.tos;
         header.id = self.ip.next_ip_id(remote.ip());
-        // Fragmenting is not done: what does not fit in one packet is refused.
-        let head = header.len() + udp::HEADER;
-        let (mut frame, what) = match kind_of {
-            SocketKind::Ping => {
-                let (seq, rest) = data.split_first_chunk::<2>().ok_or(Errno::EINVAL)?;
-                if rest.len() + head > mtu {
-                    return Err(Errno::EMSGSIZE);
-                }
-                let seq = u16::from_be_bytes(*seq);
-                let echo = Icmp::echo(kind::ECHO_REQUEST, local.port(), seq);
-                (echo.frame(&header, Payload::copy_from(rest)), ("icmp", "echo-request"))
-            }
-            _ => {
-                if data.len() + head > mtu {
-                    return Err(Errno::EMSGSIZE);
-                }
-                let payload = Payload::copy_from(data);
-                self.ip.stats.udp_out += 1;
-                let f = udp::frame(&header, local.port(), remote.port(), payload);
-                (f, ("udp", "datagram"))
-            }
+        let ping = kind_of == SocketKind::Ping;
+        let (seq, body) = match data.split_first_chunk::<2>() {
+            Some((seq, rest)) if ping => (u16::from_be_bytes(*seq), rest),
+            None if ping => return Err(Errno::EINVAL),
+            _ => (0, data),
+        };
+        let len = header.len() + udp::HEADER + body.len();
+        let mtu = usize::from(self.ip.path_mtu(cx.now, remote.ip()));
+        // As on Linux, what is longer than the path allows is cut here, unless the program forbids
+        // it; what fits says that routers must not cut it.
+        header.dont_fragment = match settings.mtu_discover {
+            MtuDiscover::Dont => false,
+            MtuDiscover::Want => len <= mtu,
+            _ if len > mtu => return Err(Errno::EMSGSIZE),
+            _ => true,
+        };
+        if len > PACKET_MAX {
+            return Err(Errno::EMSGSIZE);
+        }
+        let payload = Payload::copy_from(body);
+        let (mut frame, what) = if ping {
+            let echo = Icmp::echo(kind::ECHO_REQUEST, local.port(), seq);
+            (echo.frame(&header, payload), ("icmp", "echo-request"))
+        } else {
+            self.ip.stats.udp_out += 1;
+            (udp::frame(&header, local.port(), remote.port(), payload), ("udp", "datagram"))
         };
         let (protocol, packet) = what;
         let len = frame.payload().len() as u32;

@@ -12,7 +12,7 @@ use crate::options::MtuDiscover;
 use crate::stack::Stack;
 use crate::tcp::Seq;
 use crate::tcp::demux::Ends;
-use crate::types::IcmpError;
+use crate::types::{IcmpError, SocketKind};
 
 /// Errors that may be sent in a burst, and per second (Linux' `icmp_msgs_burst` and
 /// `icmp_msgs_per_sec`; RFC 1812 §4.3.2.8 asks for a limit).
@@ -159,7 +159,11 @@ impl Stack {
             return self.path_mtu_input(cx, &quoted, message.rest & 0xffff);
         }
         let seq = quoted.seq as u16;
-        let error = IcmpError { from, kind: message.kind, code: message.code, seq };
+        let mtu = (errno == Errno::EMSGSIZE).then_some(message.rest as u16);
+        if let Some(mtu) = mtu {
+            self.learn_for_datagrams(cx, &quoted, mtu.into());
+        }
+        let error = IcmpError { from, kind: message.kind, code: message.code, seq, mtu };
         cx.cause = frame.meta.cause;
         self.report_unreachable(cx, &quoted, errno, Some(error));
     }
@@ -187,6 +191,24 @@ impl Stack {
         self.with_connection(cx, slot, |cx, conn| {
             conn.on_path_mtu(cx, Seq(quoted.seq), pmtu);
         });
+    }
+
+    /// «Fragmentation needed» about a datagram of ours: later ones to that destination are cut.
+    fn learn_for_datagrams(&mut self, cx: &Ctx<'_>, quoted: &Quoted, mtu: u32) {
+        let ping = quoted.protocol == protocol::ICMP;
+        let kind_of = if ping { SocketKind::Ping } else { SocketKind::Udp };
+        let port = if ping { quoted.src_port } else { quoted.dst_port };
+        let local = SocketAddr::new(quoted.src, quoted.src_port);
+        let remote = SocketAddr::new(quoted.dst, port);
+        // RFC 5927 §4: only about what a program of this host may have sent.
+        let Some(id) = self.find_datagram(kind_of, local, remote, false) else { return };
+        let mode = self.sockets.get(id).map(|s| s.settings.mtu_discover);
+        if !matches!(mode, Some(MtuDiscover::Want | MtuDiscover::Do)) {
+            return;
+        }
+        let current = self.ip.path_mtu(cx.now, quoted.dst);
+        let limits = (self.tcp_config.min_pmtu, self.tcp_config.mtu_expires);
+        self.ip.path_mtus.learn(cx.now, quoted.dst, (mtu, current), limits);
     }
 
     /// Tells the socket that sent the quoted packet that it did not arrive.
@@ -239,6 +261,7 @@ impl Stack {
                     kind: kind::UNREACHABLE,
                     code: unreachable::HOST,
                     seq: quoted.seq as u16,
+                    mtu: None,
                 };
                 self.report_unreachable(cx, &quoted, Errno::EHOSTUNREACH, Some(error));
             }

@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use netarium_base::{Ctx, DropReason, Event, IfIndex, Place};
 use netarium_filter::{Reject, Verdict};
 use netarium_wire::frame::ChecksumError;
-use netarium_wire::icmp::{kind, unreachable};
+use netarium_wire::icmp::{kind, time_exceeded, unreachable};
 use netarium_wire::{Arp, Frame, Network, protocol};
 
 use crate::layer::LO;
@@ -127,6 +127,11 @@ impl Stack {
             self.ip.stats.ip_in_errors += 1;
             return self.ip.drop(cx, &frame, DropReason::Martian);
         }
+        let (mut frame, transport_ok) = match self.whole(cx, frame) {
+            Some((frame, None)) => (frame, transport_ok),
+            Some((frame, Some(ok))) => (frame, ok),
+            None => return,
+        };
         if let Some(filter) = &mut self.ip.filter {
             let verdict = filter.prerouting(&mut cx.with(frame.meta.cause), iface, &mut frame);
             if verdict != Verdict::Accept {
@@ -148,6 +153,45 @@ impl Stack {
             self.forward(cx, arrival, frame);
         } else {
             self.ip.drop(cx, &frame, DropReason::NotForwarding);
+        }
+    }
+
+    /// Puts fragments together where the whole packet is needed: at its destination, and before
+    /// connection tracking, which must see ports (Linux' nf_defrag). `None` while others are
+    /// missing; with a packet that was put together, whether its transport checksum is right.
+    fn whole(&mut self, cx: &mut Ctx<'_>, frame: Box<Frame>) -> Option<(Box<Frame>, Option<bool>)> {
+        if !frame.meta.layers.fragment {
+            return Some((frame, None));
+        }
+        let dst = frame.dst_ip()?;
+        let here = self.ip.is_own(dst)
+            || self.ip.is_broadcast(dst)
+            || matches!(dst, IpAddr::V4(d) if d.is_multicast());
+        if !here && self.ip.filter.is_none() {
+            return Some((frame, None));
+        }
+        let mut whole = self.ip.reassemble(cx, frame)?;
+        let ok = whole.verify().is_ok();
+        Some((whole, Some(ok)))
+    }
+
+    /// Packets whose missing fragments did not come in time (RFC 1122 §3.3.2: their sender hears
+    /// of it when the first fragment arrived).
+    pub(crate) fn fragment_deadlines(&mut self, cx: &mut Ctx<'_>) {
+        while let Some(first) = self.ip.fragments.as_mut().and_then(|f| f.take_due(cx.now)) {
+            self.ip.stats.ip_reasm_timeouts += 1;
+            self.ip.stats.ip_reasm_fails += 1;
+            let Some(first) = first else { continue };
+            self.ip.drop(cx, &first, DropReason::FragmentTimeout);
+            if first.dst_ip().is_some_and(|dst| self.ip.is_own(dst)) {
+                cx.cause = first.meta.cause;
+                self.icmp_error(
+                    cx,
+                    &first,
+                    (kind::TIME_EXCEEDED, time_exceeded::REASSEMBLY, 0),
+                    false,
+                );
+            }
         }
     }
 
@@ -205,7 +249,12 @@ impl Stack {
     fn forward(&mut self, cx: &mut Ctx<'_>, arrival: Arrival, mut frame: Box<Frame>) {
         if frame.ttl() <= 1 {
             self.ip.drop(cx, &frame, DropReason::TtlExceeded);
-            return self.icmp_error(cx, &frame, (kind::TIME_EXCEEDED, 0, 0), false);
+            return self.icmp_error(
+                cx,
+                &frame,
+                (kind::TIME_EXCEEDED, time_exceeded::TRANSIT, 0),
+                false,
+            );
         }
         let Ok(hop) = self.ip.hop_for(arrival.dst) else {
             self.ip.stats.ip_out_no_routes += 1;
@@ -214,8 +263,8 @@ impl Stack {
             return self.icmp_error(cx, &frame, what, false);
         };
         let mtu = self.ip.iface(hop.iface).map_or(0, |i| i.mtu);
-        if frame.ip_len() > mtu.into() {
-            // Fragmenting is not done: a packet that allows it is reported all the same.
+        if frame.ip_len() > mtu.into() && frame.dont_fragment() {
+            self.ip.stats.ip_frag_fails += 1;
             self.ip.drop(cx, &frame, DropReason::FragmentationNeeded);
             let what = (kind::UNREACHABLE, unreachable::FRAGMENTATION_NEEDED, mtu.into());
             return self.icmp_error(cx, &frame, what, false);

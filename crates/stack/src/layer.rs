@@ -9,6 +9,7 @@ use netarium_filter::{Filter, LocalPorts, Verdict};
 use netarium_wire::{Arp, Cidr, Frame, Mac, Network, icmp};
 
 use crate::errno::Errno;
+use crate::fragments::{Added, Fragments};
 use crate::neighbour::{Due, NeighbourCache, Resolution};
 use crate::pmtu::PathMtus;
 use crate::route::RouteTable;
@@ -116,6 +117,8 @@ pub struct IpLayer {
     pub(crate) ports: PortUse,
     pub(crate) icmp_limit: crate::icmp::Limit,
     pub(crate) path_mtus: PathMtus,
+    /// Packets of which not all fragments have come; made with the first of them.
+    pub(crate) fragments: Option<Box<Fragments>>,
     /// Packets that could not be resolved; the stack tells their senders.
     pub(crate) unreachable: VecDeque<Unreachable>,
     /// IPv4 identifications, per destination: what is sent elsewhere changes none of them.
@@ -145,6 +148,7 @@ impl IpLayer {
             ports: PortUse::default(),
             icmp_limit: crate::icmp::Limit::default(),
             path_mtus: PathMtus::default(),
+            fragments: None,
             unreachable: VecDeque::new(),
             ids: Counters::new(config.seed.luck(&config.name, "ip-id")),
         }
@@ -269,11 +273,47 @@ impl IpLayer {
             frame.meta.flow,
             || Event::RouteChosen { destination: dst, via, iface: hop.iface },
         );
+        let mtu = self.iface(hop.iface).map_or(0, |i| i.mtu);
+        if frame.ip_len() > mtu.into() && !frame.dont_fragment() {
+            return self.leave_in_pieces(cx, hop, dst, &frame, mtu);
+        }
+        self.hand_over(cx, hop, dst, frame);
+    }
+
+    /// RFC 791 §3.2: a packet that is longer than the way allows, and may be cut.
+    fn leave_in_pieces(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        hop: Hop,
+        dst: IpAddr,
+        frame: &Frame,
+        mtu: u16,
+    ) {
+        let pieces = frame.fragment(mtu.into());
+        if pieces.is_empty() {
+            self.stats.ip_frag_fails += 1;
+            return self.drop(cx, frame, DropReason::FrameTooBig);
+        }
+        self.stats.ip_frag_oks += 1;
+        self.stats.ip_frag_creates += pieces.len() as u64;
+        let place = Place::Iface(self.node, hop.iface);
+        let fragments = pieces.len() as u32;
+        let cause = cx
+            .with(frame.meta.cause)
+            .emit(place, frame.meta.flow, || Event::Fragmented { fragments, mtu: mtu.into() });
+        for mut piece in pieces {
+            piece.meta.cause = cause;
+            self.hand_over(cx, hop, dst, piece);
+        }
+    }
+
+    /// The neighbour, and the interface.
+    fn hand_over(&mut self, cx: &mut Ctx<'_>, hop: Hop, dst: IpAddr, mut frame: Box<Frame>) {
         if hop.iface == LO {
             frame.set_macs(Mac::ZERO, Mac::ZERO);
             return self.push(cx, LO, frame);
         }
-        let next = via.unwrap_or(dst);
+        let next = hop.via.unwrap_or(dst);
         if self.is_broadcast(next) {
             return self.send_on(cx, hop.iface, Mac::BROADCAST, frame);
         }
@@ -367,6 +407,28 @@ impl IpLayer {
         cx.trace.drop_at(cx.now, meta.cause, place, meta.flow, reason, frame.len());
     }
 
+    /// Takes a fragment in; the whole packet, when it was the last that was missing.
+    pub(crate) fn reassemble(&mut self, cx: &mut Ctx<'_>, frame: Box<Frame>) -> Option<Box<Frame>> {
+        self.stats.ip_reasm_reqds += 1;
+        let fragments = self.fragments.get_or_insert_with(Box::default);
+        match fragments.add(cx.now, frame) {
+            Added::Waiting => None,
+            Added::Dropped(frame, reason) => {
+                self.stats.ip_reasm_fails += 1;
+                self.drop(cx, &frame, reason);
+                None
+            }
+            Added::Whole(mut whole, count) => {
+                self.stats.ip_reasm_oks += 1;
+                let (fragments, len) = (count as u32, whole.ip_len() as u32);
+                let event = || Event::Reassembled { fragments, len };
+                let place = self.place();
+                whole.meta.cause = cx.with(whole.meta.cause).emit(place, whole.meta.flow, event);
+                Some(whole)
+            }
+        }
+    }
+
     /// The next IPv4 identification, for packets that may be fragmented (RFC 6864).
     pub(crate) fn next_ip_id(&mut self, to: IpAddr) -> u16 {
         self.ids.next(to) as u16
@@ -375,7 +437,8 @@ impl IpLayer {
     /// When something of this layer is due.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let filter = self.filter.as_ref().and_then(|f| f.next_deadline());
-        [self.neighbours.next_deadline(), filter].into_iter().flatten().min()
+        let fragments = self.fragments.as_ref().and_then(|f| f.next_deadline());
+        [self.neighbours.next_deadline(), filter, fragments].into_iter().flatten().min()
     }
 }
 

@@ -6,7 +6,7 @@
 //! 2. [`stack`]: the [`Stack`] itself: `handle_*`, `poll_*`, one `next_deadline`;
 //! 3. `input`: a frame arrives: Ethernet, ARP, IP, onward or to a socket;
 //! 4. [`layer`]: the tables of the IP layer and the way out: route, filter, neighbour, interface;
-//!    with [`route`], [`neighbour`] and `pmtu`;
+//!    with [`route`], [`neighbour`], `pmtu` and `fragments`;
 //! 5. [`icmp`]: echo and errors;
 //! 6. [`tcp`]: connections; `tcp_io` and `listen_io` tie them to the IP layer;
 //! 7. `datagram`: UDP and pings;
@@ -18,6 +18,7 @@ pub mod calls;
 mod closing;
 mod datagram;
 pub mod errno;
+mod fragments;
 pub mod icmp;
 mod input;
 pub mod layer;

@@ -126,6 +126,18 @@ impl Stack {
         self.tcp_config = Rc::new(config);
     }
 
+    /// Changes the longest IP packet that an interface takes, bytes. False: there is no such
+    /// interface, or the MTU is below the 68 bytes that every IPv4 link must take (RFC 791 §3.2).
+    pub fn set_mtu(&mut self, iface: IfIndex, mtu: u16) -> bool {
+        match self.ip.iface_mut(iface) {
+            Some(i) if mtu >= 68 => {
+                i.mtu = mtu;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Takes an interface up or down. Going down forgets its neighbours and what waited for them.
     pub fn set_interface_up(&mut self, cx: &mut Ctx<'_>, iface: IfIndex, up: bool) {
         let Some(i) = self.ip.iface_mut(iface) else { return };
@@ -160,6 +172,7 @@ impl Stack {
     /// Fires every timer that is due at `cx.now`. Timers carry their own causes.
     pub fn handle_deadlines(&mut self, cx: &mut Ctx<'_>) {
         self.ip.neighbour_deadlines(cx);
+        self.fragment_deadlines(cx);
         self.tcp_deadlines(cx);
         if let Some(filter) = &mut self.ip.filter
             && filter.next_deadline().is_some_and(|d| d <= cx.now)

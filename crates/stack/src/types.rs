@@ -143,6 +143,8 @@ pub struct IcmpError {
     pub code: u8,
     /// Sequence number of the echo request it is about; 0 for other sockets.
     pub seq: u16,
+    /// «Fragmentation needed»: the MTU of the hop that was too small, bytes.
+    pub mtu: Option<u16>,
 }
 
 /// A row of `netstat`.
@@ -214,6 +216,20 @@ pub struct StackStats {
     pub ip_out_no_routes: u64,
     /// IP packets received with a malformed header or bad checksum.
     pub ip_in_errors: u64,
+    /// Fragments received that were to be put together.
+    pub ip_reasm_reqds: u64,
+    /// Packets put together.
+    pub ip_reasm_oks: u64,
+    /// Fragments and packets that could not be put together.
+    pub ip_reasm_fails: u64,
+    /// Packets given up because their fragments did not come in time.
+    pub ip_reasm_timeouts: u64,
+    /// Packets cut into fragments.
+    pub ip_frag_oks: u64,
+    /// Packets that were too long and could not be cut.
+    pub ip_frag_fails: u64,
+    /// Fragments made.
+    pub ip_frag_creates: u64,
     /// ICMP messages received.
     pub icmp_in: u64,
     /// ICMP messages sent.

@@ -7,7 +7,7 @@ use common::{Mishap, Net, ms};
 use netarium_base::{Duration, Event, Instant, SocketId};
 use netarium_stack::tcp::config::Ecn;
 use netarium_stack::tcp::info::CaState;
-use netarium_stack::{TcpConfig, TcpInfo};
+use netarium_stack::{SocketOption, TcpConfig, TcpInfo};
 use netarium_wire::{TcpFlags, TcpHeader};
 
 /// Two hosts whose settings `change` chooses, and an established pair.
@@ -296,4 +296,20 @@ fn the_window_pays_for_what_a_probe_repaired() {
     assert!(reasons(&net).contains(&"probe repaired a loss"), "{:?}", reasons(&net));
     let after = info(&net, c);
     assert!(after.snd_ssthresh < before.snd_cwnd, "{after:?}");
+}
+
+/// Many small lost segments go again in few large ones.
+#[test]
+fn small_losses_go_again_together() {
+    let (mut net, c, s) = pair_with(20, |_| {});
+    let nodelay = SocketOption::NoDelay(true);
+    net.on(0, |st, cx| st.set_option(cx, c, nodelay)).unwrap();
+    lose(&mut net, |n| n <= 9);
+    for i in 0..9u8 {
+        net.send(0, c, &[i; 100]).unwrap();
+    }
+    net.run(Duration::from_secs(3));
+    assert_eq!(net.recv(1, s, 2000).map(|d| d.len()), Ok(900));
+    let copies = kinds(&net);
+    assert!(copies.len() <= 3, "{copies:?}: a probe, and what the time-out or SACK repairs");
 }

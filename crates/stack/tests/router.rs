@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use netarium_base::{Cause, Ctx, DropReason, Duration, IfIndex, Instant, NodeId, Pid, Seed};
 use netarium_base::{Place, SocketId, Tracer};
 use netarium_filter::{Filter, InboundRule, PortForward};
-use netarium_stack::{Errno, Route, SocketKind, Stack, StackConfig};
+use netarium_stack::{Errno, MtuDiscover, Route, SocketKind, Stack, StackConfig};
 use netarium_wire::{Frame, IpHeader, Mac, udp};
 
 const PID: Pid = Pid(1);
@@ -185,6 +185,28 @@ impl Lab {
     }
 }
 
+/// What a UDP socket of the friend receives of a datagram that the PC sends.
+fn sent_through(lab: &mut Lab, data: &[u8], discover: MtuDiscover) -> Result<Vec<u8>, Errno> {
+    let (to, port) = ("10.0.0.7:9", 9);
+    let receiver = lab.on(FRIEND, |s, _| {
+        let id = s.socket(SocketKind::Udp, PID).unwrap();
+        s.bind(id, SocketAddr::from(([0, 0, 0, 0], port))).unwrap();
+        id
+    });
+    let sent = lab.on(PC, |s, cx| {
+        let id = s.socket(SocketKind::Udp, PID).unwrap();
+        s.set_option(cx, id, netarium_stack::SocketOption::MtuDiscover(discover)).unwrap();
+        s.connect(cx, id, to.parse().unwrap()).unwrap();
+        s.send(cx, id, data)
+    });
+    lab.run(second());
+    let mut buf = vec![0; 70_000];
+    let got = lab.on(FRIEND, |s, cx| s.recv(cx, receiver, &mut buf));
+    lab.on(FRIEND, |s, cx| s.close(cx, receiver)).unwrap();
+    sent?;
+    got.map(|n| buf[..n].to_vec())
+}
+
 fn second() -> Duration {
     Duration::from_secs(1)
 }
@@ -323,4 +345,77 @@ fn pings_are_answered() {
     let e = lab.hosts[PC].take_icmp_error(id).expect("an error");
     assert_eq!((e.kind, e.code, e.seq), (3, 1, 4));
     assert_eq!(lab.hosts[PC].take_error(id), Some(Errno::EHOSTUNREACH));
+}
+
+/// RFC 791 §3.2: cut where the way is narrow, put together at the destination only; and with DF,
+/// RFC 1191: told, learned, and cut by the sender from then on.
+#[test]
+fn long_datagrams_arrive_in_fragments() {
+    let data: Vec<u8> = (0..5000).map(|n| (n % 251) as u8).collect();
+    let mut lab = Lab::new();
+    // The sender cuts what is longer than its own wire takes.
+    assert_eq!(sent_through(&mut lab, &data, MtuDiscover::Want).as_deref(), Ok(&data[..]));
+    let (pc, friend) = (lab.hosts[PC].stats(), lab.hosts[FRIEND].stats());
+    assert_eq!((pc.ip_frag_oks, pc.ip_frag_creates), (1, 4));
+    assert_eq!((friend.ip_reasm_reqds, friend.ip_reasm_oks), (4, 1));
+    assert_eq!(lab.hosts[ROUTER].stats().ip_reasm_reqds, 0, "a plain router puts nothing together");
+    // A narrower wire behind the router: fragments may be cut again.
+    assert!(lab.hosts[ROUTER].set_mtu(ETH1, 576) && !lab.hosts[ROUTER].set_mtu(ETH1, 67));
+    assert_eq!(sent_through(&mut lab, &data, MtuDiscover::Want).as_deref(), Ok(&data[..]));
+    assert_eq!(lab.hosts[ROUTER].stats().ip_frag_oks, 4);
+    // What fits into the sender's wire says DF: the router tells, and the next one is cut at home.
+    let one = &data[..1200];
+    assert_eq!(sent_through(&mut lab, one, MtuDiscover::Want), Err(Errno::EAGAIN));
+    assert_eq!(lab.drops(ROUTER, DropReason::FragmentationNeeded), 1);
+    assert_eq!(sent_through(&mut lab, one, MtuDiscover::Want).as_deref(), Ok(one));
+    assert_eq!(lab.drops(ROUTER, DropReason::FragmentationNeeded), 1);
+    // A program that forbids cutting hears of it at once; one that does not care is cut by routers.
+    assert_eq!(sent_through(&mut lab, one, MtuDiscover::Do), Err(Errno::EMSGSIZE));
+    assert_eq!(sent_through(&mut lab, one, MtuDiscover::Dont).as_deref(), Ok(one));
+    assert_eq!(sent_through(&mut lab, &[0; 65_508], MtuDiscover::Want), Err(Errno::EMSGSIZE));
+    // RFC 1191 §6.3: what was learned is forgotten after ten minutes.
+    lab.run(Duration::from_secs(601));
+    assert!(lab.hosts[ROUTER].set_mtu(ETH1, 1500));
+    assert_eq!(sent_through(&mut lab, one, MtuDiscover::Do).as_deref(), Ok(one));
+}
+
+/// Connection tracking needs ports: fragments are put together before NAT, and cut again behind it.
+#[test]
+fn fragments_pass_network_address_translation() {
+    let data: Vec<u8> = (0..4000).map(|n| (n % 251) as u8).collect();
+    let mut lab = Lab::new();
+    lab.filter(ROUTER, |f| f.nat_router(ETH0, ETH1, Vec::new()).unwrap());
+    assert_eq!(sent_through(&mut lab, &data, MtuDiscover::Want).as_deref(), Ok(&data[..]));
+    let router = lab.hosts[ROUTER].stats();
+    assert_eq!((router.ip_reasm_oks, router.ip_frag_oks), (1, 1));
+    assert!(lab.seen.iter().any(|s| s.starts_with("h2 10.0.0.2:")), "{:?}", lab.seen);
+}
+
+/// RFC 1122 §3.3.2: who cannot put a packet together in time tells the sender.
+#[test]
+fn what_stays_incomplete_is_told() {
+    let mut lab = Lab::new();
+    let c = lab.datagram(PC, "10.0.0.7:9");
+    lab.run(second());
+    let mut header = IpHeader::new("192.168.17.20".parse().unwrap(), "10.0.0.7".parse().unwrap());
+    header.dont_fragment = false;
+    let local = lab.hosts[PC].sockets().iter().find(|s| s.id == c).unwrap().local.port();
+    let whole = udp::frame(&header, local, 9, netarium_wire::Payload::copy_from(&[1; 3000]));
+    for (at, mut piece) in whole.fragment(1500).into_iter().enumerate() {
+        piece.set_macs(mac(FRIEND, ETH0), mac(ROUTER, ETH1));
+        if at != 1 {
+            lab.on(FRIEND, |s, cx| s.handle_frame(cx, ETH0, piece));
+        }
+    }
+    lab.run(Duration::from_secs(29));
+    assert_eq!(lab.hosts[FRIEND].stats().ip_reasm_timeouts, 0);
+    lab.run(Duration::from_secs(2));
+    assert_eq!(lab.hosts[FRIEND].stats().ip_reasm_timeouts, 1);
+    assert_eq!(lab.drops(FRIEND, DropReason::FragmentTimeout), 1);
+    // Time exceeded, code 1, from the friend.
+    let mut last = None;
+    while let Some(error) = lab.hosts[PC].take_icmp_error(c) {
+        last = Some((error.kind, error.code, error.from.to_string()));
+    }
+    assert_eq!(last, Some((11, 1, "10.0.0.7".to_owned())));
 }

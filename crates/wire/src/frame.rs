@@ -438,8 +438,12 @@ fn ip_layers(ip: ip::Parsed, mut layers: Layers, body: &[u8]) -> Result<Found, W
     layers.l4 = l4 as u8;
     let transport = &body[ip.header_len..];
     let inside = transport.len().min(ip.payload_len);
-    let header =
-        if ip.later_fragment { 0 } else { transport_header_len(&ip, &transport[..inside])? };
+    let header = match transport_header_len(&ip, &transport[..inside]) {
+        _ if ip.later_fragment => 0,
+        // A first fragment may be too short for the header: it is whole in the whole packet.
+        Err(_) if ip.fragment && inside == ip.payload_len => 0,
+        header => header?,
+    };
     Ok(Found { layers, head_len: l4 + header, payload_len: Some(ip.payload_len - header) })
 }
 

@@ -31,6 +31,14 @@ pub mod kind {
     pub const PARAMETER_PROBLEM: u8 = 12;
 }
 
+/// Codes of «time exceeded».
+pub mod time_exceeded {
+    /// The time to live ran out on the way.
+    pub const TRANSIT: u8 = 0;
+    /// Not all fragments came in time.
+    pub const REASSEMBLY: u8 = 1;
+}
+
 /// Codes of «destination unreachable».
 pub mod unreachable {
     /// Network unreachable.

@@ -5,6 +5,7 @@
 //! 1. [`mod@slice`]: shared immutable bytes ([`Slice`]) and ropes of them ([`Payload`]);
 //! 2. [`cidr`]: address prefixes; [`checksum`]: the Internet checksum, whole and incremental (RFC 1071, RFC 1624);
 //! 3. [`frame`]: the [`Frame`]: headers inline, payload shared, parsed offsets beside them;
+//!    [`fragment`]: cutting packets and putting them together;
 //! 4. the protocols: [`eth`], [`arp`], [`ip`] (IPv4 and IPv6), [`icmp`], [`udp`], [`tcp`];
 //! 5. [`rewrite`]: what NAT and forwarding change in place;
 //! 6. [`dissect`]: a packet as one line, in tcpdump's words;
@@ -17,6 +18,7 @@ pub mod checksum;
 pub mod cidr;
 pub mod dissect;
 pub mod eth;
+pub mod fragment;
 pub mod frame;
 pub mod icmp;
 pub mod ip;

@@ -70,7 +70,8 @@ pub(super) fn segments(state: State) -> Vec<(String, Segment)> {
         return without_numbers(state);
     }
     for (place, words, seq) in places(state) {
-        let una = Some(v.snd_una);
+        // In SYN-RECEIVED only the ACK of our SYN is no other mistake.
+        let una = Some(if state == State::SynReceived { v.snd_nxt } else { v.snd_una });
         let syn = Segment { syn: true, seq, ..plain(&format!("a SYN {words}")) };
         add(&format!("syn-{place}"), syn.clone());
         let what = format!("a SYN+ACK {words}");
@@ -127,7 +128,8 @@ fn places(state: State) -> Vec<(&'static str, &'static str, u32)> {
     // Behind the peer's FIN the window is nobody's business any more.
     if !state.has_fin() {
         all.push(("right-edge", "at the right edge of the window", v.rcv_nxt + v.rcv_wnd - 1));
-        all.push(("above", "just above the window", v.rcv_nxt + v.rcv_wnd));
+        // Not at the very first number above it: Linux takes an empty segment there.
+        all.push(("above", "just above the window", v.rcv_nxt + v.rcv_wnd + 1));
     }
     all
 }

@@ -60,7 +60,8 @@ impl After {
                 +0 > 8080 > 40001 S. 0:0(0) ack 500001 <...>\n"
                 .to_owned(),
             State::SynSent => format!(
-                "+.01 < S. {IRS}:{IRS}(0) ack 1 win 32767 <mss 1460>\n\
+                // At once: a bad acknowledgement may have the SYN sent again early.
+                "+.001 < S. {IRS}:{IRS}(0) ack 1 win 32767 <mss 1460>\n\
                  +0 > . 1:1(0) ack {}\n+0 getsockopt(3, SOL_SOCKET, SO_ERROR, [0], [4]) = 0\n",
                 IRS + 1
             ),
@@ -92,14 +93,34 @@ impl After {
     }
 }
 
-/// What a segment does; `None` where the RFCs do not say.
+/// What a segment does; `None` where the RFCs do not say, or where this TCP does on purpose what
+/// Linux does.
 pub(super) fn reaction(state: State, segment: &Segment) -> Option<Reaction> {
+    if deviates(state, segment) {
+        return None;
+    }
     match state {
         State::Closed => closed(segment),
         State::Listen => listen(segment),
         State::SynSent => syn_sent(segment),
         _ => numbered(state, segment),
     }
+}
+
+/// Where Linux, and this TCP with it, departs from the letter of the RFCs.
+fn deviates(state: State, s: &Segment) -> bool {
+    let v = state.variables();
+    // A reset with the number of the FIN that was acknowledged already is taken: it is the answer
+    // of a peer that has forgotten the connection.
+    let forgotten = matches!(state, State::CloseWait | State::Closing | State::LastAck)
+        && s.rst
+        && s.seq == v.rcv_nxt.wrapping_sub(1);
+    // TIME-WAIT acknowledges whatever does not fit, even if it is acceptable.
+    let time_wait = state == State::TimeWait
+        && !s.rst
+        && !s.syn
+        && (s.ack.is_none() || (s.len() == 0 && s.seq != v.rcv_nxt));
+    forgotten || time_wait
 }
 
 fn unchanged(state: State) -> After {

@@ -295,6 +295,20 @@ events! {
         /// Bytes from the destination MAC to the end of the payload.
         len: u32,
     }
+    /// A packet was cut, because it is longer than the way allows.
+    Fragmented = "ip.fragmented" {
+        /// How many fragments it became.
+        fragments: u32,
+        /// The longest packet that the interface takes, bytes.
+        mtu: u32,
+    }
+    /// The last missing fragment of a packet arrived: it is whole.
+    Reassembled = "ip.reassembled" {
+        /// How many fragments it was.
+        fragments: u32,
+        /// Bytes of the whole packet, its IP header included.
+        len: u32,
+    }
     /// A step of address resolution.
     Arp = "arp" {
         /// request, reply, learned, stale, probe, failed…

@@ -60,8 +60,16 @@ reasons! {
     TtlExceeded = "ttl-exceeded",
     /// The packet needs fragmentation but forbids it.
     FragmentationNeeded = "fragmentation-needed",
-    /// Fragments are not put together here.
+    /// A fragment came where the whole packet was needed.
     Fragment = "fragment",
+    /// The other fragments of its packet did not come in time.
+    FragmentTimeout = "fragment-timeout",
+    /// The fragment overlaps others of its packet, which is given up with it.
+    FragmentOverlap = "fragment-overlap",
+    /// The fragment has arrived before.
+    FragmentDuplicate = "fragment-duplicate",
+    /// Too many incomplete packets wait for their fragments.
+    FragmentMemory = "fragment-memory",
     /// Nobody answered the ARP requests for the next hop.
     NoNeighbour = "no-neighbour",
     /// Too many packets wait for the next hop's MAC address.

@@ -239,7 +239,12 @@ impl Parser<'_> {
             }
             Some(Token::Name(name)) => {
                 let value = self.scope.name(&name);
-                value.ok_or_else(|| Oops::Failed(format!("`{name}` is not defined")))
+                // Members of structs that this TCP does not have.
+                let beyond = name.starts_with("tcpi_") || name.starts_with("SK_");
+                let text = || format!("`{name}` is not defined");
+                value.ok_or_else(
+                    || if beyond { Oops::LeftOut(text()) } else { Oops::Failed(text()) },
+                )
             }
             Some(Token::Op("(")) => {
                 let comma_before = self.at;

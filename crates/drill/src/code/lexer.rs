@@ -59,6 +59,9 @@ pub(super) fn statements(text: &str) -> Result<Vec<Line>, String> {
                 let indent = line.len() - line.trim_start().len();
                 push_line(&mut lines, &mut line);
                 line = " ".repeat(indent);
+                while chars.peek().is_some_and(|c| matches!(c, ' ' | '\t')) {
+                    chars.next();
+                }
                 continue;
             }
             _ => {}

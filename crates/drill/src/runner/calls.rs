@@ -1,13 +1,13 @@
 //! System calls: which there are, how they wait, and whether they return what the script says.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 
 use netarium_base::{Duration, Instant, SocketId};
 use netarium_stack::{Errno, Readiness, Shutdown, SocketKind};
 
 use super::consts::{self, errno_name, errno_text};
 use super::poll::Epoll;
-use super::{Runner, Step, Stop, differs, fail};
+use super::{Runner, Step, Stop, differs};
 use crate::script::{Action, Call, Event, Expr, Script};
 
 /// A file descriptor of the program.
@@ -277,101 +277,6 @@ impl Runner {
         }
     }
 
-    // ---- arguments ----
-
-    /// The `i`th argument.
-    pub(super) fn arg<'c>(&self, call: &'c Call, i: usize) -> Step<&'c Expr> {
-        call.args.get(i).ok_or_else(|| fail(format!("{} needs more than {i} arguments", call.name)))
-    }
-
-    /// The number that an expression means.
-    pub(super) fn int(&self, expr: &Expr) -> Step<i64> {
-        Ok(match expr {
-            Expr::Int(n) => *n,
-            Expr::Word(word) => {
-                consts::number(word).ok_or_else(|| Stop::Skip(format!("`{word}` is not known")))?
-            }
-            Expr::Op('|', a, b) => self.int(a)? | self.int(b)?,
-            Expr::Op('&', a, b) => self.int(a)? & self.int(b)?,
-            Expr::Op('+', a, b) => self.int(a)?.wrapping_add(self.int(b)?),
-            Expr::Op('*', a, b) => self.int(a)?.wrapping_mul(self.int(b)?),
-            Expr::Call(name, args) if name == "htons" => match args.as_slice() {
-                [port] => self.int(port)?,
-                _ => return Err(fail("htons takes one argument")),
-            },
-            Expr::List(list) if list.len() == 1 => self.int(&list[0])?,
-            Expr::Ellipsis => 0,
-            other => return Err(fail(format!("{other:?} is not a number"))),
-        })
-    }
-
-    pub(super) fn int_arg(&self, call: &Call, i: usize) -> Step<i64> {
-        let arg = self.arg(call, i)?;
-        self.int(arg)
-    }
-
-    /// The descriptor of the first argument, if it is open.
-    pub(super) fn fd(&self, call: &Call) -> Step<Option<(i64, Fd)>> {
-        let n = self.int_arg(call, 0)?;
-        Ok(self.fds.get(&n).map(|fd| (n, fd.clone())))
-    }
-
-    /// The socket of the first argument.
-    pub(super) fn sock(&self, call: &Call) -> Step<Result<(i64, Sock, bool), &'static str>> {
-        Ok(match self.fd(call)? {
-            None => Err("EBADF"),
-            Some((n, Fd { object: Object::Socket(sock), nonblocking })) => {
-                Ok((n, sock, nonblocking))
-            }
-            Some(_) => Err("ENOTSOCK"),
-        })
-    }
-
-    /// An address: `...`, or `{sa_family = AF_INET, sin_port = htons(80), sin_addr = …}`.
-    pub(super) fn address(&self, expr: &Expr, usual: SocketAddr) -> Step<SocketAddr> {
-        let Expr::Struct(fields) = expr else { return Ok(usual) };
-        let (mut ip, mut port) = (usual.ip(), usual.port());
-        for field in fields {
-            match field.name.as_str() {
-                "sin_port" if field.value != Expr::Ellipsis => {
-                    port = self.int(&field.value)? as u16;
-                }
-                "sin_addr" => match &field.value {
-                    Expr::Call(_, args) => {
-                        let [Expr::Str(text, _)] = args.as_slice() else {
-                            return Err(fail("inet_addr takes a string"));
-                        };
-                        let parsed: Result<Ipv4Addr, _> = text.parse();
-                        ip = parsed
-                            .map(IpAddr::V4)
-                            .map_err(|_| fail(format!("`{text}` is not an IPv4 address")))?;
-                    }
-                    Expr::Word(w) if w == "INADDR_ANY" => ip = Ipv4Addr::UNSPECIFIED.into(),
-                    _ => {}
-                },
-                _ => {}
-            }
-        }
-        Ok(SocketAddr::new(ip, port))
-    }
-
-    /// Opens a descriptor under the number that the script says.
-    pub(super) fn open(&mut self, call: &Call, object: Object, nonblocking: bool) -> Step<i64> {
-        let lowest = (3..).find(|n| !self.fds.contains_key(n)).unwrap_or(3);
-        let n = match &call.result {
-            Expr::Ellipsis => lowest,
-            other => self.int(other)?,
-        };
-        let n = if n < 0 { lowest } else { n };
-        if self.fds.contains_key(&n) {
-            return Err(fail(format!("the descriptor {n} is open already")));
-        }
-        self.fds.insert(n, Fd { object, nonblocking });
-        Ok(n)
-    }
-
-    // ---- sockets ----
-
     fn socket(&mut self, call: &Call) -> Step<Try> {
         let kind = match self.arg(call, 1)? {
             Expr::Ellipsis => 1,
@@ -427,7 +332,9 @@ impl Runner {
         let made = self.machine.call(|s, cx| s.accept(cx, sock.id))?;
         let (id, _) = match made {
             Ok(made) => made,
-            Err(Errno::EAGAIN) if !nonblocking => return Ok(wait_for(sock.recv_timeout, pending)),
+            Err(Errno::EAGAIN) if !nonblocking && !pending.is_over(self.machine.now) => {
+                return Ok(wait_for(sock.recv_timeout, pending));
+            }
             Err(e) => return Ok(Try::Done(Err(e.name()))),
         };
         let flags = if call.name == "accept4" { self.int_arg(call, 3)? } else { 0 };
@@ -447,7 +354,9 @@ impl Runner {
         let id = sock.id;
         if pending.again || (sock.connecting && self.is_settled(id)) {
             if !self.is_settled(id) {
-                return Ok(wait_for(sock.send_timeout, pending));
+                let over = pending.is_over(self.machine.now);
+                let waits = wait_for(sock.send_timeout, pending);
+                return Ok(if over { Try::Done(Err("EINPROGRESS")) } else { waits });
             }
             self.update(n, |s| s.connecting = false);
             let error = self.machine.call(|s, _| s.take_error(id))?;
@@ -511,14 +420,8 @@ impl Runner {
 
     /// Whether a connection still waits for its data or FIN to be acknowledged.
     fn is_closing(&self, flow: i64) -> bool {
-        let Some(flow) = usize::try_from(flow).ok().and_then(|i| self.flows.get(i)) else {
-            return false;
-        };
-        self.machine.stack.sockets().iter().any(|row| {
-            row.local == flow.local
-                && row.remote == Some(flow.remote)
-                && matches!(row.state, "FIN_WAIT1" | "CLOSING" | "LAST_ACK" | "CLOSE_WAIT")
-        })
+        let flow = usize::try_from(flow).ok().and_then(|i| self.flows.get(i));
+        flow.is_some_and(|f| !self.machine.stack.has_lingered(f.local, f.remote))
     }
 
     fn shutdown(&mut self, call: &Call) -> Step<Try> {

@@ -22,6 +22,12 @@ pub(super) struct Flow {
     pub(super) script_ports: Option<(u16, u16)>,
     /// What to add to a sequence number of the script to get that of the host, once known.
     pub(super) offset: Option<u32>,
+    /// Bytes of the largest segment that was sent.
+    pub(super) largest: u32,
+    /// The number of the peer's byte that the program reads next, while it is known.
+    pub(super) read_to: Option<u32>,
+    /// Whether the peer's SYN, or urgent data, was seen.
+    pub(super) followed: bool,
     /// The host's timestamps: of the script to those on the wire.
     timestamps: BTreeMap<u32, u32>,
     /// The first of them: script, wire.
@@ -35,6 +41,9 @@ impl Flow {
             remote,
             script_ports: None,
             offset: None,
+            largest: 0,
+            read_to: None,
+            followed: false,
             timestamps: BTreeMap::new(),
             first_timestamp: None,
         }

@@ -10,7 +10,7 @@ use super::{Runner, Step};
 use crate::script::{Direction, Icmp, PacketSpec, SegmentSpec, Transport};
 
 /// Byte `i` of a payload: what arrives twice is the same twice.
-fn filler(i: u32) -> u8 {
+pub(super) fn filler(i: u32) -> u8 {
     (i % 251) as u8
 }
 
@@ -34,10 +34,25 @@ impl Runner {
             }
             Transport::Icmp(icmp) => self.icmp_frame(flow, packet, icmp),
         };
+        if let Transport::Tcp(segment) = &spec.transport {
+            self.follow(flow, segment);
+        }
         let clock = self.clock(self.machine.now);
         self.note_line(format!("{clock} {spec}"));
         self.machine.inject(frame)?;
         self.retry_pending()
+    }
+
+    /// The stream that the program reads begins behind the peer's first SYN; urgent bytes are
+    /// taken out of it.
+    fn follow(&mut self, flow: usize, spec: &SegmentSpec) {
+        let flow = &mut self.flows[flow];
+        if spec.flags.contains(TcpFlags::URG) || spec.urgent != 0 {
+            flow.read_to = None;
+        } else if spec.flags.contains(TcpFlags::SYN) && !flow.followed {
+            flow.read_to = Some(spec.seq.wrapping_add(1));
+        }
+        flow.followed |= spec.flags.contains(TcpFlags::SYN) || spec.urgent != 0;
     }
 
     fn tcp_frame(

@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 
-use netarium_stack::{Errno, RecvFlags, SendFlags};
+use netarium_stack::{Errno, Readiness, RecvFlags, SendFlags};
 
 use super::calls::{Pending, Sock, Try, wait_for};
+use super::inbound::filler;
 use super::{Runner, Step, Stop, differs, fail};
 use crate::script::{Call, Expr, Field};
 
@@ -18,10 +19,10 @@ struct Message {
     len: i64,
     /// The text of the buffer, when the script gives it; `true` when only its start matters.
     text: Option<(String, bool)>,
+    /// The buffer is NULL.
+    null: bool,
     /// Flags of the call.
     flags: i64,
-    /// `msg_flags` that `recvmsg` must give.
-    expect_flags: Option<i64>,
     /// `msg_control` that `recvmsg` must give.
     control: Vec<Expr>,
     /// The address of `sendto`.
@@ -45,6 +46,9 @@ impl Runner {
         };
         if message.len < 0 {
             return Ok(Try::Done(Err("EINVAL")));
+        }
+        if message.null {
+            return Ok(Try::Done(Err("EFAULT")));
         }
         if message.len > MAX_BYTES {
             return Err(fail(format!("{} of more than 64 MiB", call.name)));
@@ -71,8 +75,10 @@ impl Runner {
                 message.flags = self.int_arg(call, 2)?;
             }
             _ => {
-                if let Expr::Str(text, open) = self.arg(call, 1)? {
-                    message.text = Some((text.clone(), *open));
+                match self.arg(call, 1)? {
+                    Expr::Str(text, open) => message.text = Some((text.clone(), *open)),
+                    Expr::Word(word) => message.null = word == "NULL",
+                    _ => {}
                 }
                 message.len = self.int_arg(call, 2)?;
                 if !matches!(name, "read" | "write") {
@@ -93,6 +99,12 @@ impl Runner {
         wait: bool,
         pending: &mut Pending,
     ) -> Step<Try> {
+        // A writer that waits is woken when there is room again, not by every packet.
+        let room = Readiness::WRITABLE | Readiness::ERROR | Readiness::HANGUP;
+        let waiting = pending.again && wait && !pending.is_over(self.machine.now);
+        if waiting && !self.machine.readiness(sock.id).intersects(room) {
+            return Ok(wait_for(sock.send_timeout, pending));
+        }
         let mut flags = SendFlags::empty();
         flags.set(SendFlags::OOB, message.flags & MSG_OOB != 0);
         flags.set(SendFlags::MORE, message.flags & MSG_MORE != 0);
@@ -144,6 +156,7 @@ impl Runner {
         let all = message.flags & MSG_WAITALL != 0;
         Ok(match done {
             Ok(n) if all && wait && n > 0 && before + (n as i64) < message.len => {
+                self.check_received(message, sock, &buf[..n.min(buf.len())], flags)?;
                 pending.progress += n as i64;
                 wait_for(sock.recv_timeout, pending)
             }
@@ -168,9 +181,8 @@ impl Runner {
         got: &[u8],
         flags: RecvFlags,
     ) -> Step {
-        let _ = flags;
         if let Some((text, open)) = &message.text {
-            // Segments of scripts have no text of their own: only lengths can be compared.
+            // Segments of scripts have no text of their own: only the length can be compared.
             let longer = got.len() > text.len() && !open;
             if longer {
                 let expected = format!("at most the {} bytes of \"{text}\"", text.len());
@@ -180,8 +192,31 @@ impl Runner {
         for expr in &message.control {
             self.check_control(expr, sock)?;
         }
-        let _ = message.expect_flags;
+        if flags.is_empty() && message.text.is_none() {
+            self.check_content(sock, got)?;
+        }
         Ok(())
+    }
+
+    /// Segments carry bytes that tell their sequence numbers: what is read must be the stream in
+    /// its order, without gap or repetition.
+    fn check_content(&mut self, sock: Sock, got: &[u8]) -> Step {
+        let (local, peer) =
+            (self.machine.stack.local_addr(sock.id), self.machine.stack.peer_addr(sock.id));
+        let flow =
+            self.flows.iter_mut().rev().find(|f| Some(f.local) == local && Some(f.remote) == peer);
+        let Some(flow) = flow else { return Ok(()) };
+        let Some(at) = flow.read_to else { return Ok(()) };
+        flow.read_to = Some(at.wrapping_add(got.len() as u32));
+        let wrong = (0u32..).zip(got).find(|(i, byte)| **byte != filler(at.wrapping_add(*i)));
+        match wrong {
+            None => Ok(()),
+            Some((i, _)) => Err(fail(format!(
+                "the stream is broken: its byte {} is not what arrived as {}",
+                i,
+                at.wrapping_add(i)
+            ))),
+        }
     }
 
     /// `{cmsg_level=SOL_TCP, cmsg_type=TCP_CM_INQ, cmsg_data=1000}`
@@ -225,7 +260,7 @@ impl Runner {
             0x541b => stack.inq(sock.id).map(i64::from),
             0x5411 => stack.outq(sock.id).map(i64::from),
             0x894b => stack.outq_nsd(sock.id).map(i64::from),
-            0x8905 => return Err(Stop::Skip("SIOCATMARK".to_owned())),
+            0x8905 => stack.at_mark(sock.id).map(i64::from),
             _ => return Ok(Try::Done(Err("ENOTTY"))),
         };
         let got = match got {
@@ -253,7 +288,7 @@ impl Message {
                 [_, Field { value, .. }] => runner.int(value)?,
                 _ => return Err(fail("expected {buffer, length}")),
             };
-            if len < 0 || len > MAX_BYTES {
+            if !(0..=MAX_BYTES).contains(&len) {
                 return Err(fail("a buffer of more than 64 MiB, or of less than nothing"));
             }
             self.len += len;
@@ -265,9 +300,6 @@ impl Message {
         for field in fields {
             match field.name.as_str() {
                 "msg_iov" => self.add_buffers(runner, &field.value)?,
-                "msg_flags" if field.value != Expr::Ellipsis => {
-                    self.expect_flags = Some(runner.int(&field.value)?);
-                }
                 "msg_control" => {
                     if let Expr::List(list) = &field.value {
                         self.control.clone_from(list);

@@ -54,13 +54,14 @@ impl Runner {
         set(Readiness::WRITABLE, OUT | WRNORM);
         set(Readiness::ERROR, ERR);
         set(Readiness::HANGUP, HUP);
+        set(Readiness::PRIORITY, PRI);
         let info = self.machine.stack.tcp_info(self.machine.now, sock.id);
         // The peer's FIN was received: CLOSE-WAIT, LAST-ACK, CLOSING, TIME-WAIT, CLOSED.
         let connected = self.machine.stack.peer_addr(sock.id).is_some();
         if connected && info.is_ok_and(|i| matches!(i.state, 6..=9 | 11)) {
             bits |= RDHUP;
         }
-        bits & !PRI
+        bits
     }
 
     pub(super) fn poll(&mut self, call: &Call, pending: &mut Pending) -> Step<Try> {

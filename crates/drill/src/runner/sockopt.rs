@@ -17,7 +17,6 @@ const HARMLESS: &[&str] = &[
     "SO_DEBUG",
     "SO_INCOMING_CPU",
     "SO_MARK",
-    "SO_MAX_PACING_RATE",
     "SO_PRIORITY",
     "SO_REUSEPORT",
     "TCP_FUNCTION_BLK",
@@ -88,10 +87,7 @@ impl Runner {
         let Some(name) = name_of(word) else {
             return Err(Stop::Skip(format!("the option {word}")));
         };
-        if matches!(value, Value::Int(_))
-            && len < 4
-            && !matches!(word.as_str(), "IP_TOS" | "IP_TTL")
-        {
+        if matches!(value, Value::Int(_)) && len < 4 && !word.starts_with("IP_") {
             return Ok(Try::Done(Err("EINVAL")));
         }
         let option = match option_of(name, &value) {

@@ -413,6 +413,7 @@ impl Connection {
                 self.timers.set(Timer::Wait, cx.now + self.config.time_wait, cause);
                 self.send.clear();
                 self.rec.board.clear();
+                self.cc.retire();
                 self.wake |= Readiness::HANGUP;
             }
             State::FinWait2 if self.orphan => {

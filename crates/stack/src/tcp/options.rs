@@ -31,6 +31,16 @@ pub struct Blocks {
 }
 
 impl Blocks {
+    /// The first four of these.
+    pub fn new(blocks: &[(Seq, Seq)]) -> Blocks {
+        let mut b = Blocks::default();
+        for (to, from) in b.blocks.iter_mut().zip(blocks) {
+            *to = *from;
+            b.count += 1;
+        }
+        b
+    }
+
     /// The blocks in the data of an option; what is not a whole block is ignored.
     pub fn of(data: &[u8]) -> Blocks {
         let mut b = Blocks::default();

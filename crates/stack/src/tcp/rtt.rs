@@ -16,7 +16,8 @@ const MIN_LIFETIME: Duration = Duration::from_secs(300);
 /// The estimator of one connection.
 #[derive(Clone, Debug)]
 pub struct Rtt {
-    srtt: Option<Duration>,
+    /// The longest span before the first measurement.
+    srtt: Duration,
     /// Mean deviation.
     mdev: Duration,
     /// What is added to the smoothed round trip: four deviations, or the floor.
@@ -25,10 +26,13 @@ pub struct Rtt {
     margin_now: Duration,
     /// The round ends when this is acknowledged.
     round_end: Seq,
-    min: Option<(Duration, Instant)>,
+    /// The shortest round trip and when it was measured; the longest span before.
+    min: (Duration, Instant),
     rto: Duration,
-    floor: Duration,
-    ceiling: Duration,
+    /// Milliseconds.
+    floor: u32,
+    /// Milliseconds.
+    ceiling: u32,
     backoff: u8,
     /// Something sent after the time-out or a probe turned out to be needless, and nothing was
     /// measured since.
@@ -39,15 +43,15 @@ impl Rtt {
     /// An estimator without a measurement.
     pub fn new(config: &TcpConfig) -> Rtt {
         Rtt {
-            srtt: None,
+            srtt: Duration::MAX,
             mdev: Duration::ZERO,
             margin: Duration::ZERO,
             margin_now: Duration::ZERO,
             round_end: Seq(0),
-            min: None,
+            min: (Duration::MAX, Instant::ZERO),
             rto: config.initial_rto,
-            floor: config.min_rto,
-            ceiling: config.max_rto,
+            floor: millis(config.min_rto),
+            ceiling: millis(config.max_rto),
             backoff: 0,
             doubtful: false,
         }
@@ -57,24 +61,23 @@ impl Rtt {
     /// be sent next. Karn's rule (RFC 6298 §3) is the caller's: no samples from data that was sent
     /// twice, unless timestamps tell which copy was acknowledged.
     pub fn sample(&mut self, r: Duration, una: Seq, nxt: Seq) {
-        match self.srtt {
+        match self.srtt() {
             // RFC 6298 §2.2
             None => {
-                self.srtt = Some(r);
+                self.srtt = r;
                 self.mdev = r / 2;
-                self.margin = (self.mdev * 4).max(self.floor);
+                self.margin = (self.mdev * 4).max(self.floor());
                 self.margin_now = self.margin;
                 self.round_end = nxt;
             }
             // RFC 6298 §2.3: alpha = 1/8, beta = 1/4.
             Some(srtt) => {
                 self.deviate(srtt, r);
-                self.srtt = Some((srtt * 7 + r) / 8);
+                self.srtt = (srtt * 7 + r) / 8;
                 self.follow(una, nxt);
             }
         }
-        let srtt = self.srtt.unwrap_or(r);
-        self.rto = (srtt + self.margin).min(self.ceiling);
+        self.rto = (self.srtt + self.margin).min(self.ceiling());
         self.backoff = 0;
         self.doubtful = false;
     }
@@ -96,24 +99,26 @@ impl Rtt {
         if una.after(self.round_end) {
             self.margin = self.margin - (self.margin - self.margin_now) / 4;
             self.round_end = nxt;
-            self.margin_now = self.floor;
+            self.margin_now = self.floor();
         }
     }
 
     /// Notes how long a segment took there and back, for the shortest round trip.
     pub fn note_min(&mut self, r: Duration, now: Instant) {
-        let keep = self.min.filter(|(m, at)| *m < r && now.since(*at) < MIN_LIFETIME);
-        self.min = keep.or(Some((r, now)));
+        let (min, at) = self.min;
+        if r <= min || now.since(at) >= MIN_LIFETIME {
+            self.min = (r, now);
+        }
     }
 
     /// The smoothed round-trip time, once measured.
     pub fn srtt(&self) -> Option<Duration> {
-        self.srtt
+        Some(self.srtt).filter(|r| *r != Duration::MAX)
     }
 
     /// The shortest round trip measured in the last five minutes.
     pub fn min(&self) -> Option<Duration> {
-        self.min.map(|(r, _)| r)
+        Some(self.min.0).filter(|r| *r != Duration::MAX)
     }
 
     /// The mean deviation.
@@ -123,12 +128,16 @@ impl Rtt {
 
     /// The least time-out margin.
     pub fn floor(&self) -> Duration {
-        self.floor
+        Duration::from_millis(self.floor.into())
+    }
+
+    fn ceiling(&self) -> Duration {
+        Duration::from_millis(self.ceiling.into())
     }
 
     /// The time-out with its backoff.
     pub fn rto(&self) -> Duration {
-        (self.rto * (1u64 << self.backoff.min(16))).min(self.ceiling)
+        (self.rto * (1u64 << self.backoff.min(16))).min(self.ceiling())
     }
 
     /// Whether the round trip is longer than the estimate: the time-out is backed off, or a probe
@@ -165,11 +174,16 @@ impl Rtt {
     /// The handshake is done, and its SYN had to be sent again. RFC 6298 §5.7: without a
     /// measurement data starts with a time-out of 3 s.
     pub fn after_lost_syn(&mut self) {
-        if self.srtt.is_none() {
+        if self.srtt().is_none() {
             self.rto = RTO_AFTER_LOST_SYN;
             self.backoff = 0;
         }
     }
+}
+
+/// Whole milliseconds, at least one.
+fn millis(d: Duration) -> u32 {
+    u32::try_from(d.as_millis()).unwrap_or(u32::MAX).max(1)
 }
 
 #[cfg(test)]

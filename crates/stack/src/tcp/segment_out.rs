@@ -7,7 +7,7 @@ use super::congestion::INFINITE;
 use super::connection::{Connection, Syn};
 use super::info::CaState;
 use super::options::{SegmentOptions, write_sack, write_timestamps};
-use super::recovery::{Probe, Resending};
+use super::recovery::Resending;
 use super::seq::Seq;
 use super::state::State;
 use super::timers::Timer;
@@ -155,8 +155,11 @@ impl Connection {
         if open == 0 && start != self.snd.una {
             return None;
         }
-        let end = if open == 0 { lost.end } else { lost.end.min(start + open) };
-        let end = if self.snd.fin == Some(end) && lost.end.after(end) { lost.end } else { end };
+        // Small lost segments go together, as on Linux.
+        let room = if open == 0 { 0 } else { open.min(self.segment_room()) };
+        let whole = self.rec.board.join_waiting(start, room).unwrap_or(lost.end);
+        let end = if open == 0 { whole } else { whole.min(start + open) };
+        let end = if self.snd.fin == Some(end) && whole.after(end) { whole } else { end };
         let kind = match self.rec.state {
             _ if self.too_large => "path MTU",
             CaState::Loss => "rto",
@@ -327,8 +330,7 @@ impl Connection {
         self.timers.cancel(Timer::Persist);
         self.probing_since = None;
         if probe {
-            self.rec.probe = Some(Probe { end: self.snd.nxt, copy: again.is_some() });
-            self.rearm_after_probe(cx);
+            self.probe_sent(cx, again.is_some());
         }
         let mut flags = TcpFlags::ACK;
         // RFC 9293 §3.9.1.2: PSH on the last segment of what there is to send.

@@ -29,6 +29,38 @@ pub struct Mishap {
 
 pub type Mishaps = Box<dyn FnMut(u64, &Frame) -> Mishap>;
 
+/// A narrow way to a host, with a queue in front of it.
+#[derive(Clone, Copy)]
+pub struct Narrow {
+    /// Bits per second.
+    pub rate: u64,
+    /// Bytes that may wait.
+    pub queue: u64,
+    /// When the last frame handed over will have left it.
+    pub busy_until: Instant,
+    /// Frames that found no room.
+    pub dropped: u64,
+}
+
+impl Narrow {
+    pub fn new(rate: u64, queue: u64) -> Narrow {
+        Narrow { rate, queue, busy_until: Instant::ZERO, dropped: 0 }
+    }
+
+    /// How long a frame of `len` bytes waits and takes; `None` when there is no room.
+    fn pass(&mut self, now: Instant, len: usize) -> Option<Duration> {
+        let time = |bytes: u64| Duration::from_nanos(bytes * 8_000_000_000 / self.rate);
+        let waiting = self.busy_until.since(now);
+        if waiting > time(self.queue) {
+            self.dropped += 1;
+            return None;
+        }
+        let takes = waiting + time(len as u64);
+        self.busy_until = now + takes;
+        Some(takes)
+    }
+}
+
 pub struct Net {
     pub now: Instant,
     pub trace: Tracer,
@@ -37,7 +69,11 @@ pub struct Net {
     pub fate: Fate,
     /// Asked for each frame that is not lost.
     pub mishap: Mishaps,
+    /// Narrow ways, by the host they lead to.
+    pub narrow: BTreeMap<usize, Narrow>,
     pub log: Vec<String>,
+    /// Whether segments are written into `log`, and bytes take the whole way.
+    pub keep_log: bool,
     pub tcp_segments: u64,
     wire: BTreeMap<(Instant, u64), (usize, u16, Arriving)>,
     sent: u64,
@@ -66,7 +102,9 @@ impl Net {
             delay: Duration::from_millis(1),
             fate: Box::new(|_, _| Some(Duration::ZERO)),
             mishap: Box::new(|_, _| Mishap::default()),
+            narrow: BTreeMap::new(),
             log: Vec::new(),
+            keep_log: true,
             tcp_segments: 0,
             wire: BTreeMap::new(),
             sent: 0,
@@ -88,7 +126,11 @@ impl Net {
             self.note(h, &frame);
             let Some(late) = (self.fate)(self.sent, &frame) else { continue };
             let mishap = (self.mishap)(self.sent, &frame);
-            let due = self.now + self.delay + late;
+            let (now, len, dst) = (self.now, frame.len(), frame.dst_mac());
+            let narrow = self.narrow.iter_mut().find(|(to, _)| mac(**to) == dst);
+            let wait = narrow.map_or(Some(Duration::ZERO), |(_, n)| n.pass(now, len));
+            let Some(wait) = wait else { continue };
+            let due = now + self.delay + late + wait;
             let frame = match mishap.flip {
                 Some(bit) => Arriving::Changed(flipped(&frame, bit)),
                 None if mishap.mark && frame.tos() & 3 != 0 => Arriving::Changed(marked(&frame)),
@@ -118,6 +160,9 @@ impl Net {
         if let Some(t) = TcpHeader::of(frame) {
             let len = frame.payload().len();
             self.tcp_segments += 1;
+            if !self.keep_log {
+                return;
+            }
             self.log.push(format!("{} h{} {} len {len}", self.now.as_millis(), h + 1, t.flags));
         }
     }
@@ -138,7 +183,7 @@ impl Net {
                 break;
             }
             let (to, iface, frame) = self.wire.remove(&(t, k)).unwrap();
-            let copy = frame.arrive();
+            let copy = frame.arrive(self.keep_log);
             self.on(to, |s, cx| s.handle_frame(cx, netarium_base::IfIndex(iface), copy));
         }
         for h in 0..self.hosts.len() {
@@ -269,9 +314,11 @@ impl Arriving {
         }
     }
 
-    /// The bytes take the whole way: what is sent must parse and verify again.
-    fn arrive(&self) -> Box<Frame> {
+    /// The bytes take the whole way: what is sent must parse and verify again; unless it must be
+    /// quick.
+    fn arrive(&self, whole_way: bool) -> Box<Frame> {
         match self {
+            Arriving::Whole(frame) if !whole_way => frame.clone(),
             Arriving::Whole(frame) => {
                 let mut copy = Frame::from_bytes(&frame.to_vec());
                 copy.parse().expect("a sent frame parses");

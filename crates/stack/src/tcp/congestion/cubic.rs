@@ -28,17 +28,18 @@ const STALE: Duration = Duration::from_millis(31);
 struct Epoch {
     start: Instant,
     /// Time from the start of the epoch to its plateau, 1/1024 s: `K`.
-    k: u64,
+    k: u32,
     /// The window of the plateau.
     origin: u32,
     /// Segments acknowledged that the Reno-friendly estimate has not used up.
-    acked: u64,
+    acked: u32,
     /// What Reno would have: `W_est`.
     friendly: u32,
     /// One segment of growth for so many acknowledged ones.
     per: u32,
-    /// When and for which window `per` was computed.
-    computed: (Instant, u32),
+    /// For which window `per` was computed, and when.
+    computed_for: u32,
+    computed: Instant,
 }
 
 /// What a reduction changed, to take it back.
@@ -58,7 +59,7 @@ pub struct Cubic {
     epoch: Option<Epoch>,
     /// The shortest round trip.
     min_rtt: Option<Duration>,
-    before: Option<Before>,
+    before: Option<Box<Before>>,
     hystart: Exit,
 }
 
@@ -73,7 +74,7 @@ impl Cubic {
         let epoch = self.epoch.get_or_insert_with(|| {
             // RFC 9438 §4.2: K = cbrt((W_max − cwnd_epoch) / C).
             let (k, origin) = if w_max > cwnd {
-                (cube_root((u64::from(w_max - cwnd) << 40) / C), w_max)
+                (cube_root((u64::from(w_max - cwnd) << 40) / C) as u32, w_max)
             } else {
                 (0, cwnd)
             };
@@ -84,10 +85,11 @@ impl Cubic {
                 acked: 0,
                 friendly: cwnd,
                 per: 0,
-                computed: (Instant::ZERO, 0),
+                computed_for: 0,
+                computed: Instant::ZERO,
             }
         });
-        epoch.acked += u64::from(acked);
+        epoch.acked = epoch.acked.saturating_add(acked);
         epoch
     }
 
@@ -96,11 +98,11 @@ impl Cubic {
         let (blind, prior) = (self.w_max == 0, self.cwnd_prior);
         let ahead = self.min_rtt.unwrap_or(Duration::ZERO);
         let epoch = self.epoch(cwnd, acked, now);
-        let (at, of) = epoch.computed;
-        if epoch.per > 0 && of == cwnd && now.since(at) <= STALE {
+        let fresh = epoch.computed_for == cwnd && now.since(epoch.computed) <= STALE;
+        if epoch.per > 0 && fresh {
             return epoch.per;
         }
-        epoch.computed = (now, cwnd);
+        (epoch.computed_for, epoch.computed) = (cwnd, now);
         // RFC 9438 §4.2: the target is where the curve will be one round trip from now.
         let target = epoch.target(ticks(now.since(epoch.start) + ahead));
         let mut per = if target > cwnd { cwnd / (target - cwnd) } else { cwnd.saturating_mul(100) };
@@ -117,21 +119,18 @@ impl Cubic {
 impl Epoch {
     /// The window of the curve `t` 1/1024 s after the start of the epoch (RFC 9438 figure 1).
     fn target(&self, t: u64) -> u32 {
-        let away = u128::from(t.abs_diff(self.k));
+        let k = u64::from(self.k);
+        let away = u128::from(t.abs_diff(k));
         let delta = (u128::from(C) * away * away * away) >> 40;
         let delta = u32::try_from(delta).unwrap_or(u32::MAX);
-        if t < self.k {
-            self.origin.saturating_sub(delta)
-        } else {
-            self.origin.saturating_add(delta)
-        }
+        if t < k { self.origin.saturating_sub(delta) } else { self.origin.saturating_add(delta) }
     }
 
     /// RFC 9438 §4.3: not slower than Reno. Past the window before the reduction α is 1.
     fn friendly_per(&mut self, cwnd: u32, prior: u32) -> u32 {
         loop {
             let eighths = if self.friendly >= prior && prior > 0 { 8 } else { FRIENDLY };
-            let round = (u64::from(cwnd) * eighths) >> 3;
+            let round = u32::try_from((u64::from(cwnd) * eighths) >> 3).unwrap_or(u32::MAX);
             if round == 0 || self.acked <= round {
                 break;
             }
@@ -183,7 +182,7 @@ impl Controller for Cubic {
     /// room for others.
     fn reduced(&mut self, window: &Window, _now: Instant) -> u32 {
         let cwnd = u64::from(window.cwnd);
-        self.before = Some(Before { w_max: self.w_max, epoch: self.epoch.take() });
+        self.before = Some(Box::new(Before { w_max: self.w_max, epoch: self.epoch.take() }));
         let converging = window.cwnd < self.w_max;
         self.w_max = if converging { (cwnd * (1024 + BETA) / 2048) as u32 } else { window.cwnd };
         self.cwnd_prior = window.cwnd;
@@ -207,9 +206,9 @@ impl Controller for Cubic {
             }
             // RFC 9438 §4.9.
             Change::Undone => {
-                if let Some(Before { w_max, epoch }) = self.before.take() {
-                    self.w_max = w_max;
-                    self.epoch = epoch;
+                if let Some(before) = self.before.take() {
+                    self.w_max = before.w_max;
+                    self.epoch = before.epoch;
                 }
             }
         }

@@ -9,15 +9,15 @@ use crate::tcp::config::Hystart;
 use crate::tcp::seq::Seq;
 
 /// How slow start ends before it must.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub enum Exit {
     /// Only by loss.
     #[default]
     Off,
     /// Linux' HyStart.
-    Classic(Classic),
-    /// HyStart++.
-    PlusPlus(HyStart),
+    Classic(Box<Classic>),
+    /// HyStart++, from the first sizeable window on until it has done its work.
+    PlusPlus(Option<Box<HyStart>>),
 }
 
 impl Exit {
@@ -25,8 +25,8 @@ impl Exit {
     pub fn new(setting: Hystart) -> Exit {
         match setting {
             Hystart::Off => Exit::Off,
-            Hystart::Classic => Exit::Classic(Classic::default()),
-            Hystart::PlusPlus => Exit::PlusPlus(HyStart::default()),
+            Hystart::Classic => Exit::Classic(Box::default()),
+            Hystart::PlusPlus => Exit::PlusPlus(None),
         }
     }
 
@@ -40,32 +40,38 @@ impl Exit {
         match self {
             Exit::Off => None,
             Exit::Classic(h) => h.measured(window, ack, shortest),
-            Exit::PlusPlus(h) => h.measured(window, ack),
+            Exit::PlusPlus(_) if window.ssthresh != INFINITE => {
+                // RFC 9406 §4.3: for the first slow start only.
+                *self = Exit::Off;
+                None
+            }
+            Exit::PlusPlus(None) if window.cwnd < LOW_WINDOW => None,
+            Exit::PlusPlus(h) => h.get_or_insert_default().measured(window, ack),
         }
     }
 
     /// By how many segments slow start grows for so many acknowledged ones.
     pub fn growth(&mut self, window: &Window, acked: u32) -> u32 {
         match self {
-            Exit::PlusPlus(h) if window.ssthresh == INFINITE => h.growth(acked),
+            Exit::PlusPlus(Some(h)) if window.ssthresh == INFINITE => h.growth(acked),
             _ => acked,
         }
     }
 
     /// Whether growth is slowed down.
     pub fn is_careful(&self) -> bool {
-        matches!(self, Exit::PlusPlus(h) if h.is_careful())
+        matches!(self, Exit::PlusPlus(Some(h)) if h.is_careful())
     }
 
     /// A time-out: slow start begins anew.
     pub fn timed_out(&mut self) {
         if let Exit::Classic(h) = self {
-            *h = Classic::default();
+            **h = Classic::default();
         }
     }
 }
 
-/// From this window on the older HyStart looks, segments.
+/// From this window on the end of slow start is looked for, segments: smaller ones fill no queue.
 const LOW_WINDOW: u32 = 16;
 /// Acknowledgements closer than this are one train.
 const TRAIN_GAP: Duration = Duration::from_millis(2);
@@ -167,18 +173,19 @@ impl HyStart {
         if window.ssthresh != INFINITE {
             return None;
         }
-        let mut reason = None;
-        if self.round_end.is_none_or(|end| ack.una.at_or_after(end)) {
-            reason = self.next_round(window, ack);
-        }
         let rtt = ack.rtt?;
+        // A round is what was in flight when it began, what the acknowledgement that ended the
+        // last one let out included: so rounds keep step with the bursts of a sender that does
+        // not pace, and each begins with the shortest wait.
+        let end = *self.round_end.get_or_insert(ack.nxt);
         self.this_round = Some(self.this_round.map_or(rtt, |r| r.min(rtt)));
         self.samples = self.samples.saturating_add(1);
-        self.judge().or(reason)
+        let reason = self.judge();
+        if ack.una.at_or_after(end) { self.next_round(window).or(reason) } else { reason }
     }
 
-    fn next_round(&mut self, window: &mut Window, ack: &Ack) -> Option<&'static str> {
-        self.round_end = Some(ack.nxt);
+    fn next_round(&mut self, window: &mut Window) -> Option<&'static str> {
+        self.round_end = None;
         self.last_round = self.this_round.take();
         self.samples = 0;
         let Phase::Careful { rounds, .. } = &mut self.phase else { return None };
@@ -253,7 +260,7 @@ mod tests {
                     in_flight: 10,
                     rtt: Some(Duration::from_millis(*rtt)),
                     srtt: None,
-                    una: una + i as u32,
+                    una: una + i as u32 + 1,
                     nxt: una + *samples as u32,
                 };
                 said.extend(h.measured(&mut w, &ack));
@@ -285,7 +292,7 @@ mod tests {
         let long = [(100, 10), (120, 10), (121, 10), (121, 10), (121, 10), (121, 10)];
         let (h, w, _) = play(&long);
         assert!(h.is_careful() && w.ssthresh == INFINITE);
-        let (_, w, said) = play(&[&long[..], &[(121, 10), (121, 1)]].concat());
+        let (_, w, said) = play(&[&long[..], &[(121, 10)]].concat());
         assert_eq!((w.ssthresh, said.last()), (10, Some(&"hystart exit")));
         let (h, w, said) = play(&[&long[..], &[(119, 10)]].concat());
         assert!(!h.is_careful() && w.ssthresh == INFINITE);

@@ -245,6 +245,11 @@ impl Control {
         }
     }
 
+    /// Nothing will be sent any more: keeps the window only.
+    pub(crate) fn retire(&mut self) {
+        self.algorithm = Box::new(reno::Reno);
+    }
+
     /// Changes the algorithm; the window stays.
     pub fn switch(&mut self, which: Congestion, config: &TcpConfig) {
         if self.algorithm.name() != which.name() {

@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 
 use netarium_base::Instant;
 
+use crate::tcp::options::Blocks;
 use crate::tcp::seq::Seq;
 
 /// No slot.
@@ -85,8 +86,7 @@ pub(crate) struct Board {
     /// Behind the highest SACKed segment; meaningful while something is SACKed.
     highest: Seq,
     /// The blocks of the last acknowledgement.
-    blocks: [(Seq, Seq); 4],
-    block_count: u8,
+    blocks: Option<Box<Blocks>>,
 }
 
 impl Default for Board {
@@ -104,8 +104,7 @@ impl Default for Board {
             turn: 0,
             hint: Seq(0),
             highest: Seq(0),
-            blocks: [(Seq(0), Seq(0)); 4],
-            block_count: 0,
+            blocks: None,
         }
     }
 }
@@ -233,6 +232,29 @@ impl Board {
         None
     }
 
+    /// Joins the lost segment at `start` with those behind it that wait to be sent again too, as
+    /// long as they fit into `room` bytes together (RFC 9293 §3.8: data may be repacketised). The
+    /// end of what it is then.
+    pub(crate) fn join_waiting(&mut self, start: Seq, room: u32) -> Option<Seq> {
+        let at = self.at(start)?;
+        let first = self.order[at];
+        while let Some(next) = self.record(at + 1) {
+            if !next.waits() || next.end.ahead_of(start) > room {
+                break;
+            }
+            if let Some(slot) = self.order.remove(at + 1) {
+                self.uncount(&next);
+                self.unlink(slot);
+                self.slots[slot as usize].newer = self.free;
+                self.free = slot;
+            }
+            let r = &mut self.slots[first as usize];
+            r.end = next.end;
+            r.marks |= next.marks & mark::COPIED;
+        }
+        Some(self.slots[first as usize].end)
+    }
+
     /// Takes the segments off that `una` acknowledges whole, the lowest first.
     pub(crate) fn pop_acked(&mut self, una: Seq) -> Option<Record> {
         let slot = *self.order.front()?;
@@ -247,6 +269,8 @@ impl Board {
         self.free = slot;
         if self.order.is_empty() {
             self.release();
+        } else if self.sacked == 0 && self.blocks.is_some() {
+            self.blocks = None;
         }
         Some(r)
     }
@@ -260,11 +284,14 @@ impl Board {
             let known = self.known_blocks().find(|b| b.0.at_or_before(from) && b.1.after(from));
             if let Some((_, known_end)) = known {
                 from = known_end;
+                // A segment across the edge was not covered before.
+                if from.before(end) {
+                    self.sack_at(self.position(from), (start, end), &mut each);
+                }
                 continue;
             }
             let next = self.known_blocks().map(|b| b.0).filter(|s| s.after(from));
             let stop = next.fold(end, Seq::min);
-            // The first segment may have been covered in part by the block before.
             let mut at = self.position(from);
             while self.sack_at(at, (start, end), &mut each)
                 && self.record(at).is_some_and(|r| r.end.before(stop))
@@ -304,14 +331,16 @@ impl Board {
     }
 
     fn known_blocks(&self) -> impl Iterator<Item = (Seq, Seq)> + use<'_> {
-        self.blocks[..self.block_count as usize].iter().copied()
+        self.blocks.iter().flat_map(|b| b.as_slice().iter().copied())
     }
 
     /// Remembers the blocks that were just processed.
     pub(crate) fn remember(&mut self, blocks: &[(Seq, Seq)]) {
-        let n = blocks.len().min(4);
-        self.blocks[..n].copy_from_slice(&blocks[..n]);
-        self.block_count = n as u8;
+        if self.sacked == 0 {
+            self.blocks = None;
+        } else {
+            **self.blocks.get_or_insert_default() = Blocks::new(blocks);
+        }
     }
 
     /// A copy of a segment inside the block arrived although the original had (DSACK, RFC 2883);
@@ -392,7 +421,7 @@ impl Board {
                 self.sacked -= 1;
             }
         }
-        self.block_count = 0;
+        self.blocks = None;
     }
 
     /// The losses were none: nothing counts as lost any more.
@@ -432,8 +461,9 @@ impl Board {
         self.waiting -= u32::from(r.waits());
     }
 
-    /// Cuts a segment in two at `end`.
+    /// Cuts a segment in two at `end`. A block that had covered it in part may cover one half.
     fn split(&mut self, at: usize, end: Seq) {
+        self.blocks = None;
         let slot = self.order[at];
         let mut rest = self.slots[slot as usize];
         self.slots[slot as usize].end = end;
@@ -513,23 +543,20 @@ impl Board {
         }
     }
 
-    /// Nothing is in flight: gives the memory back, unless it is a trifle that the next flight
-    /// would ask for again.
+    /// Nothing is in flight: gives the memory back. The order of transmissions goes on.
     fn release(&mut self) {
-        self.block_count = 0;
-        self.sacked = 0;
-        self.free = NIL;
-        (self.oldest, self.newest) = (NIL, NIL);
-        self.slots.clear();
-        if self.slots.capacity() > KEEP {
-            self.slots = Vec::new();
-            self.order = VecDeque::new();
-        }
+        *self = Board { turn: self.turn, ..Board::default() };
     }
 
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {
         *self = Board::default();
+    }
+
+    /// Slots that memory is held for.
+    #[cfg(test)]
+    pub(crate) fn capacity(&self) -> usize {
+        self.slots.capacity().max(self.order.capacity())
     }
 
     /// Walks over everything and compares with the counters.
@@ -556,9 +583,6 @@ impl Board {
         assert!(all.iter().all(|r| !r.timed || !(r.is(mark::SACKED) || r.waits())));
     }
 }
-
-/// Slots that an empty board keeps.
-const KEEP: usize = 4;
 
 /// What becomes of a segment that is looked at by its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,13 +18,15 @@
 
 mod alert;
 pub(crate) mod board;
+#[cfg(test)]
+mod board_tests;
 mod incoming;
 mod loss;
 mod plain;
 mod probe;
 mod prr;
 pub(crate) mod rack;
-mod undo;
+pub(crate) mod undo;
 
 use netarium_base::{Ctx, Duration, Instant};
 

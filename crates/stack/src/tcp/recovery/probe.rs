@@ -52,13 +52,19 @@ impl Connection {
         }
     }
 
-    /// A probe went out, or could not: the time-out takes over.
+    /// A probe could not go out: what is left of the time-out takes over.
     pub(crate) fn rearm_after_probe(&mut self, cx: &mut Ctx<'_>) {
         let due = self.rec.board.head().map(|r| r.sent + self.rtt.rto());
         match due {
             Some(due) => self.timers.watch(Timer::Retransmit, due.max(cx.now + SHORTEST), cx.cause),
             None => self.timers.cancel_watch(),
         }
+    }
+
+    /// A probe went out: the time-out starts anew.
+    pub(crate) fn probe_sent(&mut self, cx: &mut Ctx<'_>, copy: bool) {
+        self.rec.probe = Some(Probe { end: self.snd.nxt, copy });
+        self.timers.watch(Timer::Retransmit, cx.now + self.rtt.rto(), cx.cause);
     }
 
     /// What an acknowledgement says of the probe (RFC 8985 §7.4).

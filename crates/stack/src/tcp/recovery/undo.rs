@@ -58,7 +58,11 @@ impl Undo {
 impl Connection {
     /// Whether SND.UNA moved before a copy could have done it: the original was only late.
     fn was_only_late(&self, news: &News) -> bool {
-        self.rec.undo.first_copy.is_none_or(|t| self.echo_is_before(news.echo, t))
+        match self.rec.undo.first_copy {
+            Some(t) => self.echo_is_before(news.echo, t),
+            // No copy was sent yet; or, without SACK, it was forgotten when all was acknowledged.
+            None => self.sack || self.snd.una.before(self.rec.high),
+        }
     }
 
     fn may_undo(&self, news: &News) -> bool {
