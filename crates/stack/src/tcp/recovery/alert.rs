@@ -112,8 +112,9 @@ impl Connection {
             return;
         }
         let ack = self.ack_for(cx, news, before);
-        if let Some(reason) = self.cc.algorithm.grow(&mut self.cc.window, &ack) {
-            self.cc.window.set(self.cc.window.cwnd, cx.now);
+        let grown = self.cc.algorithm.grow(&mut self.cc.window, &ack);
+        self.cc.window.set(self.cc.window.cwnd, cx.now);
+        if let Some(reason) = grown {
             self.tell_congestion(cx, reason);
         }
     }
