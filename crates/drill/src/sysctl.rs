@@ -73,11 +73,7 @@ pub fn set(config: &mut TcpConfig, dialect: &mut Dialect, name: &str, value: &st
     {
         if *dialect == Dialect::Linux {
             *dialect = Dialect::Bsd;
-            config.adv_win_scale = 0;
-            (config.rmem.default, config.wmem.default) = (65_536, 32_768);
-            config.slow_start_after_idle = true;
-            config.tw_reuse = TimeWaitReuse::Off;
-            config.syn_linear_timeouts = 0;
+            freebsd_defaults(config);
         }
         return set_bsd(config, name, value);
     }
@@ -85,6 +81,17 @@ pub fn set(config: &mut TcpConfig, dialect: &mut Dialect, name: &str, value: &st
         return Mapped::Ignored("IPv6");
     }
     Mapped::Unknown(format!("sysctl {name}"))
+}
+
+/// What FreeBSD does in another way than Linux, as far as scripts see it.
+pub(crate) fn freebsd_defaults(config: &mut TcpConfig) {
+    config.adv_win_scale = 0;
+    (config.rmem.default, config.wmem.default) = (65_536, 32_768);
+    config.slow_start_after_idle = true;
+    config.tw_reuse = TimeWaitReuse::Off;
+    config.syn_linear_timeouts = 0;
+    // Challenge ACKs are limited per host and second only.
+    config.invalid_ratelimit = Duration::ZERO;
 }
 
 /// A number as shells and `/proc` write it.

@@ -172,7 +172,7 @@ impl Stack {
 
     /// A request changes its state as the table says.
     fn tell_request(&mut self, cx: &mut Ctx<'_>, request: &Request, trigger: Trigger) {
-        let from = if trigger == Trigger::Syn { State::Closed } else { State::SynReceived };
+        let from = if trigger == Trigger::Syn { State::Listen } else { State::SynReceived };
         let to = from.next(trigger).unwrap_or(State::Closed);
         cx.cause = cx.emit(self.ip.place(), request.flow, || Event::TcpState {
             socket: PARENTLESS,

@@ -1,5 +1,7 @@
 //! Socket options and flags, as Linux has them: what programs set, what they read back.
 
+use core::num::NonZeroU32;
+
 use netarium_base::{Ctx, Duration, Instant, SocketId};
 
 use bitflags::bitflags;
@@ -162,19 +164,49 @@ pub(crate) struct Settings {
     /// SYN+ACK time-outs that a listener waits for data.
     pub(crate) defer_accept: u8,
     pub(crate) max_seg: u16,
-    pub(crate) linger: Option<Duration>,
-    /// `None` when never set; `Some(None)` for no wait at all.
-    pub(crate) linger2: Option<Option<Duration>>,
+    pub(crate) linger: Option<Millis>,
+    pub(crate) linger2: Linger2,
     /// Bytes asked for, not doubled.
-    pub(crate) send_buffer: Option<u32>,
+    pub(crate) send_buffer: Option<NonZeroU32>,
     /// Bytes asked for, not doubled.
-    pub(crate) recv_buffer: Option<u32>,
+    pub(crate) recv_buffer: Option<NonZeroU32>,
     pub(crate) recv_lowat: u32,
     pub(crate) window_clamp: u32,
     pub(crate) notsent_lowat: u32,
-    pub(crate) user_timeout: Duration,
-    pub(crate) keep_idle: Duration,
-    pub(crate) keep_interval: Duration,
+    pub(crate) user_timeout: Millis,
+    pub(crate) keep_idle: Millis,
+    pub(crate) keep_interval: Millis,
+}
+
+/// Milliseconds, at most 49 days: sockets are many, and their settings are kept small.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Millis(u32);
+
+impl Millis {
+    /// Rounded up, so that no wait becomes none.
+    fn of(time: Duration) -> Millis {
+        Millis(u32::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX))
+    }
+
+    pub(crate) fn is_zero(self) -> bool {
+        self.0 == 0
+    }
+
+    pub(crate) fn get(self) -> Duration {
+        Duration::from_millis(self.0.into())
+    }
+}
+
+/// TCP_LINGER2.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Linger2 {
+    /// `fin_timeout`.
+    #[default]
+    Default,
+    /// FIN-WAIT-2 does not wait.
+    Never,
+    /// It waits so long.
+    Wait(Millis),
 }
 
 impl Default for Settings {
@@ -194,15 +226,15 @@ impl Default for Settings {
             defer_accept: 0,
             max_seg: 0,
             linger: None,
-            linger2: None,
+            linger2: Linger2::Default,
             send_buffer: None,
             recv_buffer: None,
             recv_lowat: 1,
             window_clamp: 0,
             notsent_lowat: 0,
-            user_timeout: Duration::ZERO,
-            keep_idle: Duration::ZERO,
-            keep_interval: Duration::ZERO,
+            user_timeout: Millis::default(),
+            keep_idle: Millis::default(),
+            keep_interval: Millis::default(),
         }
     }
 }
@@ -224,13 +256,13 @@ impl Settings {
     fn set(&mut self, option: SocketOption, config: &TcpConfig) -> Result<(), Errno> {
         match option {
             SocketOption::ReuseAddr(on) => self.reuse_addr = on,
-            SocketOption::Linger(time) => self.linger = time,
+            SocketOption::Linger(time) => self.linger = time.map(Millis::of),
             SocketOption::KeepAlive(on) => self.keep_alive = on,
             SocketOption::SendBuffer(n) => {
-                self.send_buffer = Some(n.min(config.core_wmem_max).max(MIN_SNDBUF / 2));
+                self.send_buffer = NonZeroU32::new(n.min(config.core_wmem_max).max(MIN_SNDBUF / 2));
             }
             SocketOption::RecvBuffer(n) => {
-                self.recv_buffer = Some(n.min(config.core_rmem_max).max(MIN_RCVBUF / 2));
+                self.recv_buffer = NonZeroU32::new(n.min(config.core_rmem_max).max(MIN_RCVBUF / 2));
             }
             SocketOption::RecvLowat(n) => self.recv_lowat = n.max(1),
             SocketOption::OobInline(on) => self.oob_inline = on,
@@ -241,12 +273,14 @@ impl Settings {
                 return Err(Errno::EINVAL);
             }
             SocketOption::MaxSeg(n) => self.max_seg = n,
-            SocketOption::UserTimeout(t) => self.user_timeout = t,
+            SocketOption::UserTimeout(t) => self.user_timeout = Millis::of(t),
             SocketOption::SynCount(n) => self.syn_count = count(n)?,
             SocketOption::DeferAccept(s) => self.defer_accept = seconds_to_retries(s, config),
-            SocketOption::Linger2(None) => self.linger2 = Some(None),
-            SocketOption::Linger2(Some(t)) if t.is_zero() => self.linger2 = None,
-            SocketOption::Linger2(Some(t)) => self.linger2 = Some(Some(t.min(MAX_LINGER2))),
+            SocketOption::Linger2(None) => self.linger2 = Linger2::Never,
+            SocketOption::Linger2(Some(t)) if t.is_zero() => self.linger2 = Linger2::Default,
+            SocketOption::Linger2(Some(t)) => {
+                self.linger2 = Linger2::Wait(Millis::of(t.min(MAX_LINGER2)));
+            }
             SocketOption::KeepIdle(t) => self.keep_idle = keep(t)?,
             SocketOption::KeepInterval(t) => self.keep_interval = keep(t)?,
             SocketOption::KeepCount(n) => self.keep_count = count(n)?,
@@ -267,32 +301,34 @@ impl Settings {
 
     /// Reads a value back; `None` for those that are not kept here.
     fn get(&self, name: OptionName, config: &TcpConfig) -> Option<SocketOption> {
-        let time = |set: Duration, default| if set.is_zero() { default } else { set };
+        let time = |set: Millis, default| if set.is_zero() { default } else { set.get() };
         let number = |set: u8, default| if set == 0 { default } else { set };
         Some(match name {
             OptionName::ReuseAddr => SocketOption::ReuseAddr(self.reuse_addr),
-            OptionName::Linger => SocketOption::Linger(self.linger),
+            OptionName::Linger => SocketOption::Linger(self.linger.map(Millis::get)),
             OptionName::KeepAlive => SocketOption::KeepAlive(self.keep_alive),
             OptionName::SendBuffer => SocketOption::SendBuffer(
-                self.send_buffer.map_or(config.wmem.default, |n| n.saturating_mul(2)),
+                self.send_buffer.map_or(config.wmem.default, |n| n.get().saturating_mul(2)),
             ),
             OptionName::RecvBuffer => SocketOption::RecvBuffer(
-                self.recv_buffer.map_or(config.rmem.default, |n| n.saturating_mul(2)),
+                self.recv_buffer.map_or(config.rmem.default, |n| n.get().saturating_mul(2)),
             ),
             OptionName::RecvLowat => SocketOption::RecvLowat(self.recv_lowat),
             OptionName::OobInline => SocketOption::OobInline(self.oob_inline),
             OptionName::NoDelay => SocketOption::NoDelay(self.nodelay),
             OptionName::Cork => SocketOption::Cork(self.cork),
-            OptionName::UserTimeout => SocketOption::UserTimeout(self.user_timeout),
+            OptionName::UserTimeout => SocketOption::UserTimeout(self.user_timeout.get()),
             OptionName::SynCount => {
                 SocketOption::SynCount(number(self.syn_count, config.syn_retries))
             }
             OptionName::DeferAccept => {
                 SocketOption::DeferAccept(retries_to_seconds(self.defer_accept, config))
             }
-            OptionName::Linger2 => {
-                SocketOption::Linger2(self.linger2.unwrap_or(Some(config.fin_timeout)))
-            }
+            OptionName::Linger2 => SocketOption::Linger2(match self.linger2 {
+                Linger2::Default => Some(config.fin_timeout),
+                Linger2::Never => None,
+                Linger2::Wait(t) => Some(t.get()),
+            }),
             OptionName::KeepIdle => {
                 SocketOption::KeepIdle(time(self.keep_idle, config.keepalive_time))
             }
@@ -322,9 +358,9 @@ fn count(n: u8) -> Result<u8, Errno> {
     if (1..=127).contains(&n) { Ok(n) } else { Err(Errno::EINVAL) }
 }
 
-fn keep(t: Duration) -> Result<Duration, Errno> {
+fn keep(t: Duration) -> Result<Millis, Errno> {
     let s = t.as_nanos().div_ceil(1_000_000_000);
-    if (1..=MAX_KEEP).contains(&s) { Ok(t) } else { Err(Errno::EINVAL) }
+    if (1..=MAX_KEEP).contains(&s) { Ok(Millis::of(t)) } else { Err(Errno::EINVAL) }
 }
 
 /// How many SYN+ACK time-outs it takes for `seconds` to pass, as Linux counts them.

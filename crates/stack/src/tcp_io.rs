@@ -155,7 +155,7 @@ impl Stack {
         }
         entry.conn.tell_timers(cx);
         self.after_acting(cx, slot, &mut entry, before);
-        let port = entry.ends.local_port;
+        let port = entry.conn.setup.local.port();
         if self.tcp.put(slot, entry) {
             self.ip.ports.remove(protocol::TCP, port);
         }

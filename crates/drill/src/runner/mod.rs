@@ -1,7 +1,7 @@
 //! Plays a script: event after event, in virtual time.
 //!
 //! [`machine`] is the host and its wire, [`flow`] translates numbers, [`expect`] matches what is
-//! sent, [`inbound`] makes what arrives; [`calls`] and its neighbours make system calls, of which
+//! sent, [`survey`] finds out which system a script is written for, [`inbound`] makes what arrives; [`calls`] and its neighbours make system calls, of which
 //! one may be suspended until the stack lets it return.
 
 mod args;
@@ -15,6 +15,7 @@ mod machine;
 mod poll;
 mod shell;
 mod sockopt;
+mod survey;
 
 use std::collections::BTreeMap;
 
@@ -138,7 +139,7 @@ impl Runner {
 
     fn new(config: Config, script: &Script) -> Runner {
         let machine = Machine::new(&config);
-        Runner {
+        let mut runner = Runner {
             machine,
             config,
             // The scripts that speak of slow start's end speak of Linux' HyStart.
@@ -155,7 +156,9 @@ impl Runner {
             wants_other: expect::wants_other(script),
             notes: Vec::new(),
             log: Vec::new(),
-        }
+        };
+        runner.survey(script);
+        runner
     }
 
     fn play(&mut self, script: &Script) -> Verdict {

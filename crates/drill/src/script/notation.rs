@@ -161,6 +161,7 @@ impl Parser {
 
     /// `1:1001(1000)`.
     fn sequence(&mut self) -> Result<(u32, u32), ParseError> {
+        self.no_wildcard()?;
         let from = self.int("a sequence number", U32)? as u32;
         self.need(':')?;
         let to = self.int("a sequence number", U32)? as u32;
@@ -171,6 +172,14 @@ impl Parser {
         }
         self.need(')')?;
         Ok((from, len))
+    }
+
+    /// `...` for a single number is not in packetdrill's own language, but in one of its forks.
+    fn no_wildcard(&self) -> Result<(), ParseError> {
+        match self.peek().kind {
+            Kind::Ellipsis => Err(self.unsupported("`...` for a single number")),
+            _ => Ok(()),
+        }
     }
 
     /// `<mss 1460,nop>`; none for `<...>`.
@@ -213,6 +222,7 @@ impl Parser {
                 if !self.eat_word("val") {
                     return Err(self.expected("`val`"));
                 }
+                self.no_wildcard()?;
                 let val = self.int("the timestamp", U32)? as u32;
                 if !self.eat_word("ecr") {
                     return Err(self.expected("`ecr`"));

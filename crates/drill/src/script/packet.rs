@@ -190,6 +190,7 @@ const ICMP_NAMES: &[(&str, u8, &str, u8)] = &[
     ("unreachable", 3, "precedence_cutoff", 15),
     ("time_exceeded", 11, "exc_ttl", 0),
     ("time_exceeded", 11, "ttl_exceeded", 0),
+    ("time_exceeded", 11, "ttl_exceeded_in_transit", 0),
     ("time_exceeded", 11, "exc_fragtime", 1),
     ("time_exceeded", 11, "frag_reassembly_time_exceeded", 1),
     ("echo_reply", 0, "", 0),

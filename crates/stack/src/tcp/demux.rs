@@ -64,7 +64,6 @@ pub(crate) struct Slot {
     pub(crate) listener: Option<SocketId>,
     /// Whether it can be found by its ends.
     pub(crate) linked: bool,
-    pub(crate) ends: Ends,
     armed: Option<Instant>,
     quiet: bool,
     parentless: bool,
@@ -112,7 +111,6 @@ impl Tcp {
             socket,
             listener,
             linked: true,
-            ends,
             armed: None,
             quiet: true,
             parentless: false,
@@ -148,8 +146,9 @@ impl Tcp {
         let closed = entry.conn.state() == State::Closed;
         if closed && entry.linked {
             entry.linked = false;
-            self.by_ends.swap_remove(&entry.ends);
-            self.unlist(entry.ends.local_port, entry.ends.local);
+            let ends = Ends::new(entry.conn.setup.local, entry.conn.setup.remote);
+            self.by_ends.swap_remove(&ends);
+            self.unlist(ends.local_port, ends.local);
         }
         let freed = closed && entry.socket.is_none() && entry.listener.is_none();
         let deadline = if closed { None } else { entry.conn.next_deadline() };

@@ -6,6 +6,7 @@ use netarium_base::{Ctx, Duration, Instant};
 use super::connection::Connection;
 use super::state::State;
 use super::timers::Timer;
+use crate::options::Millis;
 
 /// Keep-alive times below this are raised to it, so that no setting makes a timer that is always
 /// due.
@@ -69,7 +70,7 @@ impl Connection {
             self.timers.set(Timer::KeepAlive, cx.now + (idle - silence), cx.cause);
             return;
         }
-        let user = self.settings.user_timeout;
+        let user = self.settings.user_timeout.get();
         let dead = if user.is_zero() {
             self.probes >= self.keep_alive_count()
         } else {
@@ -90,7 +91,7 @@ impl Connection {
     /// MUST-23): R2 is the time that so many doublings of the least time-out take; TCP_USER_TIMEOUT
     /// replaces it (RFC 9293 §3.9.1, MUST-21).
     pub(crate) fn has_waited_enough(&self, now: Instant) -> bool {
-        let user = self.settings.user_timeout;
+        let user = self.settings.user_timeout.get();
         let c = &self.config;
         if !self.snd.syn_acked {
             let retries = match self.settings.syn_count {
@@ -130,7 +131,7 @@ impl Connection {
     /// Zero-window probes without an answer (RFC 9293 §3.8.6.1, MUST-36: for ever while the peer
     /// answers).
     pub(crate) fn has_probed_enough(&self, now: Instant) -> bool {
-        let user = self.settings.user_timeout;
+        let user = self.settings.user_timeout.get();
         let since = self.probing_since.map_or(Duration::ZERO, |t| now.since(t));
         if !user.is_zero() && since >= user {
             return true;
@@ -156,7 +157,7 @@ impl Connection {
         since: Option<Instant>,
         wait: Duration,
     ) -> Duration {
-        let user = self.settings.user_timeout;
+        let user = self.settings.user_timeout.get();
         match since {
             Some(since) if !user.is_zero() => {
                 let left = user.saturating_sub(now.since(since));
@@ -168,6 +169,6 @@ impl Connection {
 }
 
 /// What the program set, or the host's setting.
-fn set_or(set: Duration, default: Duration) -> Duration {
-    if set.is_zero() { default.max(SHORTEST) } else { set }
+fn set_or(set: Millis, default: Duration) -> Duration {
+    if set.is_zero() { default.max(SHORTEST) } else { set.get() }
 }

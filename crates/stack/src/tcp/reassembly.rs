@@ -64,9 +64,13 @@ impl Run {
     }
 }
 
+/// Data behind a gap. Most connections never have any: then there is no memory for it.
+#[derive(Clone, Debug, Default)]
+pub struct Reassembly(Option<Box<Runs>>);
+
 /// The runs behind a gap, in order, not touching.
 #[derive(Clone, Debug, Default)]
-pub struct Reassembly {
+struct Runs {
     runs: VecDeque<Run>,
     bytes: usize,
     /// The runs in the order in which they last changed, the latest first (RFC 2018 §4).
@@ -78,21 +82,80 @@ pub struct Reassembly {
 impl Reassembly {
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        self.bytes
+        self.0.as_ref().map_or(0, |r| r.bytes)
     }
 
     /// Whether nothing is missing.
     pub fn is_empty(&self) -> bool {
-        self.runs.is_empty()
+        self.0.as_ref().is_none_or(|r| r.runs.is_empty())
     }
 
     /// The highest sequence number held, or behind it.
     pub fn right_edge(&self) -> Option<Seq> {
-        self.runs.back().map(|r| r.end)
+        self.0.as_ref()?.runs.back().map(|r| r.end)
     }
 
     /// Takes in the payload that starts at `seq`.
-    pub fn insert(&mut self, seq: Seq, mut payload: Payload) -> Inserted {
+    pub fn insert(&mut self, seq: Seq, payload: Payload) -> Inserted {
+        self.0.get_or_insert_default().insert(seq, payload)
+    }
+
+    /// Takes the run that continues at `next`, without what was received before.
+    pub fn take(&mut self, next: Seq) -> Option<Payload> {
+        let taken = self.0.as_mut()?.take(next);
+        self.shrink();
+        taken
+    }
+
+    /// Asks for a report of a duplicate (RFC 2883) in the next acknowledgement.
+    pub fn report_duplicate(&mut self, block: Block) {
+        self.0.get_or_insert_default().duplicate = Some(block);
+    }
+
+    /// The blocks for a SACK option, at most `max`: first a duplicate to report, then the run that
+    /// the latest segment lies in, then those that changed before it (RFC 2018 §4, RFC 2883 §4).
+    pub fn sack_blocks(&self, max: usize) -> SmallVec<[Block; RECENT]> {
+        let Some(r) = &self.0 else { return SmallVec::new() };
+        r.duplicate.iter().chain(&r.recent).take(max).copied().collect()
+    }
+
+    /// How many blocks [`Reassembly::sack_blocks`] gives.
+    pub fn block_count(&self, max: usize) -> usize {
+        let Some(r) = &self.0 else { return 0 };
+        (usize::from(r.duplicate.is_some()) + r.recent.len()).min(max)
+    }
+
+    /// The blocks were sent: a duplicate is reported once (RFC 2883 §4).
+    pub fn forget_duplicate(&mut self) {
+        if let Some(r) = &mut self.0 {
+            r.duplicate = None;
+        }
+        self.shrink();
+    }
+
+    /// Drops everything.
+    pub fn clear(&mut self) {
+        self.0 = None;
+    }
+
+    /// Gives the memory back when there is nothing to remember.
+    fn shrink(&mut self) {
+        if self.0.as_ref().is_some_and(|r| r.runs.is_empty() && r.duplicate.is_none()) {
+            self.0 = None;
+        }
+    }
+
+    /// How many runs and slices are held, for the tests of memory bounds.
+    #[cfg(test)]
+    pub(crate) fn pieces(&self) -> (usize, usize) {
+        let Some(r) = &self.0 else { return (0, 0) };
+        (r.runs.len(), r.runs.iter().map(|r| r.slices.len()).sum())
+    }
+}
+
+impl Runs {
+    /// Takes in the payload that starts at `seq`.
+    fn insert(&mut self, seq: Seq, mut payload: Payload) -> Inserted {
         let end = seq + payload.len() as u32;
         let mut duplicate: Option<Block> = None;
         let mut fits = true;
@@ -160,7 +223,7 @@ impl Reassembly {
     }
 
     /// Takes the run that continues at `next`, without what was received before.
-    pub fn take(&mut self, next: Seq) -> Option<Payload> {
+    fn take(&mut self, next: Seq) -> Option<Payload> {
         if self.runs.front()?.start.after(next) {
             return None;
         }
@@ -172,42 +235,7 @@ impl Reassembly {
         self.bytes -= payload.len();
         payload.advance(next.ahead_of(run.start).min(payload.len() as u32) as usize);
         self.recent.retain(|(s, _)| *s != run.start);
-        if self.runs.is_empty() {
-            self.runs = VecDeque::new();
-        }
         Some(payload)
-    }
-
-    /// Asks for a report of a duplicate (RFC 2883) in the next acknowledgement.
-    pub fn report_duplicate(&mut self, block: Block) {
-        self.duplicate = Some(block);
-    }
-
-    /// The blocks for a SACK option, at most `max`: first a duplicate to report, then the run that
-    /// the latest segment lies in, then those that changed before it (RFC 2018 §4, RFC 2883 §4).
-    pub fn sack_blocks(&self, max: usize) -> SmallVec<[Block; RECENT]> {
-        self.duplicate.iter().chain(&self.recent).take(max).copied().collect()
-    }
-
-    /// How many blocks [`Reassembly::sack_blocks`] gives.
-    pub fn block_count(&self, max: usize) -> usize {
-        (usize::from(self.duplicate.is_some()) + self.recent.len()).min(max)
-    }
-
-    /// The blocks were sent: a duplicate is reported once (RFC 2883 §4).
-    pub fn forget_duplicate(&mut self) {
-        self.duplicate = None;
-    }
-
-    /// Drops everything.
-    pub fn clear(&mut self) {
-        *self = Reassembly::default();
-    }
-
-    /// How many runs and slices are held, for the tests of memory bounds.
-    #[cfg(test)]
-    pub(crate) fn pieces(&self) -> (usize, usize) {
-        (self.runs.len(), self.runs.iter().map(|r| r.slices.len()).sum())
     }
 }
 

@@ -100,6 +100,12 @@ impl RecvBuffer {
         done
     }
 
+    /// How many slices hold them, for the tests of memory bounds.
+    #[cfg(test)]
+    pub(crate) fn slices(&self) -> usize {
+        self.slices.len()
+    }
+
     /// Drops everything and gives the memory back.
     pub fn clear(&mut self) {
         *self = RecvBuffer::default();

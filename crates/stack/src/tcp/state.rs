@@ -216,8 +216,8 @@ macro_rules! transitions {
 transitions! {
     // RFC 9293 §3.5: opening.
     Closed, ActiveOpen => SynSent, "SYN";
-    // The listener stays in LISTEN; the connection that the SYN begins starts here.
-    Closed, Syn => SynReceived, "SYN,ACK";
+    // The connection that the SYN begins; the listener itself stays in LISTEN.
+    Listen, Syn => SynReceived, "SYN,ACK";
     SynSent, SynAck => Established, "ACK";
     SynSent, Syn => SynReceived, "SYN,ACK";
     SynReceived, AckOfSyn => Established, "";

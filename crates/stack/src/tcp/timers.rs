@@ -53,26 +53,29 @@ impl Timer {
 /// When each timer is due and which event set it.
 #[derive(Clone, Debug)]
 pub struct Timers {
-    /// The far future for a timer that does not run.
+    /// The far future for one that does not run.
     due: [Instant; COUNT],
-    /// The three that watch over what is in flight never run together and share the first one.
-    causes: [Cause; COUNT - 2],
-    /// What the trace knows: when each is due.
+    causes: [Cause; CAUSES],
+    /// What the trace knows of `due`.
     told: [Instant; COUNT],
 }
 
-/// The time of a timer that does not run.
-const NEVER: Instant = Instant::FAR_FUTURE;
+/// What stands for the time of a timer that does not run.
+const NEVER: Instant = Instant::from_nanos(u64::MAX);
+
+/// The three timers that watch over what is in flight never run together and share a cause.
+const CAUSES: usize = COUNT - 2;
+
+impl Timer {
+    const fn cause_at(self) -> usize {
+        (self as usize).saturating_sub(2)
+    }
+}
 
 impl Default for Timers {
     fn default() -> Timers {
         Timers { due: [NEVER; COUNT], causes: Default::default(), told: [NEVER; COUNT] }
     }
-}
-
-/// Where the cause of a timer stands.
-const fn cause_of(timer: Timer) -> usize {
-    (timer as usize).saturating_sub(2)
 }
 
 /// A change that the trace does not know yet.
@@ -88,7 +91,7 @@ impl Timers {
     /// Sets or moves a timer.
     pub fn set(&mut self, timer: Timer, due: Instant, cause: Cause) {
         self.due[timer as usize] = due;
-        self.causes[cause_of(timer)] = cause;
+        self.causes[timer.cause_at()] = cause;
     }
 
     /// Sets one of the three timers that watch over what is in flight, and stops the other two.
@@ -135,23 +138,23 @@ impl Timers {
         let timer = Timer::ALL.into_iter().find(|t| self.due(*t).is_some_and(|d| d <= now))?;
         self.due[timer as usize] = NEVER;
         self.told[timer as usize] = NEVER;
-        Some((timer, self.causes[cause_of(timer)]))
+        Some((timer, self.causes[timer.cause_at()]))
     }
 
     /// What became of a timer since this was asked last. What was set and stopped in between is no
     /// change.
     pub fn take_change(&mut self, timer: Timer) -> Option<Change> {
         let at = timer as usize;
-        let due = self.due[at];
-        if std::mem::replace(&mut self.told[at], due) == due {
+        let now = self.due[at];
+        if std::mem::replace(&mut self.told[at], now) == now {
             return None;
         }
-        let cause = self.causes[cause_of(timer)];
-        Some(if due == NEVER { Change::Cancelled } else { Change::Set(due, cause) })
+        let cause = self.causes[timer.cause_at()];
+        Some(if now == NEVER { Change::Cancelled } else { Change::Set(now, cause) })
     }
 
     /// The event that tells of the setting is what the timer fires because of.
     pub fn set_cause(&mut self, timer: Timer, cause: Cause) {
-        self.causes[cause_of(timer)] = cause;
+        self.causes[timer.cause_at()] = cause;
     }
 }

@@ -8,7 +8,7 @@ use super::state::{State, Trigger};
 use super::timers::Timer;
 use super::urgent::Urgent;
 use crate::errno::Errno;
-use crate::options::{RecvFlags, Settings, SocketOption};
+use crate::options::{Linger2, Millis, RecvFlags, Settings, SocketOption};
 use crate::types::Readiness;
 
 impl Connection {
@@ -78,7 +78,7 @@ impl Connection {
         self.orphan = true;
         self.close_cause = cx.cause;
         let unread = self.readable_before_mark(true) > 0;
-        let abort = self.settings.linger == Some(Duration::ZERO);
+        let abort = self.settings.linger.is_some_and(Millis::is_zero);
         let resets = match self.state {
             State::SynReceived => abort,
             State::TimeWait => false,
@@ -91,7 +91,7 @@ impl Connection {
         self.close_send(cx);
         self.recv.clear();
         if self.state == State::FinWait2 {
-            if self.settings.linger2 == Some(None) {
+            if self.settings.linger2 == Linger2::Never {
                 return self.abort(cx);
             }
             self.timers.set(Timer::Wait, cx.now + self.fin_wait(), cx.cause);
@@ -102,7 +102,7 @@ impl Connection {
     /// three and a half time-outs, as on Linux.
     pub(crate) fn fin_wait(&self) -> Duration {
         let wait = match self.settings.linger2 {
-            Some(Some(t)) => t,
+            Linger2::Wait(t) => t.get(),
             _ => self.config.fin_timeout,
         };
         wait.max(self.rtt.rto() * 7 / 2)

@@ -100,7 +100,7 @@ impl Opening {
         scaling: bool,
         windows: u32,
     ) -> Opening {
-        let fixed = settings.recv_buffer.map(|n| n.saturating_mul(2));
+        let fixed = settings.recv_buffer.map(|n| n.get().saturating_mul(2));
         let full = config.window_of(fixed.unwrap_or(config.rmem.default));
         let clamp = match settings.window_clamp {
             0 if fixed.is_some() => full,
@@ -141,7 +141,7 @@ impl Connection {
     /// SO_RCVBUF was set: the window is then what the program asked for.
     pub(crate) fn apply_recv_buffer(&mut self) {
         if let Some(bytes) = self.settings.recv_buffer {
-            self.rcv.limit = self.config.window_of(bytes.saturating_mul(2));
+            self.rcv.limit = self.config.window_of(bytes.get().saturating_mul(2));
             self.rcv.fixed = true;
             self.rcv.ssthresh = self.rcv.ssthresh.min(self.rcv.limit);
             self.rcv.clamp = self.rcv.limit.min(65_535 << self.rcv.shift);

@@ -114,7 +114,7 @@ impl Connection {
     /// Without SO_SNDBUF the buffer follows the congestion window: twice what it takes.
     fn grow_send_buffer(&mut self) {
         if let Some(asked) = self.settings.send_buffer {
-            self.sndbuf = asked.saturating_mul(2);
+            self.sndbuf = asked.get().saturating_mul(2);
             return;
         }
         let mss = u32::from(self.snd.peer_mss).max(self.snd.mss);

@@ -84,7 +84,7 @@ fn check_host(host: &Stack) {
     }
     let (mut busy, mut parentless) = (0, 0);
     for (_, e) in host.tcp.iter() {
-        *ports.entry((protocol::TCP, e.ends.local_port)).or_default() += 1;
+        *ports.entry((protocol::TCP, e.conn.setup.local.port())).or_default() += 1;
         let closed = e.conn.state == State::Closed;
         busy += u32::from(!closed && !e.conn.is_quiet());
         parentless += u32::from(!closed && e.socket.is_none() && e.listener.is_none());

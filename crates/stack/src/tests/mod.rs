@@ -6,6 +6,7 @@ mod defects;
 mod frames;
 mod invariants;
 mod segments;
+mod sizes;
 mod streams;
 
 /// What a connection costs beyond what is in its buffers: an idle one stays below 2 kB with all

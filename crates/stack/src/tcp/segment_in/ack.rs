@@ -5,6 +5,7 @@ use netarium_base::{Ctx, DropReason, Event};
 use netarium_wire::TcpFlags;
 
 use super::{Outcome, SegmentIn};
+use crate::options::Linger2;
 use crate::tcp::connection::Connection;
 use crate::tcp::recovery::News;
 use crate::tcp::state::{State, Trigger};
@@ -135,7 +136,7 @@ impl Connection {
         if let State::FinWait1 | State::Closing | State::LastAck = self.state {
             self.transition(cx, Trigger::AckOfFin);
         }
-        if self.state == State::FinWait2 && self.orphan && self.settings.linger2 == Some(None) {
+        if self.state == State::FinWait2 && self.orphan && self.settings.linger2 == Linger2::Never {
             self.abort(cx);
         }
     }
