@@ -243,6 +243,11 @@ impl Peer {
 
     /// The peer sends a segment; what the host answers.
     pub fn inject(&mut self, seg: Seg) -> Vec<String> {
+        self.deliver(seg);
+        self.sent()
+    }
+
+    fn deliver(&mut self, seg: Seg) {
         let header = TcpHeader {
             src_port: self.peer_port,
             dst_port: self.local_port,
@@ -261,7 +266,17 @@ impl Peer {
         let mut f = header.frame(&ip, &seg.options, Payload::copy_from(&seg.data));
         f.set_macs(mac(0), mac(1));
         self.on(|s, cx| s.handle_frame(cx, ETH0, f));
-        self.sent()
+    }
+
+    /// As [`Peer::inject`]; the frames of the answer.
+    pub fn inject_frames(&mut self, seg: Seg) -> Vec<Frame> {
+        self.deliver(seg);
+        self.frames()
+    }
+
+    /// The source port of a frame of the host.
+    pub fn local_port_of(&self, frame: &Frame) -> u16 {
+        TcpHeader::of(frame).expect("a segment").src_port
     }
 
     /// A router says that a segment of ours that begins at `seq` is too large.
