@@ -237,26 +237,42 @@ impl Board {
     }
 
     /// Joins the lost segment at `start` with those behind it that wait to be sent again too, as
-    /// long as they fit into `room` bytes together (RFC 9293 §3.8: data may be repacketised). The
-    /// end of what it is then.
+    /// long as they fit into `room` bytes together (RFC 9293 §3.8: data may be repacketised). One
+    /// that is too large itself gives what fits. The end of what it is then.
     pub(crate) fn join_waiting(&mut self, start: Seq, room: u32) -> Option<Seq> {
         let at = self.at(start)?;
         let first = self.order[at];
-        while let Some(next) = self.record(at + 1) {
-            if !next.waits() || next.end.ahead_of(start) > room {
-                break;
+        while let Some(next) = self.record(at + 1).filter(Record::waits) {
+            if next.end.ahead_of(start) <= room {
+                self.remove(at + 1, &next);
+                self.widen(first, next.end, &next);
+                continue;
             }
-            if let Some(slot) = self.order.remove(at + 1) {
-                self.uncount(&next);
-                self.unlink(slot);
-                self.slots[slot as usize].newer = self.free;
-                self.free = slot;
+            let edge = start + room;
+            if next.end.ahead_of(next.start) > room && next.start.before(edge) {
+                self.widen(first, edge, &next);
+                let second = self.order[at + 1];
+                self.slots[second as usize].start = edge;
             }
-            let r = &mut self.slots[first as usize];
-            r.end = next.end;
-            r.marks |= next.marks & mark::COPIED;
+            break;
         }
         Some(self.slots[first as usize].end)
+    }
+
+    /// A segment takes over a part of the one behind it.
+    fn widen(&mut self, slot: u32, end: Seq, from: &Record) {
+        let r = &mut self.slots[slot as usize];
+        r.end = end;
+        r.marks |= from.marks & mark::COPIED;
+    }
+
+    fn remove(&mut self, at: usize, record: &Record) {
+        if let Some(slot) = self.order.remove(at) {
+            self.uncount(record);
+            self.unlink(slot);
+            self.slots[slot as usize].newer = self.free;
+            self.free = slot;
+        }
     }
 
     /// Takes the segments off that `una` acknowledges whole, the lowest first.

@@ -150,10 +150,19 @@ impl Pair {
                 let from = r.start.max(self.seq(self.una));
                 let end = self.board.join_waiting(from, room);
                 let limit = self.list[i].start.max(self.una) + room;
-                while self.list.get(i + 1).is_some_and(|n| waits(n) && n.end <= limit) {
-                    let next = self.list.remove(i + 1);
-                    self.list[i].end = next.end;
-                    self.list[i].copied |= next.copied;
+                while let Some(next) = self.list.get(i + 1).copied().filter(waits) {
+                    if next.end <= limit {
+                        self.list.remove(i + 1);
+                        self.list[i].end = next.end;
+                        self.list[i].copied |= next.copied;
+                        continue;
+                    }
+                    if next.end - next.start > room && next.start < limit {
+                        self.list[i].end = limit;
+                        self.list[i].copied |= next.copied;
+                        self.list[i + 1].start = limit;
+                    }
+                    break;
                 }
                 assert_eq!(end, Some(self.seq(self.list[i].end)));
             }
