@@ -24,7 +24,7 @@ mod plain;
 mod probe;
 mod prr;
 pub(crate) mod rack;
-pub(crate) mod undo;
+mod undo;
 
 use netarium_base::{Ctx, Duration, Instant};
 
