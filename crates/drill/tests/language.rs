@@ -32,7 +32,8 @@ fn packets_are_shown_as_they_are_written() {
         "< PU. 1:11(10) ack 1 win 257 urg 10",
         "< . 4294967001:705(1000) ack 1 win 1000",
         "< icmp unreachable frag_needed mtu 1200 [1:1461(1460)]",
-        "< icmp echo_request",
+        "< icmp echo_request id 7",
+        "< icmp unreachable port_unreachable [udp (100)]",
         "> udp (1000)",
         "< S 0:0(0) win 1000 <unknown 99 0102,eol>",
     ] {

@@ -67,10 +67,14 @@ impl Runner {
             Transport::Udp(len) => {
                 self.compare_udp(*len, spec, &first)?;
                 self.timely(spec, due, tolerance, std::slice::from_ref(&first))?;
+                let line = self.describe_sent(&first);
+                self.note_line(line);
             }
             Transport::Icmp(icmp) => {
                 self.compare_icmp(icmp, spec, &first)?;
                 self.timely(spec, due, tolerance, std::slice::from_ref(&first))?;
+                let line = self.describe_sent(&first);
+                self.note_line(line);
             }
         }
         Ok(())

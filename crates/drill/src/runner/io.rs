@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 
 use netarium_stack::{Errno, Readiness, RecvFlags, SendFlags};
 
-use super::calls::{Pending, Sock, Try, wait_for};
+use super::calls::Sock;
 use super::inbound::filler;
+use super::pending::{Pending, Try, wait_for};
 use super::{Runner, Step, Stop, differs, fail};
 use crate::script::{Call, Expr, Field};
 

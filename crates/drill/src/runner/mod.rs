@@ -1,8 +1,9 @@
 //! Plays a script: event after event, in virtual time.
 //!
-//! [`machine`] is the host and its wire, [`flow`] translates numbers, [`expect`] matches what is
-//! sent, [`survey`] finds out which system a script is written for, [`inbound`] makes what arrives; [`calls`] and its neighbours make system calls, of which
-//! one may be suspended until the stack lets it return.
+//! [`machine`] is the host and its wire, [`flow`] translates numbers, [`survey`] finds out which
+//! system a script is written for. [`expect`] matches what is sent, [`inbound`] makes what arrives;
+//! [`calls`] and its neighbours make system calls, of which [`pending`] may suspend one until the
+//! stack lets it return.
 
 mod args;
 mod calls;
@@ -12,6 +13,7 @@ mod flow;
 mod inbound;
 mod io;
 mod machine;
+mod pending;
 mod poll;
 mod shell;
 mod sockopt;
@@ -28,9 +30,10 @@ use crate::config::{Config, FlagError};
 use crate::report::{Failure, Outcome, Verdict};
 use crate::script::{Action, Event, Flag, Script, Time};
 use crate::sysctl::Dialect;
-use calls::{Fd, Pending};
+use calls::Fd;
 use flow::Flow;
 use machine::{Machine, Runaway};
+use pending::Pending;
 
 /// Lines of the log of one script at most; later ones are left out.
 const MAX_LOG: usize = 20_000;

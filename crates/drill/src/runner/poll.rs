@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use netarium_base::{Duration, SocketId};
 use netarium_stack::Readiness;
 
-use super::calls::{Object, Pending, Try};
+use super::calls::Object;
+use super::pending::{Pending, Try};
 use super::{Runner, Step, differs, fail};
 use crate::script::{Call, Expr, Field};
 

@@ -4,7 +4,8 @@ use netarium_base::Duration;
 use netarium_stack::tcp::config::Congestion;
 use netarium_stack::{MtuDiscover, OptionName, SocketOption};
 
-use super::calls::{Sock, Try, returned};
+use super::calls::Sock;
+use super::pending::{Try, returned};
 use super::{Runner, Step, Stop, consts, differs};
 use crate::code::info_field;
 use crate::script::{Call, Expr, Field};

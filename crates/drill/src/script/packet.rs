@@ -323,10 +323,14 @@ impl fmt::Display for Icmp {
         if let Some(mtu) = self.mtu {
             write!(f, " mtu {mtu}")?;
         }
-        if let Some(quoted) = self.quoted {
-            write!(f, " {}", echoed(quoted))?;
+        if self.id != 0 {
+            write!(f, " id {}", self.id)?;
         }
-        Ok(())
+        match self.quoted {
+            Some((_, len)) if self.quotes_udp => write!(f, " [udp ({len})]"),
+            Some(quoted) => write!(f, " {}", echoed(quoted)),
+            None => Ok(()),
+        }
     }
 }
 

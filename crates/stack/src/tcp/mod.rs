@@ -19,8 +19,8 @@
 //!
 //! A connection knows neither addresses' meaning nor routes: it takes segments and gives segments.
 
-pub(crate) mod ack_policy;
-pub(crate) mod chrono;
+mod ack_policy;
+mod chrono;
 pub mod config;
 pub mod congestion;
 pub mod connection;
@@ -34,7 +34,7 @@ pub mod options;
 mod path_mtu;
 mod pushing;
 pub mod reassembly;
-pub(crate) mod recovery;
+mod recovery;
 pub mod recv_buffer;
 pub(crate) mod request;
 pub mod rtt;

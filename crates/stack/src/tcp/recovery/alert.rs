@@ -49,7 +49,7 @@ impl Connection {
         news: &mut News,
         (before, outstanding): (Before, bool),
     ) {
-        self.tell_algorithm(cx, news, before, true);
+        self.tell_algorithm(cx, news, before);
         self.adapt_reordering(news);
         if self.rec.probe.is_some() {
             self.take_probe_answer(cx, self.snd.una, news);
@@ -67,17 +67,10 @@ impl Connection {
         self.move_window(cx, news, before);
     }
 
-    /// An acknowledgement older than SND.UNA that still carried SACK blocks.
+    /// An acknowledgement older than SND.UNA that still carried SACK blocks: what they say makes
+    /// room, or takes a reduction back.
     pub(crate) fn conclude_old_ack(&mut self, cx: &mut Ctx<'_>, news: &mut News, before: Before) {
-        if self.rec.board.is_empty() {
-            return;
-        }
         self.alert(cx, news, 0, before.una);
-        let newly = self.rec.delivered.wrapping_sub(before.delivered);
-        let lost = self.rec.lost.wrapping_sub(before.lost);
-        if self.rec.is_reducing() {
-            self.reduce(cx, (newly, lost, false));
-        }
     }
 
     fn ack_for(&self, cx: &Ctx<'_>, news: &News, before: Before) -> Ack {
@@ -93,8 +86,8 @@ impl Connection {
         }
     }
 
-    fn tell_algorithm(&mut self, cx: &mut Ctx<'_>, news: &News, before: Before, calm: bool) {
-        if news.rtt.is_none() || !calm {
+    fn tell_algorithm(&mut self, cx: &mut Ctx<'_>, news: &News, before: Before) {
+        if news.rtt.is_none() {
             return;
         }
         let ack = self.ack_for(cx, news, before);
@@ -119,8 +112,9 @@ impl Connection {
             return;
         }
         let ack = self.ack_for(cx, news, before);
-        if let Some(reason) = self.cc.algorithm.grow(&mut self.cc.window, &ack) {
-            self.cc.window.set(self.cc.window.cwnd, cx.now);
+        let grown = self.cc.algorithm.grow(&mut self.cc.window, &ack);
+        self.cc.window.set(self.cc.window.cwnd, cx.now);
+        if let Some(reason) = grown {
             self.tell_congestion(cx, reason);
         }
     }

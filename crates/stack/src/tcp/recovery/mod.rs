@@ -18,15 +18,13 @@
 
 mod alert;
 pub(crate) mod board;
-#[cfg(test)]
-mod board_tests;
 mod incoming;
 mod loss;
 mod plain;
 mod probe;
 mod prr;
 pub(crate) mod rack;
-pub(crate) mod undo;
+mod undo;
 
 use netarium_base::{Ctx, Duration, Instant};
 
