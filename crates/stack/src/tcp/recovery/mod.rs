@@ -18,8 +18,6 @@
 
 mod alert;
 pub(crate) mod board;
-#[cfg(test)]
-mod board_tests;
 mod incoming;
 mod loss;
 mod plain;

@@ -2,8 +2,39 @@
 
 use netarium_base::{Duration, Instant, Rng, Seed};
 
-use super::board::{Board, Verdict, mark};
+use super::Record;
+use super::{Board, NIL, Verdict, mark};
 use crate::tcp::seq::Seq;
+
+impl Board {
+    /// Slots that memory is held for.
+    pub(crate) fn capacity(&self) -> usize {
+        self.slots.capacity().max(self.order.capacity())
+    }
+
+    /// Walks over everything and compares with the counters.
+    pub(crate) fn check(&self, una: Seq, nxt: Seq, sack: bool) {
+        let all: Vec<Record> = self.order.iter().map(|s| self.slots[*s as usize]).collect();
+        let count = |m| all.iter().filter(|r| r.is(m)).count() as u32;
+        assert_eq!((self.lost, self.resent), (count(mark::LOST), count(mark::RESENT)), "{self:?}");
+        assert!(!sack || self.sacked == count(mark::SACKED), "{self:?}");
+        assert_eq!(self.waiting as usize, all.iter().filter(|r| r.waits()).count());
+        assert!(all.iter().all(|r| !(r.is(mark::SACKED) && r.is(mark::LOST))));
+        assert!(all.iter().all(|r| !r.waits() || r.start.at_or_after(self.hint)), "{self:?}");
+        assert!(all.windows(2).all(|w| w[0].end == w[1].start), "{self:?}");
+        assert!(all.first().is_none_or(|r| r.start.at_or_before(una) && r.end.after(una)));
+        assert!(all.last().is_none_or(|r| r.end == nxt), "{nxt:?} {self:?}");
+        assert!(self.sacked + self.lost <= self.len() + self.resent);
+        let (mut slot, mut time, mut timed) = (self.oldest, Instant::ZERO, 0);
+        while slot != NIL {
+            let r = self.slots[slot as usize];
+            assert!(r.timed && r.sent >= time, "the list by time is in order");
+            (slot, time, timed) = (r.newer, r.sent, timed + 1);
+        }
+        assert_eq!(timed, all.iter().filter(|r| r.timed).count());
+        assert!(all.iter().all(|r| !r.timed || !(r.is(mark::SACKED) || r.waits())));
+    }
+}
 
 /// A segment as the list knows it.
 #[derive(Clone, Copy, Debug, Default)]
