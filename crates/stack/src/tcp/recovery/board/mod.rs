@@ -259,8 +259,10 @@ impl Board {
         Some(self.slots[first as usize].end)
     }
 
-    /// A segment takes over a part of the one behind it.
+    /// A segment takes over a part of the one behind it. What a block had covered in part may be
+    /// covered whole then.
     fn widen(&mut self, slot: u32, end: Seq, from: &Record) {
+        self.blocks = None;
         let r = &mut self.slots[slot as usize];
         r.end = end;
         r.marks |= from.marks & mark::COPIED;
