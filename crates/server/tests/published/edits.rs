@@ -1,9 +1,9 @@
 //! Links, rules and programs of a running lab change through its control API.
 
 use netarium_server::api::edits::{
-    DefaultEdit, KillEdit, KilledView, LinkEdit, LinkView, RuleEdit, RulesView, SavedView,
-    StartEdit, StartedView,
+    DefaultEdit, KillEdit, KilledView, RuleEdit, RulesView, SavedView, StartEdit, StartedView,
 };
+use netarium_server::api::links::{LinkEdit, LinkView, MirrorView, PartitionView, SwitchView};
 use netarium_server::client::{Client, ClientError, Method};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -68,7 +68,7 @@ async fn a_cut_wire_stops_a_real_client_and_a_mended_one_lets_it_finish() {
     };
     let link = send(&client, Method::POST, "/links/server.lan", &slow).await;
     let link: LinkView = serde_json::from_slice(&link).unwrap();
-    let shown = |w: &netarium_server::api::edits::WireView| {
+    let shown = |w: &netarium_server::api::links::WireView| {
         (w.delay.clone(), w.rate.clone(), w.loss.clone())
     };
     assert_eq!(shown(&link.up), ("5ms".to_owned(), "10Mbit".to_owned(), "1%".to_owned()));

@@ -203,3 +203,6 @@ impl Link {
         Key::new(at, self.origin, self.sequence)
     }
 }
+
+#[cfg(test)]
+mod tests;
