@@ -44,6 +44,11 @@ fn wrong(text: &str, what: &str, hint: Option<&str>) -> ValueError {
     ValueError { message, hint: hint.map(str::to_owned) }
 }
 
+fn needs(text: &str, what: &str, hint: Option<&str>) -> ValueError {
+    let message = format!("`{}` needs {what}", shown(text));
+    ValueError { message, hint: hint.map(str::to_owned) }
+}
+
 fn link_line(link: &str, rest: &[&str]) -> Result<Vec<Command>, ValueError> {
     let link = || link.to_owned();
     let mut directions = Directions::Both;
@@ -63,7 +68,7 @@ fn link_line(link: &str, rest: &[&str]) -> Result<Vec<Command>, ValueError> {
                     wrong(word, "a setting of a link", Some(&hint))
                 })?;
                 let value = words.next();
-                let value = value.ok_or_else(|| wrong(word, "followed by its value", None))?;
+                let value = value.ok_or_else(|| needs(word, "a value behind it", None))?;
                 changes.push(edit::link_setting(key, value)?);
             }
         }
@@ -72,7 +77,7 @@ fn link_line(link: &str, rest: &[&str]) -> Result<Vec<Command>, ValueError> {
     commands.extend(changes.into_iter().map(change));
     match commands.is_empty() {
         false => Ok(commands),
-        true => Err(wrong("link", "a command without what to change", Some(EXPECTED))),
+        true => Err(needs("link", "what to change", Some(EXPECTED))),
     }
 }
 
@@ -106,8 +111,8 @@ fn mirror(switch: &str, rest: &[&str]) -> Result<Command, ValueError> {
             Some(MirrorSpec { to: (*to).to_owned(), from: names(from) })
         }
         _ => {
-            let hint = Some("`off`, or `--to LINK`, with `--from LINK,LINK` for some ports only");
-            return Err(wrong(&rest.join(" "), "a mirror", hint));
+            let hint = Some("`--from LINK,LINK` behind it for some ports only");
+            return Err(needs("mirror", "`off`, or `--to LINK`", hint));
         }
     };
     Ok(Command::Mirror { switch, mirror })

@@ -554,7 +554,7 @@ table! {
         }
         optional {
             /// After how long it is given again.
-            every: Span,
+            every: Tried<Span>,
             /// How often it is given in all; needed with `every`.
             times: At<i64>,
         }

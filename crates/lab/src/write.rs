@@ -127,20 +127,6 @@ fn link(link: &Link) -> Option<String> {
     }
 }
 
-/// All settings of a wire that are not the default's, and those four that every wire has.
-pub(crate) fn whole_link(link: &Link) -> String {
-    let whole = |wire: &Wire| {
-        let plain = ["delay", "rate", "queue", "loss"];
-        let set = settings(wire);
-        let set = set.into_iter().filter(|s| plain.contains(&s.key) || !s.is_default());
-        table(&set.map(|s| (s.key, Some(s.value))).collect::<Vec<_>>())
-    };
-    match (whole(&link.up), whole(&link.down)) {
-        (up, down) if up == down => up,
-        (up, down) => table(&[("up", Some(up)), ("down", Some(down))]),
-    }
-}
-
 /// One setting of a wire as it stands in a lab file.
 pub(crate) struct Setting {
     pub(crate) key: &'static str,

@@ -317,7 +317,7 @@ fn documented_labs_are_valid() {
     let mut files = Files::new();
     files.insert("htdocs/index.html", "hello").unwrap();
     let labs: Vec<&str> = docs.split("```toml\n").skip(1).collect();
-    assert_eq!(labs.len(), 4);
+    assert_eq!(labs.len(), 5);
     for text in labs {
         let text = text.split("```").next().unwrap_or_default();
         let lab = Lab::from_parts("lab.toml", text, &files, &PROGRAMS);

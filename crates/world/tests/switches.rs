@@ -241,7 +241,7 @@ fn a_mirror_port_gets_a_copy_of_everything_once() {
     assert_eq!(exec(&mut world, 1, "a", "ping 10.0.0.2 10").1, "10");
     assert_eq!(overheard(&seen), 20);
     // Only what passes c.
-    let mut order = |world: &mut World, mirror| {
+    let order = |world: &mut World, mirror| {
         world.command(Command::Mirror { switch: "net".to_owned(), mirror })
     };
     order(&mut world, Some(spec(&["c.net"]))).unwrap();

@@ -38,22 +38,24 @@ pub(super) fn edit_links(
         }
         let place = at(doc.as_item_mut(), &path).ok_or_else(|| lost(&name))?;
         if !place.is_table_like() {
-            // The short form: an address, or several.
-            let mut table = InlineTable::new();
+            // The short form: an address, or several. What stands around it stays.
             let mut address = place.clone().into_value().map_err(|_| lost(&name))?;
+            let mut table = InlineTable::new();
+            *table.decor_mut() = address.decor().clone();
             address.decor_mut().clear();
             table.insert("address", address);
             *place = Item::Value(Value::InlineTable(table));
         }
         let table = place.as_table_like_mut().ok_or_else(|| lost(&name))?;
-        edit_link(table, old, now).ok_or_else(|| lost(&name))?;
-        changes.push(format!("link {name}: {}", write::whole_link(now)));
+        let written = edit_link(table, old, now).ok_or_else(|| lost(&name))?;
+        changes.push(format!("link {name}: {}", written.join(", ")));
     }
     Ok(())
 }
 
-/// Writes the settings that differ into the `link` of a table.
-fn edit_link(table: &mut dyn TableLike, old: &Link, now: &Link) -> Option<()> {
+/// Writes the settings that differ into the `link` of a table, and gives them.
+fn edit_link(table: &mut dyn TableLike, old: &Link, now: &Link) -> Option<Vec<String>> {
+    let mut written = Vec::new();
     let link = sub_table(table, "link")?;
     let [old_up, old_down] = [&old.up, &old.down].map(write::settings);
     let [now_up, now_down] = [&now.up, &now.down].map(write::settings);
@@ -71,21 +73,23 @@ fn edit_link(table: &mut dyn TableLike, old: &Link, now: &Link) -> Option<()> {
         let both = up.value == down.value;
         if both && own != [true, true] {
             put(link, key, &up.value)?;
+            written.push(format!("{key} = {}", up.value));
         }
         for (n, (way, value)) in [("up", &up.value), ("down", &down.value)].into_iter().enumerate()
         {
             if own[n] || (!both && changed[n]) {
                 put(sub_table(link, way)?, key, value)?;
+                written.push(format!("{way}.{key} = {value}"));
             }
         }
     }
-    Some(())
+    Some(written)
 }
 
 /// The table under a key, made when it is not there.
 fn sub_table<'a>(table: &'a mut dyn TableLike, key: &str) -> Option<&'a mut dyn TableLike> {
     if !table.contains_key(key) {
-        table.insert(key, Item::Value(Value::InlineTable(InlineTable::new())));
+        add(table, key, Value::InlineTable(InlineTable::new()));
     }
     table.get_mut(key)?.as_table_like_mut()
 }
@@ -100,9 +104,24 @@ fn put(table: &mut dyn TableLike, key: &str, text: &str) -> Option<()> {
             }
             *item = Item::Value(value);
         }
-        None => drop(table.insert(key, Item::Value(value))),
+        None => add(table, key, value),
     }
     Some(())
+}
+
+/// Adds a key behind all others. The space before the end of a table on one line stays at its end.
+fn add(table: &mut dyn TableLike, key: &str, mut value: Value) {
+    let last = table.iter_mut().last().and_then(|(_, item)| item.as_value_mut());
+    if let Some(last) = last
+        && let Some(end) = last.decor().suffix().and_then(|s| s.as_str()).map(str::to_owned)
+        && !end.is_empty()
+        && end.trim_matches(' ').is_empty()
+    {
+        last.decor_mut().set_suffix("");
+        value.decor_mut().set_prefix(" ");
+        value.decor_mut().set_suffix(end);
+    }
+    table.insert(key, Item::Value(value));
 }
 
 /// The mirrors of a lab's switches: name, where they stand, what they copy.

@@ -6,7 +6,7 @@ use netarium_base::Duration;
 use netarium_world::Command;
 
 use crate::command;
-use crate::decode::At;
+use crate::decode::{At, Tried};
 use crate::error::{Code, Errors, shown};
 use crate::limits::{MAX_DOORS, MAX_TIMES};
 use crate::model::{GATEWAY, Gateway, Host, Network, NodeKind, Schedule, Switch};
@@ -55,7 +55,9 @@ fn again(
 ) -> Option<Option<(Duration, u32)>> {
     match (raw.every, &raw.times) {
         (None, None) => Some(None),
-        (Some(every), Some(times)) => {
+        // It was there, and was reported.
+        (Some(Tried(None)), _) => None,
+        (Some(Tried(Some(every))), Some(times)) => {
             let count = u32::try_from(times.value).ok().filter(|n| (1..=MAX_TIMES).contains(n));
             if count.is_none() {
                 let message = format!("`{}` is not a number of times", times.value);

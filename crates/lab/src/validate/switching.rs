@@ -48,7 +48,7 @@ pub(super) fn cables(raw: &RawLab, switches: &mut [Switch], errors: &mut Errors)
             };
             let same = of_network.iter().filter(|(_, n)| *n == switch.network);
             let known = same.map(|(name, _)| name.as_str()).chain([switch.network.as_str()]);
-            let hint = did_you_mean(cable, known);
+            let hint = if network.is_none() { did_you_mean(cable, known) } else { None };
             let message = format!("`{}` cannot have a cable to `{}`", switch.name, shown(cable));
             errors.report(Code::UnknownSwitch, cable.spot, message, label).maybe_hint(hint);
         }
