@@ -327,6 +327,30 @@ fn documented_labs_are_valid() {
 }
 
 #[test]
+fn a_builder_has_the_words_of_wires_and_schedules() {
+    let built = LabBuilder::new("flaky")
+        .network("n", "10.0.0.0/24")
+        .host("a", |h| {
+            h.on("n", "10.0.0.1")
+                .link("n", |l| l.mtu(1_400).down(|d| d.fault("loss_burst", "p 1% r 25%")))
+        })
+        .schedule("5s", "link a.n down")
+        .build(&PROGRAMS)
+        .unwrap_or_else(|e| panic!("{e}"));
+    let written = lab(r#"
+        lab.name = "flaky"
+        [networks.n]
+        subnet = "10.0.0.0/24"
+        [hosts.a]
+        networks.n = { address = "10.0.0.1", link = { mtu = 1400, down.loss_burst = "p 1% r 25%" } }
+        [[schedule]]
+        at = "5s"
+        command = "link a.n down"
+    "#);
+    assert_eq!(built, written);
+}
+
+#[test]
 fn faults_of_wires_and_settings_of_switches_are_read_and_written() {
     let lab = lab(r#"
         [networks.n]

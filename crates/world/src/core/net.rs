@@ -80,15 +80,14 @@ impl Net {
         }
         let handed = wire.hand_over(self.now, &frame);
         let mut cx = Ctx::new(self.now, frame.meta.cause, &mut self.tracer);
-        let plain = Fate::default();
         let (depth, arrives, fate) = match handed {
             Handed::Dropped(reason) => {
                 cx.trace.drop_at(cx.now, cx.cause, place, flow, reason, len);
                 return;
             }
-            Handed::Lost { depth, reason } => (depth, Err(reason), plain),
-            Handed::Travels { arrives, depth } => (depth, Ok(arrives), plain),
-            Handed::Oddly { arrives, depth, fate } => (depth, Ok(arrives), fate),
+            Handed::Lost { depth, reason } => (depth, Err(reason), None),
+            Handed::Travels { arrives, depth } => (depth, Ok(arrives), None),
+            Handed::Oddly { arrives, depth, fate } => (depth, Ok(arrives), Some(fate)),
         };
         if depth > 0 {
             cx.cause = cx.emit(place, flow, || Event::FrameQueued { link: id, end, depth });
@@ -107,8 +106,8 @@ impl Net {
                 return;
             }
         };
-        if fate.is_told() {
-            return self.travel_oddly(direction, (arrives, trip), frame, fate);
+        if let Some(fate) = fate {
+            return self.travel_oddly(direction, (arrives, trip), frame, *fate);
         }
         self.travel(direction, arrives, trip, frame);
     }

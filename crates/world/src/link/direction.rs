@@ -45,9 +45,13 @@ struct Travelling {
     key: Key,
     /// Its arrival stands in the event queue.
     scheduled: bool,
-    trip: Trip,
+    /// The parts of its [`Trip`], which fit into what the others leave of 32 bytes.
+    hops: u8,
+    serial: u32,
     frame: Box<Frame>,
 }
+
+const _: () = assert!(size_of::<Travelling>() <= 32);
 
 /// What a frame is known by between the host that it leaves and the host where it arrives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,7 +64,7 @@ pub(crate) struct Trip {
 }
 
 /// What became of a frame that was handed over.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Handed {
     /// It never got onto the wire.
     Dropped(DropReason),
@@ -84,8 +88,8 @@ pub(crate) enum Handed {
         arrives: Instant,
         /// Frames waiting, this one included; 0 when it need not wait.
         depth: u32,
-        /// What else.
-        fate: Fate,
+        /// What else; rare, so that it may be elsewhere.
+        fate: Box<Fate>,
     },
 }
 
@@ -230,7 +234,7 @@ impl Direction {
         self.stats.duplicated += u64::from(fate.copy);
         self.stats.corrupted += u64::from(fate.bit.is_some());
         if fate.is_told() {
-            Handed::Oddly { arrives, depth, fate }
+            Handed::Oddly { arrives, depth, fate: Box::new(fate) }
         } else {
             Handed::Travels { arrives, depth }
         }
@@ -254,7 +258,8 @@ impl Direction {
             _ => self.line.len(),
         };
         let first = place == 0;
-        let travelling = Travelling { key, scheduled: first, trip, frame };
+        let Trip { serial, hops } = trip;
+        let travelling = Travelling { key, scheduled: first, hops, serial, frame };
         if place == self.line.len() {
             self.line.push_back(travelling);
         } else {
@@ -270,10 +275,10 @@ impl Direction {
         if self.line.front()?.key != due {
             return None;
         }
-        let Travelling { frame, trip, .. } = self.line.pop_front()?;
+        let Travelling { frame, serial, hops, .. } = self.line.pop_front()?;
         self.stats.delivered_frames += 1;
         self.stats.delivered_bytes += frame.len() as u64;
-        Some((frame, trip, self.schedule_first()))
+        Some((frame, Trip { serial, hops }, self.schedule_first()))
     }
 
     /// The key of the first frame of the line, when its arrival must be put into the event queue.

@@ -49,7 +49,7 @@ fn run(d: &mut Direction, mut each: impl FnMut(u64, Told)) {
                     told(Some(reason), now, Fate::default())
                 }
                 Handed::Travels { arrives, .. } => told(None, arrives, Fate::default()),
-                Handed::Oddly { arrives, fate, .. } => told(None, arrives, fate),
+                Handed::Oddly { arrives, fate, .. } => told(None, arrives, *fate),
             },
         );
     }
