@@ -197,6 +197,7 @@ mod tests {
     use super::*;
     use netarium_wire::{IpHeader, udp};
 
+    #[expect(clippy::vec_box, reason = "as frames travel")]
     fn cut(id: u16, len: usize) -> Vec<Box<Frame>> {
         let mut header = IpHeader::new("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
         (header.dont_fragment, header.id) = (false, id);

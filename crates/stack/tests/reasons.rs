@@ -73,7 +73,8 @@ fn a_lossy_transfer_explains_every_segment() {
     let mut n = 0u64;
     net.fate = Box::new(move |_, f| {
         n += u64::from(!f.payload().is_empty());
-        (f.payload().is_empty() || n % 23 != 0).then(|| Duration::from_micros(n % 7 * 300))
+        (f.payload().is_empty() || !n.is_multiple_of(23))
+            .then(|| Duration::from_micros(n % 7 * 300))
     });
     net.transfer((0, c), (1, s), 800_000, Duration::from_secs(120));
     net.fate = Box::new(|_, _| Some(Duration::ZERO));

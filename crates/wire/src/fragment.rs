@@ -48,7 +48,7 @@ impl Frame {
         let start = usize::from(field & OFFSET) * 8;
         let len = self.transport().len() + self.payload().len();
         let (end, more) = (start + len, field & MORE != 0);
-        if len == 0 || (more && len % 8 != 0) {
+        if len == 0 || (more && !len.is_multiple_of(8)) {
             return Err(BadPart::Length);
         }
         if V4_HEADER + end > PACKET_MAX {

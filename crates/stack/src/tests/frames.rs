@@ -130,7 +130,7 @@ fn long_no_frame_harms_a_host_or_router() {
 fn storm(seed: u64) {
     let mut luck = Seed(seed).stream("test", "frames");
     let mut trace = Tracer::new(0);
-    let mut s = router(seed % 2 == 0, seed);
+    let mut s = router(seed.is_multiple_of(2), seed);
     s.ip.forwarding = seed % 4 < 2;
     let mut now = Instant::ZERO;
     let mut cx = Ctx::new(now, Cause::NONE, &mut trace);

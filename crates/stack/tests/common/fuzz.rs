@@ -20,7 +20,7 @@ pub fn segments(bytes: &[u8]) {
     let mut p = Peer::new();
     let listener = p.listen(3);
     let mut socket = None;
-    if first % 2 == 0 {
+    if first.is_multiple_of(2) {
         p.inject(opening(*first));
         p.inject(seg(".", 1, 1).win(1000));
         socket = p.accept(listener).ok();
@@ -75,11 +75,11 @@ fn take_step(
             let len = usize::from(e) * usize::from(e % 3);
             let mut s = seg("", from, to).win(u16::from(f) << (f % 9)).urgent(g.into());
             s.set_flags(if op % 8 < 6 { g | 0x10 } else { g });
-            if e % 5 == 0 {
+            if e.is_multiple_of(5) {
                 s = s.ts(u32::from(f), p.tsval.wrapping_sub(u32::from(g % 3)));
             }
             let answers = p.inject(s.len(len));
-            if a % 4 == 0 {
+            if a.is_multiple_of(4) {
                 *seq = seq.wrapping_add(len as u32);
             }
             *ack = ack.wrapping_add(u32::from(d % 2) * 100);
@@ -90,15 +90,19 @@ fn take_step(
 
 fn call(p: &mut Peer, id: SocketId, what: u8, size: u8) -> usize {
     let mut buf = vec![0; usize::from(size) * 40 + 1];
-    let more = if size % 2 == 0 { SendFlags::MORE } else { SendFlags::empty() };
+    let more = if size.is_multiple_of(2) { SendFlags::MORE } else { SendFlags::empty() };
     p.on(|s, cx| match what % 10 {
         0..3 => drop(s.send_with(cx, id, &buf, more)),
         3 => drop(s.send_with(cx, id, &buf[..1], SendFlags::OOB)),
         4 | 5 => drop(s.recv(cx, id, &mut buf)),
         6 => drop(s.recv_with(cx, id, &mut buf, RecvFlags::OOB)),
-        7 => drop(s.shutdown(cx, id, if size % 2 == 0 { Shutdown::Write } else { Shutdown::Read })),
-        8 => drop(s.set_option(cx, id, SocketOption::KeepAlive(size % 2 == 0))),
-        _ => drop(s.set_option(cx, id, SocketOption::Cork(size % 2 == 0))),
+        7 => drop(s.shutdown(
+            cx,
+            id,
+            if size.is_multiple_of(2) { Shutdown::Write } else { Shutdown::Read },
+        )),
+        8 => drop(s.set_option(cx, id, SocketOption::KeepAlive(size.is_multiple_of(2)))),
+        _ => drop(s.set_option(cx, id, SocketOption::Cork(size.is_multiple_of(2)))),
     });
     let _ready: Readiness = p.host.readiness(id);
     p.sent().len().min(MOST_ANSWERS)
