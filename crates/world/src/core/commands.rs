@@ -125,12 +125,12 @@ impl Core {
         }
         let filter = stack.filter_mut().ok_or(NO_NAT)?;
         let forward = PortForward { input: Some(outside), ..from.to(to) };
-        filter.add_forward(forward).map_err(|e| e.to_string())
+        filter.add_forward(&forward).map_err(|e| e.to_string())
     }
 
     fn remove_forward(&mut self, node: NodeId, from: ForwardPort) -> Result<(), String> {
         let filter = self.host_mut(node).stack.filter_mut().ok_or(NO_NAT)?;
-        let index = filter.forwards().position(|(f, _)| from.is_of(f));
+        let index = filter.forwards().position(|(f, _)| from.is_of(&f));
         let index = index.ok_or_else(|| format!("it has no forward of {from}"))?;
         filter.remove_forward(index).map(drop).map_err(|e| e.to_string())
     }
