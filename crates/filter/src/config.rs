@@ -7,6 +7,7 @@ use crate::Filter;
 use crate::chain::{Chain, Policy};
 use crate::conntrack::session::NIL;
 use crate::conntrack::{SESSIONS_MAX, Timeout};
+use crate::inspect::{SessionView, view};
 use crate::nat::{Behaviour, PortForward, Preset, masquerade};
 use crate::rules::{Rule, RuleError};
 use crate::table::{RULES_MAX, Rules, Table};
@@ -134,6 +135,20 @@ impl Filter {
                 self.nat.peers.add(s.tuples[0].protocol, inside, far, s.mapping);
             }
         }
+    }
+
+    /// Forgets the tracked flows that `wanted` picks, and says how many. Their next packets begin them
+    /// anew, if rules let them.
+    pub fn forget(&mut self, now: Instant, wanted: impl Fn(&SessionView) -> bool) -> usize {
+        let picked: Vec<u32> = self.conntrack.table.indices().collect();
+        let mut count = 0;
+        for index in picked {
+            let view = self.conntrack.table.get(index).map(|s| view(s, now));
+            if view.is_some_and(|v| wanted(&v)) && self.end(index).is_some() {
+                count += 1;
+            }
+        }
+        count
     }
 
     /// Sets how many sessions are tracked at most, up to

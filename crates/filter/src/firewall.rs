@@ -117,13 +117,21 @@ impl Filter {
     /// # Errors
     /// When the rule makes no sense there, or the chain is full.
     pub fn add_host_rule(&mut self, chain: Chain, rule: Rule) -> Result<(), RuleError> {
-        let standing = [loopback_rule()?, answers_rule()?];
-        let rules: Vec<_> = self.rules(chain).map(|(r, _)| r).collect();
         let at = match rule.target() {
-            Target::Drop => rules.iter().take_while(|r| standing.contains(r)).count(),
-            _ => rules.len(),
+            Target::Drop => self.rules(chain).take_while(|(r, _)| self.is_standing(r)).count(),
+            _ => self.rules(chain).count(),
         };
         self.insert_rule(chain, at, rule)
+    }
+
+    /// Whether a rule is one of those with which [`Filter::host_firewall`] begins.
+    pub fn is_standing(&self, rule: &Rule) -> bool {
+        let made = [loopback_rule(), answers_rule()];
+        made.iter().any(|standing| {
+            standing
+                .as_ref()
+                .is_ok_and(|s| s.matches() == rule.matches() && s.target() == rule.target())
+        })
     }
 
     /// The profile in force.

@@ -157,7 +157,7 @@ impl Filter {
     }
 }
 
-fn view(s: &Session, now: Instant) -> SessionView {
+pub(crate) fn view(s: &Session, now: Instant) -> SessionView {
     let has = |flag| s.flags.contains(flag);
     SessionView {
         original: s.tuples[0],

@@ -170,8 +170,8 @@ impl Filter {
         Filter {
             node,
             luck,
-            rules: Rules::new(Table::Filter),
-            nat_rules: Rules::new(Table::Nat),
+            rules: Rules::empty(Table::Filter),
+            nat_rules: Rules::empty(Table::Nat),
             face: firewall::Face::default(),
             log: log::HostLog::default(),
             conntrack: conntrack::Conntrack::new(luck.draw(0, 0)),

@@ -130,6 +130,8 @@ pub struct IpLayer {
     pub(crate) routes: RouteTable,
     pub(crate) neighbours: NeighbourCache,
     pub(crate) filter: Option<Box<Filter>>,
+    /// The luck of a filter that is made later.
+    pub(crate) filter_luck: Luck,
     pub(crate) transmit: VecDeque<(IfIndex, Box<Frame>)>,
     pub(crate) stats: StackStats,
     pub(crate) ports: PortUse,
@@ -158,6 +160,7 @@ impl IpLayer {
             routes: RouteTable::default(),
             neighbours: NeighbourCache::default(),
             filter: None,
+            filter_luck: config.seed.luck(&config.name, "filter"),
             transmit: VecDeque::new(),
             stats: StackStats::default(),
             ports: PortUse::default(),

@@ -120,7 +120,8 @@ impl<'a> ChainView<'a> {
 }
 
 impl Rules {
-    pub(crate) fn new(table: Table) -> Rules {
+    /// A table without rules, in which everything is accepted.
+    pub fn empty(table: Table) -> Rules {
         let chains = table.chains().iter().map(|&c| Links::new(c.id().into(), Some(c)));
         Rules { table, chains: chains.collect(), profile: Profiles::PUBLIC }
     }

@@ -92,16 +92,8 @@ impl Core {
         Ok(&mut self.net.links[id.0 as usize])
     }
 
-    /// A host's filter. One that has none gets one, which tracks connections from now on and picks
-    /// up those that exist in the middle.
     fn filter_or_new(&mut self, node: NodeId) -> &mut Filter {
-        let seed = self.seed;
-        let host = self.host_mut(node);
-        if host.stack.filter().is_none() {
-            let luck = seed.luck(&host.name, "filter");
-            host.stack.set_filter(Some(Filter::new(node, luck)));
-        }
-        host.stack.filter_mut().expect("it was just made")
+        self.host_mut(node).stack.filter_or_new()
     }
 
     fn add_forward(
