@@ -1,7 +1,7 @@
 //! Figures of Netarium, with a peer in the same run where there is one.
 //!
 //! ```text
-//! cargo run --release -p netarium-bench -- goodput [--megabytes 300] [--captures] [--trace]
+//! cargo run --release -p netarium-bench -- goodput [--megabytes 300] [--captures] [--trace] [--plain]
 //! cargo run --release -p netarium-bench -- hosts 1000
 //! cargo run --release -p netarium-bench -- star 10000
 //! cargo run --release -p netarium-bench -- first200
@@ -10,7 +10,8 @@
 //! ```
 //!
 //! `goodput`: one TCP transfer client → router with NAT → server through two switches, beside
-//! smoltcp's two bare end points without router, wire or event queue. `hosts`: building a network
+//! smoltcp's two bare end points without router, wire or event queue; with `--plain` beside the same
+//! transfer through a router without a filter, and through one with twenty rules. `hosts`: building a network
 //! of N idle hosts, 100 to a switch, behind routers; time and memory. `star`: N hosts fetch 10 kB
 //! each from one server. `first200`: from the command to the first page. `rewind`: seeking in a
 //! recorded session of five minutes. `pace`: how late events fire in real time, and what an idle lab
@@ -38,7 +39,9 @@ fn main() -> ExitCode {
     let megabytes =
         args.iter().position(|a| a == "--megabytes").map_or(300, |i| number(i + 1, 300));
     match args.first().map(String::as_str) {
-        Some("goodput") => goodput::run(megabytes, has("--captures"), has("--trace")),
+        Some("goodput") => {
+            goodput::run(megabytes, has("--captures"), has("--trace"), has("--plain"))
+        }
         Some("hosts") => hosts::idle(number(1, 1000) as usize),
         Some("first200") => start::first_200(),
         Some("pace") => pace::run(),
