@@ -79,6 +79,12 @@ bitflags! {
         const HAIRPIN = 256;
         /// It came in by a mapping, without a forward.
         const MAPPED = 512;
+        /// A FIN began to close it.
+        const CLOSING = 1024;
+        /// The last segment was a RST from the original side.
+        const RST_ORIGINAL = 2048;
+        /// The last segment was a RST from the replying side.
+        const RST_REPLY = 4096;
     }
 }
 
