@@ -4,6 +4,8 @@
 //! cargo run --release -p netarium-bench -- goodput [--megabytes 300] [--captures] [--trace]
 //! cargo run --release -p netarium-bench -- hosts 1000
 //! cargo run --release -p netarium-bench -- star 10000
+//! cargo run --release -p netarium-bench -- connections [100000]
+//! cargo run --release -p netarium-bench -- cycles [1000000]
 //! cargo run --release -p netarium-bench -- first200
 //! cargo run --release -p netarium-bench -- rewind
 //! cargo run --release -p netarium-bench -- pace
@@ -12,14 +14,16 @@
 //! `goodput`: one TCP transfer client → router with NAT → server through two switches, beside
 //! smoltcp's two bare end points without router, wire or event queue. `hosts`: building a network
 //! of N idle hosts, 100 to a switch, behind routers; time and memory. `star`: N hosts fetch 10 kB
-//! each from one server. `first200`: from the command to the first page. `rewind`: seeking in a
+//! each from one server. `connections`: N idle connections between two hosts, bytes each, and what
+//! a byte over one of them costs; `cycles`: connections opened and closed. `first200`: from the command to the first page. `rewind`: seeking in a
 //! recorded session of five minutes. `pace`: how late events fire in real time, and what an idle lab
 //! costs. Times are processor seconds, figures medians of five runs: the machines these run on are
 //! shared and noisy. See `docs/performance.md`.
 //!
-//! Modules: [`goodput`], [`hosts`], [`pace`], [`rewind`] and [`start`] measure, [`peer`] is smoltcp,
+//! Modules: [`connections`], [`goodput`], [`hosts`], [`pace`], [`rewind`] and [`start`] measure, [`peer`] is smoltcp,
 //! [`programs`] are the plain source and sink that run on the hosts.
 
+mod connections;
 mod goodput;
 mod hosts;
 mod pace;
@@ -40,13 +44,15 @@ fn main() -> ExitCode {
     match args.first().map(String::as_str) {
         Some("goodput") => goodput::run(megabytes, has("--captures"), has("--trace")),
         Some("hosts") => hosts::idle(number(1, 1000) as usize),
+        Some("connections") => connections::idle(number(1, 100_000) as usize),
+        Some("cycles") => connections::cycles(number(1, 1_000_000) as usize),
         Some("first200") => start::first_200(),
         Some("pace") => pace::run(),
         Some("rewind") => rewind::run(),
         Some("star") => hosts::star(number(1, 10_000) as usize),
         _ => {
             eprintln!(
-                "usage: netarium-bench goodput|hosts N|star N|first200|rewind|pace; see the head of bench/src/main.rs"
+                "usage: netarium-bench goodput|hosts N|star N|connections N|cycles N|first200|rewind|pace; see the head of bench/src/main.rs"
             );
             return ExitCode::from(2);
         }

@@ -112,6 +112,19 @@ fn defines_replace_words() {
 }
 
 #[test]
+fn conditions_choose_what_is_for_this_system() {
+    let text = "#ifdef STANDARD\n0 close(1) = 0\n#else\n0 close(2) = 0\n#endif\n\
+        #ifdef FreeBSD\n0 close(3) = 0\n#endif\n#ifndef FreeBSD\n0 close(4) = 0\n#endif\n";
+    let lines = |script: &Script| script.events.iter().map(|e| e.line).collect::<Vec<_>>();
+    assert_eq!(lines(&parse(text)), [2, 10]);
+    let freebsd = [("FreeBSD".to_owned(), "1".to_owned())];
+    assert_eq!(lines(&Script::parse(text, &freebsd).unwrap()), [2, 7]);
+    assert_eq!(lines(&parse("#ifdef Linux\n0 close(1) = 0\n#endif\n")), [2]);
+    check_error("#ifdef A\n0 close(1) = 0", "1:1: this `#ifdef` has no `#endif`");
+    check_error("0 close(1) = 0 // #if\n#endif", "2:1: `#endif` without `#ifdef`");
+}
+
+#[test]
 fn outbound_packets_may_leave_options_open() {
     let script = parse("0 > . 1:1(0) ack 1 <...>");
     let Action::Packet(packet) = &script.events[0].action else { panic!() };

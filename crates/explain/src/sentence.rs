@@ -1,7 +1,7 @@
 //! Each kind of event in one sentence.
 
 use netarium_base::trace::{Event, Names, Place, Record};
-use netarium_base::{LinkEnd, LinkId};
+use netarium_base::{Duration, LinkEnd, LinkId};
 
 /// Where it happened, for people: `web`, `web (eth0)`, `web (process 3)`, `web.home`.
 pub fn place(record: &Record, names: &dyn Names) -> String {
@@ -38,6 +38,7 @@ pub fn sentence(record: &Record, names: &dyn Names) -> String {
         Event::FrameSent { .. }
         | Event::FrameQueued { .. }
         | Event::FrameDelivered { .. }
+        | Event::FrameFault { .. }
         | Event::Dropped { .. }
         | Event::SwitchTable { .. } => wire(&record.event, names),
         Event::PacketBuilt { .. }
@@ -55,7 +56,10 @@ pub fn sentence(record: &Record, names: &dyn Names) -> String {
 fn above(event: &Event) -> String {
     match event {
         Event::WorldStarted { seed } => format!("The lab started, with seed {seed}."),
-        Event::Command { text } => format!("The operator asked: {text}."),
+        Event::Command { text } => match text.strip_prefix("schedule: ") {
+            Some(text) => format!("The lab file's schedule asked: {text}."),
+            None => format!("The operator asked: {text}."),
+        },
         Event::Input { kind, port, bytes: 0 } => {
             format!("From outside came «{kind}» on port {port}.")
         }
@@ -119,6 +123,14 @@ fn wire(event: &Event, names: &dyn Names) -> String {
         ),
         Event::FrameDelivered { link, end, len } => {
             format!("A frame of {len} bytes arrived from the wire {}.", to(*link, *end))
+        }
+        Event::FrameFault { link, end, fault, amount } => {
+            let what = match *fault {
+                "corrupted" => format!("turned over bit {amount} of the frame"),
+                "reordered" => format!("holds the frame back by {}", Duration::from_nanos(*amount)),
+                _ => "delivers the frame twice".to_owned(),
+            };
+            format!("The wire {} {what}, as its settings ask.", to(*link, *end))
         }
         Event::Dropped { reason, len } => {
             format!("{} bytes were dropped ({}): {}", len, reason.name(), reason.sentence())

@@ -13,12 +13,12 @@ use netarium_filter::{Chain, Filter, PortForward, RuleError};
 use netarium_wire::{Cidr, protocol};
 use netarium_world::process::Programs;
 use netarium_world::{
-    DirectionSpec, FileTree, ForwardPort, HostSpec, HubSpec, IfaceSpec, LinkSpec, RouteSpec,
-    SwitchSpec, World, WorldBuilder,
+    DirectionSpec, FileTree, ForwardPort, HostSpec, HubSpec, IfaceSpec, LinkSpec, MirrorSpec,
+    RouteSpec, Scheduled, SwitchSpec, World, WorldBuilder,
 };
 
 use crate::edit::ports;
-use crate::model::GATEWAY;
+use crate::model::{GATEWAY, Mirror, SwitchSettings};
 use crate::{Action, Firewall, Host, Interface, Ipv4Net, Lab, Link, NodeKind, Protocol, Traffic};
 
 /// What a lab's hosts take for the time at the start, unless told otherwise: 2026-01-01 UTC, in
@@ -112,6 +112,7 @@ pub fn world(lab: &Lab, options: BuildOptions) -> Result<World, BuildError> {
             builder = builder.run(&run.host, run.command.argv.clone(), Instant::ZERO + run.at);
         }
     }
+    builder = schedule(lab, builder);
     let names = lab.names().map(|(name, address)| (name.to_owned(), vec![IpAddr::V4(address)]));
     Ok(builder.names(names).build()?)
 }
@@ -141,19 +142,47 @@ fn networks(lab: &Lab, mut builder: WorldBuilder) -> WorldBuilder {
     let nodes = lab
         .networks()
         .iter()
-        .map(|n| (&n.name, &n.title, n.kind))
-        .chain(lab.switches().iter().map(|s| (&s.name, &s.title, s.kind)));
-    for (name, name_for_people, kind) in nodes {
+        .map(|n| (&n.name, &n.title, n.kind, &n.switch))
+        .chain(lab.switches().iter().map(|s| (&s.name, &s.title, s.kind, &s.settings)));
+    for (name, name_for_people, kind, settings) in nodes {
         let title = title(name_for_people);
         builder = match kind {
-            NodeKind::Switch => builder.switch(SwitchSpec { title, ..SwitchSpec::new(name) }),
+            NodeKind::Switch => builder.switch(switch_spec(name, title, settings)),
             NodeKind::Hub => builder.hub(HubSpec { name: name.clone(), title }),
         };
     }
     for switch in lab.switches() {
-        let name = format!("{}.{}", switch.name, switch.uplink);
-        let ends = LinkSpec::new(name, switch.name.as_str(), switch.uplink.as_str());
-        builder = builder.link(with_wires(ends, &switch.link));
+        for other in std::iter::once(&switch.uplink).chain(&switch.cables) {
+            let name = format!("{}.{other}", switch.name);
+            let ends = LinkSpec::new(name, switch.name.as_str(), other.as_str());
+            builder = builder.link(with_wires(ends, &switch.link));
+        }
+    }
+    builder
+}
+
+fn switch_spec(name: &str, title: Option<String>, settings: &SwitchSettings) -> SwitchSpec {
+    let plain = SwitchSpec::new(name);
+    SwitchSpec {
+        title,
+        table: settings.table.map_or(plain.table, |n| n as usize),
+        ageing: settings.ageing.unwrap_or(plain.ageing),
+        mirror: settings.mirror.as_ref().map(mirror_spec),
+        ..plain
+    }
+}
+
+pub(crate) fn mirror_spec(mirror: &Mirror) -> MirrorSpec {
+    MirrorSpec { to: mirror.to.clone(), from: mirror.from.clone() }
+}
+
+/// The commands that the lab gives itself.
+fn schedule(lab: &Lab, mut builder: WorldBuilder) -> WorldBuilder {
+    for entry in lab.schedule() {
+        for command in &entry.commands {
+            let (at, command) = (Instant::ZERO + entry.at, command.clone());
+            builder = builder.schedule(Scheduled { at, command, again: entry.again });
+        }
     }
     builder
 }
@@ -170,7 +199,8 @@ fn with_wires(ends: LinkSpec, link: &Link) -> LinkSpec {
         queue: wire.queue,
         loss: wire.loss.threshold,
     };
-    LinkSpec { up: direction(&link.up), down: direction(&link.down), ..ends }
+    let faults = [link.up.faults.clone(), link.down.faults.clone()];
+    LinkSpec { up: direction(&link.up), down: direction(&link.down), faults, ..ends }
 }
 
 fn host_spec(host: &Host, seed: Seed, files: &Rc<FileTree>) -> Result<HostSpec, BuildError> {

@@ -120,6 +120,14 @@ impl LabBuilder {
         self
     }
 
+    /// A command that changes the lab while it runs: `link web.home down`.
+    pub fn schedule(mut self, at: &str, command: &str) -> Self {
+        let entry = [("at", at), ("command", command)];
+        let entry = Table::from_iter(entry.map(|(k, v)| (k.to_owned(), Value::from(v))));
+        push(&mut self.table, "schedule", entry.into());
+        self
+    }
+
     /// A file of the lab's folder.
     pub fn file(mut self, path: &str, contents: impl Into<Bytes>) -> Self {
         if let Err(error) = self.files.insert(path, contents) {
@@ -256,6 +264,19 @@ impl LinkBuilder {
     /// The probability that a frame is lost, 0 to 1.
     pub fn loss(mut self, probability: f64) -> Self {
         self.0.insert("loss".to_owned(), probability.into());
+        self
+    }
+
+    /// Any setting that is written as a text: `jitter`, `loss_burst`, `drop_nth`, `drop_match`,
+    /// `reorder`, `duplicate`, `corrupt`, or another one with `none`.
+    pub fn fault(mut self, key: &str, value: &str) -> Self {
+        self.0.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// The largest packet in bytes.
+    pub fn mtu(mut self, bytes: u32) -> Self {
+        self.0.insert("mtu".to_owned(), i64::from(bytes).into());
         self
     }
 

@@ -5,12 +5,14 @@ use std::fmt;
 
 use netarium_wire::{Cidr, protocol};
 use netarium_world::edit::{Action, ForwardPort, InboundRule, LinkChange};
+use netarium_world::link::faults::read_probability;
+use netarium_world::link::{Burst, Jitter, Nth, PacketMatch, Reorder};
 
 use crate::error::shown;
 use crate::limits::MAX_QUEUE;
 use crate::value::{
-    Delay, Endpoint, EndpointHost, ForwardFrom, FromText, Ipv4Net, PortRange, Probability, Problem,
-    Protocol, Rate, Traffic,
+    Delay, Endpoint, EndpointHost, ForwardFrom, FromText, Ipv4Net, Mtu, OrNone, PortRange, Problem,
+    Protocol, QueueBytes, Rate, Traffic,
 };
 
 /// Why a text is not the value that it should be.
@@ -43,52 +45,60 @@ fn wrong(text: &str, expected: &str, problem: Problem) -> ValueError {
     ValueError { message, hint: problem.hint.or(example) }
 }
 
-/// The loss of a wire: `5%`, `0.05`.
+/// The settings of a wire that a command can change, as its options are called.
+pub const SETTINGS: [&str; 13] = [
+    "delay",
+    "rate",
+    "queue",
+    "queue-bytes",
+    "loss",
+    "loss-burst",
+    "drop-nth",
+    "drop-match",
+    "duplicate",
+    "reorder",
+    "corrupt",
+    "jitter",
+    "mtu",
+];
+
+/// A setting of a wire: one of [`SETTINGS`] and its value as in a lab file.
 ///
 /// # Errors
-/// When it is no probability.
-pub fn loss(text: &str) -> Result<LinkChange, ValueError> {
-    let text = text.trim();
-    let plain = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    let value = match text.strip_suffix('%') {
-        Some(percent) => percent.trim_end().parse::<f64>().map(|p| p / 100.0),
-        None if plain => text.parse(),
-        None => Ok(f64::NAN),
-    };
-    let value = value.ok().and_then(Probability::new);
-    let value = value.ok_or_else(|| {
+/// When there is no such setting, or the value is none of it.
+pub fn link_setting(key: &str, text: &str) -> Result<LinkChange, ValueError> {
+    Ok(match key {
+        "delay" => LinkChange::Delay(read::<Delay>(text)?.0),
+        "rate" => LinkChange::Rate(read::<OrNone<Rate>>(text)?.0.map(|r| r.0)),
+        "queue" => LinkChange::Queue(queue(text)?),
+        "queue-bytes" => LinkChange::QueueBytes(read::<QueueBytes>(text)?.0),
+        "loss" => LinkChange::Loss(probability(text)?),
+        "loss-burst" => LinkChange::Burst(read::<OrNone<Burst>>(text)?.0),
+        "drop-nth" => LinkChange::Nth(read::<OrNone<Nth>>(text)?.0.unwrap_or_default()),
+        "drop-match" => LinkChange::Matching(read::<OrNone<PacketMatch>>(text)?.0),
+        "duplicate" => LinkChange::Duplicate(probability(text)?),
+        "reorder" => LinkChange::Reorder(read::<OrNone<Reorder>>(text)?.0),
+        "corrupt" => LinkChange::Corrupt(probability(text)?),
+        "jitter" => LinkChange::Jitter(read::<OrNone<Jitter>>(text)?.0),
+        "mtu" => LinkChange::Mtu(read::<Mtu>(text)?.0),
+        other => {
+            let message = format!("`{}` is not a setting of a link", shown(other));
+            return Err(ValueError { message, hint: Some(SETTINGS.join(", ")) });
+        }
+    })
+}
+
+/// A probability: `5%`, `0.05`.
+fn probability(text: &str) -> Result<u32, ValueError> {
+    read_probability(text.trim()).ok_or_else(|| {
         let problem = Problem::new("0 means never, 1 or 100% always");
         wrong(text, "a probability such as `5%` or `0.05`", problem)
-    })?;
-    Ok(LinkChange::Loss(value.threshold))
+    })
 }
 
-/// The delay of a wire: `50ms`.
-///
-/// # Errors
-/// When it is no time from 1 ns to 1 h.
-pub fn delay(text: &str) -> Result<LinkChange, ValueError> {
-    read::<Delay>(text).map(|d| LinkChange::Delay(d.0))
-}
-
-/// The rate of a wire: `10Mbit`, or `none` for one without limit.
-///
-/// # Errors
-/// When it is no rate.
-pub fn rate(text: &str) -> Result<LinkChange, ValueError> {
-    match text {
-        "none" => Ok(LinkChange::Rate(None)),
-        _ => read::<Rate>(text).map(|r| LinkChange::Rate(Some(r.0))),
-    }
-}
-
-/// The queue of a wire, in frames.
-///
-/// # Errors
-/// When it is no number from 1 to 1,000,000.
-pub fn queue(text: &str) -> Result<LinkChange, ValueError> {
+fn queue(text: &str) -> Result<u32, ValueError> {
     let frames = text.parse().ok().filter(|n| (1..=MAX_QUEUE).contains(n));
-    frames.map(LinkChange::Queue).ok_or_else(|| ValueError {
+    frames.ok_or_else(|| ValueError {
         message: format!("`{}` is not a number of frames from 1 to {MAX_QUEUE}", shown(text)),
         hint: None,
     })
@@ -175,13 +185,24 @@ mod tests {
             assert_eq!(inbound_rule(words, None).unwrap().to_string(), words);
         }
         for (change, text) in [
-            (loss("5%"), "loss 5%"),
-            (loss("0.05"), "loss 5%"),
-            (loss("100%"), "loss 100%"),
-            (delay("50ms"), "delay 50ms"),
-            (rate("10Mbit"), "rate 10000000bit"),
-            (rate("none"), "rate none"),
-            (queue("7"), "queue 7"),
+            (link_setting("loss", "5%"), "loss 5%"),
+            (link_setting("loss", "0.05"), "loss 5%"),
+            (link_setting("loss", "100%"), "loss 100%"),
+            (link_setting("delay", "50ms"), "delay 50ms"),
+            (link_setting("rate", "10Mbit"), "rate 10000000bit"),
+            (link_setting("rate", "none"), "rate none"),
+            (link_setting("queue", "7"), "queue 7"),
+            (link_setting("queue-bytes", "64000"), "queue-bytes 64000"),
+            (link_setting("loss-burst", "p 1% r 25%"), "loss-burst p 1% r 25%"),
+            (link_setting("drop-nth", "3,every 9"), "drop-nth 3,every 9"),
+            (link_setting("drop-nth", "none"), "drop-nth none"),
+            (link_setting("drop-match", "tcp  port 80"), "drop-match tcp port 80"),
+            (link_setting("duplicate", "1%"), "duplicate 1%"),
+            (link_setting("reorder", "5% by 1ms gap 2"), "reorder 5% by 1ms gap 2"),
+            (link_setting("corrupt", "0.1%"), "corrupt 0.1%"),
+            (link_setting("jitter", "1ms reorder"), "jitter 1ms reorder"),
+            (link_setting("mtu", "1400"), "mtu 1400"),
+            (link_setting("mtu", "none"), "mtu none"),
         ] {
             assert_eq!(change.unwrap().to_string(), text);
         }
@@ -191,14 +212,23 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said() {
         let told: Vec<String> = [
-            loss("5").unwrap_err(),
-            loss("-1%").unwrap_err(),
-            loss("inf%").unwrap_err(),
-            loss("").unwrap_err(),
-            delay("50").unwrap_err(),
-            delay("2h").unwrap_err(),
-            rate("fast").unwrap_err(),
-            queue("0").unwrap_err(),
+            link_setting("loss", "5").unwrap_err(),
+            link_setting("loss", "-1%").unwrap_err(),
+            link_setting("loss", "inf%").unwrap_err(),
+            link_setting("loss", "").unwrap_err(),
+            link_setting("delay", "50").unwrap_err(),
+            link_setting("delay", "2h").unwrap_err(),
+            link_setting("rate", "fast").unwrap_err(),
+            link_setting("queue", "0").unwrap_err(),
+            link_setting("queue-bytes", "0").unwrap_err(),
+            link_setting("loss-burst", "1% 5%").unwrap_err(),
+            link_setting("drop-nth", "first").unwrap_err(),
+            link_setting("drop-match", "tcp prot 80").unwrap_err(),
+            link_setting("duplicate", "twice").unwrap_err(),
+            link_setting("reorder", "5%").unwrap_err(),
+            link_setting("jitter", "5").unwrap_err(),
+            link_setting("mtu", "67").unwrap_err(),
+            link_setting("speed", "1").unwrap_err(),
             forward_port("80").unwrap_err(),
             forward_target("web:80").unwrap_err(),
             forward_target("10.0.0.1").unwrap_err(),

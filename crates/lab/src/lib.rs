@@ -20,6 +20,7 @@
 pub mod build;
 pub mod builder;
 pub mod builtin;
+pub mod command;
 mod decode;
 pub mod edit;
 pub mod error;

@@ -14,7 +14,9 @@ pub const MAX_INTERFACES: usize = 64;
 pub const MAX_ADDRESSES: usize = 64;
 /// Programs of one host, rules of one firewall, forwards of one NAT, routes of one host.
 pub const MAX_PER_HOST: usize = 1_000;
-/// Entries of `[publish]`, `[attach]` and `[[run]]` each.
+/// How often one entry of `[[schedule]]` is given.
+pub const MAX_TIMES: u32 = 1_000_000;
+/// Entries of `[publish]`, `[attach]`, `[[run]]` and `[[schedule]]` each.
 pub const MAX_DOORS: usize = 1_000;
 /// Characters of a name of a host, network, switch or lab.
 pub const MAX_NAME: usize = 63;

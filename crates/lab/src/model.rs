@@ -9,6 +9,7 @@ use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 
 use netarium_base::Duration;
+use netarium_world::Faults;
 
 use crate::files::{Files, HostFiles};
 use crate::value::{Ipv4Net, Mac, PortRange, Probability, Protocol, Rate, Traffic};
@@ -26,6 +27,7 @@ pub struct Lab {
     pub(crate) publish: Vec<Publish>,
     pub(crate) attach: Vec<Attach>,
     pub(crate) runs: Vec<Run>,
+    pub(crate) schedule: Vec<Schedule>,
     pub(crate) files: Arc<Files>,
 }
 
@@ -78,6 +80,11 @@ impl Lab {
     /// What happens by itself when the lab runs headless, by time; at one time as in the file.
     pub fn runs(&self) -> &[Run] {
         &self.runs
+    }
+
+    /// The commands that the lab gives itself, by time; at one time as in the file.
+    pub fn schedule(&self) -> &[Schedule] {
+        &self.schedule
     }
 
     /// The lab's folder.
@@ -156,6 +163,30 @@ pub struct Network {
     pub kind: NodeKind,
     /// The subnet.
     pub subnet: Ipv4Net,
+    /// The settings of its switch.
+    pub switch: SwitchSettings,
+}
+
+/// How a switch learns and what it copies where; the default for a hub.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SwitchSettings {
+    /// How many addresses it remembers; the world's default when absent.
+    pub table: Option<u32>,
+    /// How long it remembers one; the world's default when absent.
+    pub ageing: Option<Duration>,
+    /// Its mirror port.
+    pub mirror: Option<Mirror>,
+}
+
+/// A mirror port of a switch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Mirror {
+    /// The wire by which the copies leave.
+    pub to: String,
+    /// The wires that are watched; all others when empty.
+    pub from: Vec<String>,
 }
 
 /// A further switch (or hub) of a network.
@@ -174,6 +205,11 @@ pub struct Switch {
     pub network: String,
     /// The wire to `uplink`, called `NAME.UPLINK`; `up` leads towards the uplink.
     pub link: Link,
+    /// Its settings.
+    pub settings: SwitchSettings,
+    /// Networks and switches to which further cables lead, called `NAME.OTHER`, with the same
+    /// settings as the one to `uplink`.
+    pub cables: Vec<String>,
 }
 
 /// A host: a computer or a router.
@@ -238,7 +274,7 @@ impl Interface {
 }
 
 /// A wire, direction by direction.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Link {
     /// From the host (or further switch) to the network.
@@ -248,7 +284,7 @@ pub struct Link {
 }
 
 /// One direction of a wire.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Wire {
     /// How long a bit travels: at least 1 ns.
@@ -259,13 +295,15 @@ pub struct Wire {
     pub queue: u32,
     /// The probability that a frame is lost.
     pub loss: Probability,
+    /// What it does beyond that.
+    pub faults: Faults,
 }
 
 impl Default for Wire {
     /// 10 µs, without limit of rate, a queue of 1000 frames, without loss.
     fn default() -> Self {
         let delay = Duration::from_micros(10);
-        Wire { delay, rate: None, queue: 1_000, loss: Probability::ZERO }
+        Wire { delay, rate: None, queue: 1_000, loss: Probability::ZERO, faults: Faults::default() }
     }
 }
 
@@ -428,4 +466,18 @@ pub struct Run {
     pub host: String,
     /// The command.
     pub command: Command,
+}
+
+/// A command, or several of one line, that the lab gives itself while it runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Schedule {
+    /// When, from the lab's start.
+    pub at: Duration,
+    /// After how long it is given again, and how many times more.
+    pub again: Option<(Duration, u32)>,
+    /// As written.
+    pub text: String,
+    /// What is to be done.
+    pub commands: Vec<netarium_world::Command>,
 }

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use netarium_world::link::{Burst, Jitter, Nth, PacketMatch, Reorder};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::Value;
 
@@ -10,8 +11,8 @@ use crate::decode::{At, Decode, Named, OneOrMany, Tried, either, table, wrong_ty
 use crate::error::Errors;
 use crate::tree::{Kind, Node};
 use crate::value::{
-    Delay, Endpoint, ForwardFrom, HostAddress, Ipv4Net, Listen, Mac, Probability, Protocol, Queue,
-    Rate, RouteTarget, RunAt, Traffic,
+    Delay, Endpoint, ForwardFrom, HostAddress, Ipv4Net, Listen, Mac, Mtu, OrNone, Probability,
+    Protocol, Queue, QueueBytes, Rate, RouteTarget, RunAt, Span, Traffic,
 };
 
 /// The JSON Schema (draft 2020-12) of lab files, for editors.
@@ -83,6 +84,8 @@ table! {
             attach: Named<At<String>>,
             /// What happens by itself when the lab runs headless.
             run: Vec<RawRun>,
+            /// Commands that change the lab while it runs, at their times.
+            schedule: Vec<RawSchedule>,
         }
     }
 }
@@ -188,6 +191,12 @@ table! {
             title: RawTitle,
             /// Settings of each wire of this network that its host does not set.
             link: RawLink,
+            /// How many addresses the switch remembers: 1 to 1000000; 8192 by default.
+            table: Queue,
+            /// How long the switch remembers an address after its last frame; 300s by default.
+            ageing: Span,
+            /// What the switch copies to one of its ports.
+            mirror: At<RawMirror>,
         }
     }
 }
@@ -206,6 +215,29 @@ table! {
             title: RawTitle,
             /// Settings of the wire to `uplink`; `up` leads towards it.
             link: RawLink,
+            /// How many addresses the switch remembers: 1 to 1000000; 8192 by default.
+            table: Queue,
+            /// How long the switch remembers an address after its last frame; 300s by default.
+            ageing: Span,
+            /// What the switch copies to one of its ports.
+            mirror: At<RawMirror>,
+            /// Further switches or networks of the same network to which a cable leads, besides
+            /// `uplink`: loops.
+            cables: Vec<At<String>>,
+        }
+    }
+}
+
+table! {
+    /// A mirror port: it gets a copy of what passes other ports of its switch.
+    RawMirror: "a mirror" {
+        required {
+            /// The host or switch at the port that gets the copies.
+            to: At<String>,
+        }
+        optional {
+            /// The hosts or switches whose ports are watched; all when left out.
+            from: OneOrMany<At<String>>,
         }
     }
 }
@@ -218,11 +250,30 @@ table! {
             /// How long a bit travels: 1ns to 1h; 10us by default.
             delay: Delay,
             /// Bits per second; unlimited by default.
-            rate: Rate,
+            rate: OrNone<Rate>,
             /// Frames that may wait to be sent: 1 to 1000000; 1000 by default.
             queue: Queue,
+            /// Bytes that may wait to be sent, besides the limit of frames; none by default.
+            queue_bytes: QueueBytes,
             /// The probability that a frame is lost: 0 to 1, or "1%"; 0 by default.
             loss: Probability,
+            /// Loss in bursts (Gilbert–Elliott): "p 1% r 25% bad 100% good 0%".
+            loss_burst: OrNone<Burst>,
+            /// The frames that are lost by number: 3, [3, 5], "every 10". With `drop_match`, of
+            /// those that match.
+            drop_nth: OrNone<Nth>,
+            /// The frames that are lost by what they carry: "tcp port 80 and flags syn".
+            drop_match: OrNone<PacketMatch>,
+            /// The probability that a frame arrives twice.
+            duplicate: Probability,
+            /// Frames that are held back, so that later ones overtake them: "25% by 10ms gap 5".
+            reorder: OrNone<Reorder>,
+            /// The probability that a bit of a frame is turned over.
+            corrupt: Probability,
+            /// How the delay varies: "5ms", "5ms normal", "5ms reorder".
+            jitter: OrNone<Jitter>,
+            /// The largest packet in bytes; larger ones are dropped without a word.
+            mtu: Mtu,
             /// From the host to the network.
             up: RawWire,
             /// From the network to the host.
@@ -239,11 +290,29 @@ table! {
             /// How long a bit travels.
             delay: Delay,
             /// Bits per second.
-            rate: Rate,
+            rate: OrNone<Rate>,
             /// Frames that may wait to be sent.
             queue: Queue,
+            /// Bytes that may wait to be sent.
+            queue_bytes: QueueBytes,
             /// The probability that a frame is lost.
             loss: Probability,
+            /// Loss in bursts.
+            loss_burst: OrNone<Burst>,
+            /// The frames that are lost by number.
+            drop_nth: OrNone<Nth>,
+            /// The frames that are lost by what they carry.
+            drop_match: OrNone<PacketMatch>,
+            /// The probability that a frame arrives twice.
+            duplicate: Probability,
+            /// Frames that are held back.
+            reorder: OrNone<Reorder>,
+            /// The probability that a bit of a frame is turned over.
+            corrupt: Probability,
+            /// How the delay varies.
+            jitter: OrNone<Jitter>,
+            /// The largest packet in bytes.
+            mtu: Mtu,
         }
     }
 }
@@ -470,6 +539,24 @@ table! {
         optional {
             /// When, from the lab's start; 0 by default.
             at: RunAt,
+        }
+    }
+}
+
+table! {
+    /// A command that changes the lab while it runs.
+    RawSchedule: "a [[schedule]]" {
+        required {
+            /// When, from the lab's start.
+            at: RunAt,
+            /// The command, as `netarium` takes it for a running lab: `link web.home down`.
+            command: At<String>,
+        }
+        optional {
+            /// After how long it is given again.
+            every: Tried<Span>,
+            /// How often it is given in all; needed with `every`.
+            times: At<i64>,
         }
     }
 }

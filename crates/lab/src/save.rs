@@ -1,12 +1,15 @@
 //! The state of a running world written back into its lab file.
 //!
 //! Only what differs is touched: comments, order and spelling of everything else stay. What is
-//! written is the settings of links, forwards, inbound rules, programs that were started in the
-//! background, and those that a command has ended. The new text is read and validated before anybody
+//! written is the settings of links, forwards, inbound rules, mirror ports, programs that were
+//! started in the background, and those that a command has ended. Of a link only the settings that
+//! differ are written, each where it stands already, or else beside the link's other settings. The new text is read and validated before anybody
 //! sees it, and must say what the world says; otherwise there is an error and no text.
 //!
-//! A lab file has no words for a link that is down, nor for a rule that compares more than rules of
-//! lab files do: these are told ([`Saved::left_out`]) and not written.
+//! A lab file has no words for a link that is down, for a partition, nor for a rule that compares
+//! more than rules of lab files do: these are told ([`Saved::left_out`]) and not written.
+
+mod links;
 
 use core::net::{SocketAddr, SocketAddrV4};
 use std::collections::BTreeMap;
@@ -14,21 +17,25 @@ use std::collections::BTreeMap;
 use netarium_base::chance::fraction;
 use netarium_wire::protocol;
 use netarium_world::edit::{self, Inbound};
-use netarium_world::{DirectionSpec, World};
-use toml_edit::{Array, DocumentMut, InlineTable, Item, TableLike, Value};
+use netarium_world::{DirectionSpec, Faults, World};
+use toml_edit::{Array, DocumentMut, Item, TableLike, Value};
 
 use crate::build::inbound_rule;
-use crate::model::{Action, Forward, Host, InboundRule, Interface, Lab, Link, Wire};
+use crate::model::{Action, Forward, Host, InboundRule, Lab, Link, Mirror, Wire};
 use crate::value::{Ipv4Net, PortRange, Probability, Protocol, Rate, Traffic};
 use crate::words;
 use crate::write;
 use crate::{Files, LabErrors};
+
+use links::{edit_links, edit_mirrors, links, mirrors, same_mirror};
 
 /// What a world has that a lab file can say.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Present {
     links: BTreeMap<String, Link>,
     down: Vec<String>,
+    partitions: Vec<String>,
+    mirrors: BTreeMap<String, Option<Mirror>>,
     hosts: BTreeMap<String, PresentHost>,
 }
 
@@ -72,10 +79,19 @@ impl Present {
     pub fn of(world: &World) -> Present {
         let mut present = Present::default();
         for link in world.links() {
-            let [up, down] = link.wires.map(wire);
+            let [up, down] = link.wires;
+            let [up_faults, down_faults] = link.faults;
+            let (up, down) = (wire(up, up_faults), wire(down, down_faults));
             present.links.insert(link.name.to_owned(), Link { up, down });
             if !link.up {
                 present.down.push(link.name.to_owned());
+            }
+        }
+        present.partitions.extend(world.partitions().into_iter().map(|p| p.name));
+        for node in world.nodes() {
+            if let Some(switch) = world.switch(node.id) {
+                let mirror = switch.mirror.map(|m| Mirror { to: m.to, from: m.from });
+                present.mirrors.insert(node.name.to_owned(), mirror);
             }
         }
         for node in world.hosts() {
@@ -116,15 +132,15 @@ impl PresentHost {
 const LET_IN: InboundRule =
     InboundRule { action: Action::Allow, traffic: Traffic::Any, from: None, name: None };
 
-fn wire(spec: DirectionSpec) -> Wire {
+fn wire(spec: DirectionSpec, faults: Faults) -> Wire {
     let loss = Probability { value: fraction(spec.loss), threshold: spec.loss };
-    Wire { delay: spec.delay, rate: spec.rate.map(Rate), queue: spec.queue, loss }
+    Wire { delay: spec.delay, rate: spec.rate.map(Rate), queue: spec.queue, loss, faults }
 }
 
 /// Whether two wires behave the same, however their loss was written.
 fn same(a: &Wire, b: &Wire) -> bool {
     let plain = |w: &Wire| (w.delay, w.rate, w.queue, w.loss.threshold);
-    plain(a) == plain(b)
+    plain(a) == plain(b) && a.faults == b.faults
 }
 
 fn rule(rule: &edit::InboundRule) -> Option<InboundRule> {
@@ -183,6 +199,7 @@ pub fn save(
         text.parse().map_err(|_| SaveError::Inexpressible("its syntax".to_owned()))?;
     let mut changes = Vec::new();
     edit_links(&mut doc, &before, present, &mut changes)?;
+    edit_mirrors(&mut doc, &before, present, &mut changes)?;
     for host in &before.hosts {
         let now = present.hosts.get(&host.name);
         let now = now.ok_or_else(|| SaveError::Another(format!("no host `{}` runs", host.name)))?;
@@ -191,7 +208,9 @@ pub fn save(
     let text = if changes.is_empty() { text.to_owned() } else { doc.to_string() };
     let after = read(&text).map_err(|e| SaveError::Inexpressible(e.to_string()))?;
     check(&after, present)?;
-    Ok(Saved { text, changes, left_out: left_out(present) })
+    let mut left_out = left_out(present);
+    left_out.extend(links::odd_cables(&before, present));
+    Ok(Saved { text, changes, left_out })
 }
 
 fn left_out(present: &Present) -> Vec<String> {
@@ -199,7 +218,8 @@ fn left_out(present: &Present) -> Vec<String> {
     let foreign = present.hosts.iter().flat_map(|(host, now)| {
         now.foreign.iter().map(move |rule| format!("{host}: the rule `{rule}`"))
     });
-    down.chain(foreign).collect()
+    let partitions = present.partitions.iter().map(|p| format!("the partition {p}"));
+    down.chain(partitions).chain(foreign).collect()
 }
 
 /// Whether the file says what is present, as far as it can.
@@ -212,6 +232,12 @@ fn check(after: &Lab, present: &Present) -> Result<(), SaveError> {
             .is_some_and(|now| same(&now.up, &link.up) && same(&now.down, &link.down));
         if !same {
             return no(&format!("the link {name}"));
+        }
+    }
+    for (name, _, mirror) in mirrors(after) {
+        let now = present.mirrors.get(name).and_then(Option::as_ref);
+        if !same_mirror(now, mirror) {
+            return no(&format!("the mirror of {name}"));
         }
     }
     for host in &after.hosts {
@@ -235,52 +261,6 @@ fn same_rules(file: Option<&[InboundRule]>, now: &PresentHost) -> bool {
     file.map(plain) == now.inbound.as_deref().map(plain)
 }
 
-/// The wires of a lab: name, settings, and the path of the table where they stand.
-fn links(lab: &Lab) -> Vec<(String, &Link, Vec<&str>)> {
-    let of_host = |i: &Interface| i.link_name.clone();
-    let mut all = Vec::new();
-    for host in &lab.hosts {
-        for i in &host.interfaces {
-            all.push((of_host(i), &i.link, vec!["hosts", &host.name, "networks", &i.network]));
-        }
-    }
-    for s in &lab.switches {
-        all.push((format!("{}.{}", s.name, s.uplink), &s.link, vec!["switches", &s.name]));
-    }
-    if let Some(gateway) = &lab.gateway {
-        all.push((of_host(&gateway.interface), &gateway.interface.link, vec!["gateway"]));
-    }
-    all
-}
-
-fn edit_links(
-    doc: &mut DocumentMut,
-    before: &Lab,
-    present: &Present,
-    changes: &mut Vec<String>,
-) -> Result<(), SaveError> {
-    for (name, old, path) in links(before) {
-        let now = present.links.get(&name);
-        let now = now.ok_or_else(|| SaveError::Another(format!("no link `{name}` runs")))?;
-        if same(&old.up, &now.up) && same(&old.down, &now.down) {
-            continue;
-        }
-        let place = at(doc.as_item_mut(), &path).ok_or_else(|| lost(&name))?;
-        if !place.is_table_like() {
-            // The short form: an address, or several.
-            let mut table = InlineTable::new();
-            let mut address = place.clone().into_value().map_err(|_| lost(&name))?;
-            address.decor_mut().clear();
-            table.insert("address", address);
-            *place = Item::Value(Value::InlineTable(table));
-        }
-        let table = place.as_table_like_mut().ok_or_else(|| lost(&name))?;
-        set(table, "link", value(&write::whole_link(now))?);
-        changes.push(format!("link {name}: {}", write::whole_link(now)));
-    }
-    Ok(())
-}
-
 fn lost(what: &str) -> SaveError {
     SaveError::Inexpressible(format!("{what}, which stands in no place that is known,"))
 }
@@ -292,14 +272,6 @@ fn at<'a>(item: &'a mut Item, path: &[&str]) -> Option<&'a mut Item> {
 
 fn value(text: &str) -> Result<Value, SaveError> {
     text.parse().map_err(|_| SaveError::Inexpressible(format!("`{text}`")))
-}
-
-/// Sets a key and keeps the space and comment around a value that was there.
-fn set(table: &mut dyn TableLike, key: &str, mut value: Value) {
-    if let Some(old) = table.get(key).and_then(Item::as_value) {
-        *value.decor_mut() = old.decor().clone();
-    }
-    table.insert(key, Item::Value(value));
 }
 
 fn edit_host(

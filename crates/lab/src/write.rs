@@ -8,7 +8,8 @@ use std::fmt::Write as _;
 use toml::Value;
 
 use crate::model::{
-    Forward, Gateway, Host, InboundRule, Interface, Lab, Link, Nat, NodeKind, Publish, Title, Wire,
+    Forward, Gateway, Host, InboundRule, Interface, Lab, Link, Mirror, Nat, NodeKind, Publish,
+    SwitchSettings, Title, Wire,
 };
 use crate::value::Protocol;
 
@@ -26,6 +27,7 @@ impl Lab {
             line(&mut out, "subnet", &quoted(&network.subnet.to_string()));
             kind(&mut out, network.kind);
             title(&mut out, &network.title);
+            switch_settings(&mut out, &network.switch);
         }
         for switch in &self.switches {
             let _ = writeln!(out, "\n[switches.{}]", switch.name);
@@ -33,6 +35,10 @@ impl Lab {
             kind(&mut out, switch.kind);
             title(&mut out, &switch.title);
             link(&switch.link).iter().for_each(|l| line(&mut out, "link", l));
+            switch_settings(&mut out, &switch.settings);
+            if !switch.cables.is_empty() {
+                line(&mut out, "cables", &list(switch.cables.iter().map(|c| quoted(c))));
+            }
         }
         self.hosts.iter().for_each(|h| host(&mut out, h));
         self.gateway.iter().for_each(|g| gateway(&mut out, g));
@@ -42,6 +48,15 @@ impl Lab {
             line(&mut out, "at", &quoted(&run.at.to_string()));
             line(&mut out, "host", &quoted(&run.host));
             line(&mut out, "command", &quoted(&run.command.text));
+        }
+        for entry in &self.schedule {
+            let _ = writeln!(out, "\n[[schedule]]");
+            line(&mut out, "at", &quoted(&entry.at.to_string()));
+            if let Some((every, more)) = entry.again {
+                line(&mut out, "every", &quoted(&every.to_string()));
+                line(&mut out, "times", &(u64::from(more) + 1).to_string());
+            }
+            line(&mut out, "command", &quoted(&entry.text));
         }
         out
     }
@@ -112,32 +127,73 @@ fn link(link: &Link) -> Option<String> {
     }
 }
 
-/// All settings of a wire, whatever its network's are.
-pub(crate) fn whole_link(link: &Link) -> String {
-    match (whole_wire(&link.up), whole_wire(&link.down)) {
-        (up, down) if up == down => up,
-        (up, down) => table(&[("up", Some(up)), ("down", Some(down))]),
+/// One setting of a wire as it stands in a lab file.
+pub(crate) struct Setting {
+    pub(crate) key: &'static str,
+    pub(crate) value: String,
+    default: &'static str,
+}
+
+impl Setting {
+    /// Whether a wire has it without being told.
+    pub(crate) fn is_default(&self) -> bool {
+        self.value == self.default
     }
 }
 
-fn whole_wire(wire: &Wire) -> String {
-    table(&[
-        ("delay", Some(quoted(&wire.delay.to_string()))),
-        ("rate", wire.rate.map(|r| quoted(&r.to_string()))),
-        ("queue", Some(wire.queue.to_string())),
-        ("loss", Some(Value::Float(wire.loss.value).to_string())),
-    ])
+/// All settings of a wire, in one order.
+pub(crate) fn settings(wire: &Wire) -> Vec<Setting> {
+    fn text<T: ToString>(value: Option<&T>) -> String {
+        quoted(&value.map_or("none".to_owned(), T::to_string))
+    }
+    fn number<T: ToString>(value: Option<T>) -> String {
+        value.map_or(NONE.to_owned(), |n| n.to_string())
+    }
+    let share = |p: u32| Value::Float(netarium_base::chance::fraction(p)).to_string();
+    let faults = &wire.faults;
+    let nth = (!faults.nth.is_none()).then_some(&faults.nth);
+    let all = [
+        ("delay", quoted(&wire.delay.to_string()), "\"10us\""),
+        ("rate", text(wire.rate.as_ref()), NONE),
+        ("queue", wire.queue.to_string(), "1000"),
+        ("queue_bytes", number(faults.queue_bytes), NONE),
+        ("loss", Value::Float(wire.loss.value).to_string(), "0.0"),
+        ("loss_burst", text(faults.burst.as_ref()), NONE),
+        ("drop_nth", text(nth), NONE),
+        ("drop_match", text(faults.matching.as_ref()), NONE),
+        ("duplicate", share(faults.duplicate), "0.0"),
+        ("reorder", text(faults.reorder.as_ref()), NONE),
+        ("corrupt", share(faults.corrupt), "0.0"),
+        ("jitter", text(faults.jitter.as_ref()), NONE),
+        ("mtu", number(faults.mtu), NONE),
+    ];
+    all.into_iter().map(|(key, value, default)| Setting { key, value, default }).collect()
 }
 
+/// A wire without a setting, whatever its network has.
+const NONE: &str = "\"none\"";
+
 fn wire(wire: &Wire) -> Option<String> {
-    let plain = Wire::default();
-    let settings = [
-        ("delay", (wire.delay != plain.delay).then(|| quoted(&wire.delay.to_string()))),
-        ("rate", wire.rate.map(|r| quoted(&r.to_string()))),
-        ("queue", (wire.queue != plain.queue).then(|| wire.queue.to_string())),
-        ("loss", (wire.loss != plain.loss).then(|| Value::Float(wire.loss.value).to_string())),
-    ];
-    settings.iter().any(|(_, v)| v.is_some()).then(|| table(&settings))
+    let set: Vec<_> = settings(wire)
+        .into_iter()
+        .filter(|s| !s.is_default())
+        .map(|s| (s.key, Some(s.value)))
+        .collect();
+    (!set.is_empty()).then(|| table(&set))
+}
+
+fn switch_settings(out: &mut String, settings: &SwitchSettings) {
+    settings.table.iter().for_each(|n| line(out, "table", &n.to_string()));
+    settings.ageing.iter().for_each(|t| line(out, "ageing", &quoted(&t.to_string())));
+    settings.mirror.iter().for_each(|m| line(out, "mirror", &mirror(m)));
+}
+
+pub(crate) fn mirror(mirror: &Mirror) -> String {
+    let from = mirror.from.iter().map(|wire| quoted(wire));
+    table(&[
+        ("to", Some(quoted(&mirror.to))),
+        ("from", (!mirror.from.is_empty()).then(|| list(from))),
+    ])
 }
 
 fn addresses(interface: &Interface) -> String {

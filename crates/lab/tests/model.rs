@@ -174,17 +174,17 @@ fn settings_of_a_wire_go_from_wide_to_narrow() {
         [switches.s]
         uplink = "n"
     "#);
-    let plain = lab.host("plain").unwrap().interfaces[0].link;
+    let plain = &lab.host("plain").unwrap().interfaces[0].link;
     assert_eq!(
         (plain.up.delay, plain.down.delay),
         (Duration::from_millis(3), Duration::from_millis(2))
     );
     assert_eq!((plain.up.rate, plain.up.queue), (Some(Rate(1_000_000_000)), 1_000));
-    let own = lab.host("own").unwrap().interfaces[0].link;
+    let own = &lab.host("own").unwrap().interfaces[0].link;
     assert_eq!((own.up.delay, own.up.queue, own.up.loss.value), (Duration::from_millis(3), 7, 0.0));
     assert_eq!((own.down.rate, own.down.loss.value), (Some(Rate(10_000_000)), 0.01));
     assert_eq!(own.down.loss.threshold, netarium_base::chance::probability(0.01));
-    let uplink = lab.switches()[0].link;
+    let uplink = &lab.switches()[0].link;
     assert_eq!((uplink.up.delay, uplink.up.rate), (Duration::from_micros(10), None));
     assert_eq!(again(&lab), lab);
 }
@@ -317,11 +317,109 @@ fn documented_labs_are_valid() {
     let mut files = Files::new();
     files.insert("htdocs/index.html", "hello").unwrap();
     let labs: Vec<&str> = docs.split("```toml\n").skip(1).collect();
-    assert_eq!(labs.len(), 4);
+    assert_eq!(labs.len(), 5);
     for text in labs {
         let text = text.split("```").next().unwrap_or_default();
         let lab = Lab::from_parts("lab.toml", text, &files, &PROGRAMS);
         let lab = lab.unwrap_or_else(|e| panic!("{e}"));
         assert_eq!(again(&lab), lab);
     }
+}
+
+#[test]
+fn a_builder_has_the_words_of_wires_and_schedules() {
+    let built = LabBuilder::new("flaky")
+        .network("n", "10.0.0.0/24")
+        .host("a", |h| {
+            h.on("n", "10.0.0.1")
+                .link("n", |l| l.mtu(1_400).down(|d| d.fault("loss_burst", "p 1% r 25%")))
+        })
+        .schedule("5s", "link a.n down")
+        .build(&PROGRAMS)
+        .unwrap_or_else(|e| panic!("{e}"));
+    let written = lab(r#"
+        lab.name = "flaky"
+        [networks.n]
+        subnet = "10.0.0.0/24"
+        [hosts.a]
+        networks.n = { address = "10.0.0.1", link = { mtu = 1400, down.loss_burst = "p 1% r 25%" } }
+        [[schedule]]
+        at = "5s"
+        command = "link a.n down"
+    "#);
+    assert_eq!(built, written);
+}
+
+#[test]
+fn faults_of_wires_and_settings_of_switches_are_read_and_written() {
+    let lab = lab(r#"
+        [networks.n]
+        subnet = "10.0.0.0/24"
+        table = 64
+        ageing = "30s"
+        mirror = { to = "spy", from = ["a", "s"] }
+        link = { rate = "1Gbit", jitter = "1ms", mtu = 1400, duplicate = "1%", drop_nth = [5, 3] }
+        [hosts.a]
+        networks.n = { link = { rate = "none", mtu = "none", down = { jitter = "none" } } }
+        [hosts.spy.networks.n.link]
+        queue_bytes = 64000
+        loss_burst = "p 1% r 25%"
+        drop_match = "tcp port 80 and flags syn"
+        reorder = "25% by 10ms gap 5"
+        corrupt = 0.001
+        [switches.s]
+        uplink = "n"
+        cables = ["t"]
+        [switches.t]
+        uplink = "n"
+        mirror = { to = "n" }
+        [[schedule]]
+        at = "5s"
+        every = "2s"
+        times = 3
+        command = "link a.n down --in-flight"
+        [[schedule]]
+        at = "1s"
+        command = "partition split a spy"
+    "#);
+    let wire = |host: &str| lab.host(host).unwrap().interfaces[0].link.clone();
+    let a = wire("a");
+    assert_eq!((a.up.rate, a.up.faults.mtu), (None, None));
+    assert_eq!(a.up.faults.jitter, Some("1ms".parse().unwrap()));
+    assert_eq!((a.down.faults.jitter, a.down.faults.nth.list.as_slice()), (None, &[3, 5][..]));
+    let spy = wire("spy");
+    let shown = [
+        spy.up.faults.burst.unwrap().to_string(),
+        spy.up.faults.matching.clone().unwrap().to_string(),
+        spy.up.faults.reorder.unwrap().to_string(),
+    ];
+    assert_eq!(shown, ["p 1% r 25%", "tcp port 80 and flags syn", "25% by 10ms gap 5"]);
+    assert_eq!((spy.up.faults.queue_bytes, spy.up.faults.mtu), (Some(64_000), Some(1_400)));
+    let network = &lab.networks()[0].switch;
+    let mirror = network.mirror.as_ref().unwrap();
+    assert_eq!((mirror.to.as_str(), mirror.from.join(",")), ("spy.n", "a.n,s.n".to_owned()));
+    assert_eq!((network.table, network.ageing), (Some(64), Some(Duration::from_secs(30))));
+    assert_eq!(lab.switches()[1].settings.mirror.as_ref().unwrap().to, "t.n");
+    assert_eq!(lab.switches()[0].cables, ["t"]);
+    let [first, second] = lab.schedule() else { panic!("{:?}", lab.schedule()) };
+    assert_eq!((first.at, first.again), (Duration::from_secs(1), None));
+    assert_eq!((second.commands.len(), second.again), (2, Some((Duration::from_secs(2), 2))));
+    assert_eq!(again(&lab), lab);
+    let options = netarium_lab::build::BuildOptions {
+        seed: 1,
+        epoch: None,
+        trace_limit: 0,
+        runs: false,
+        programs: std::rc::Rc::new(netarium_world::process::NoPrograms),
+    };
+    let mut world = netarium_lab::build::world(&lab, options).unwrap();
+    assert_eq!(world.scheduled().len(), 3);
+    let link = world.links().find(|l| l.name == "spy.n").unwrap();
+    assert_eq!(link.faults, [spy.up.faults.clone(), spy.down.faults.clone()]);
+    assert!(world.link_id("s.t").is_some());
+    let switch = world.switch(world.node_id("n").unwrap()).unwrap();
+    assert_eq!((switch.limit, switch.mirror.unwrap().to), (64, "spy.n".to_owned()));
+    world.run_until(netarium_base::Instant::ZERO + Duration::from_secs(6));
+    assert_eq!(world.partitions().len(), 1);
+    assert!(!world.links().find(|l| l.name == "a.n").unwrap().up);
 }

@@ -97,6 +97,14 @@ pub(crate) enum Command {
     Break(eyes::Break),
     /// List the wires of the running lab, or change one: cut, loss, delay, rate
     Link(edit::Link),
+    /// Part hosts of the running lab from each other, or list the partitions
+    Partition(edit::Partition),
+    /// End a partition of the running lab
+    Heal(edit::Heal),
+    /// Show what a switch of the running lab has learned, and what passed its ports
+    Switch(edit::Switch),
+    /// Have a switch of the running lab copy what passes to one port
+    Mirror(edit::Mirror),
     /// Forwarded ports of a router of the running lab
     Forward(edit::Forward),
     /// Inbound rules of a host of the running lab

@@ -1,14 +1,16 @@
-//! Commands that change a running lab: `link`, `forward`, `rule`, `start`, `kill`, `save`.
+//! Commands that change a running lab: `link`, `partition`, `heal`, `switch`, `mirror`, `forward`,
+//! `rule`, `start`, `kill`, `save`.
 
 mod change;
+mod link;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 use netarium_server::api::edits::{
-    DefaultEdit, ForwardView, KillEdit, KilledView, LinkEdit, LinkView, RuleEdit, RulesView,
-    SavedView, StartEdit, StartedView, WireView,
+    DefaultEdit, ForwardView, KillEdit, KilledView, RuleEdit, RulesView, SavedView, StartEdit,
+    StartedView,
 };
 use netarium_server::client::{Client, ClientError, Method};
 use serde::Serialize;
@@ -19,6 +21,9 @@ use crate::remote::{escape, find, runtime};
 use crate::terminal::Terminal;
 
 pub(crate) use change::Change;
+pub(crate) use link::{
+    Heal, Link, Mirror, Partition, Switch, heal, link, link_table, mirror, partition, switch,
+};
 
 /// Which running lab.
 #[derive(Debug, Args)]
@@ -26,53 +31,6 @@ pub(crate) struct On {
     /// The running lab of this name [default: the only one that runs]
     #[arg(long, value_name = "NAME")]
     on: Option<String>,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  netarium link                             list the wires, their settings and counters
-  netarium link web.home down               cut a wire; `up` mends it
-  netarium link web.home --loss 5% --delay 50ms
-  netarium link web.home --rate 10Mbit --down
-                                            only towards the host that the wire is named after
-
-What is under way on a wire still arrives; a change is about the frames that come after it.")]
-pub(crate) struct Link {
-    /// The wire: HOST.NETWORK
-    #[arg(value_name = "LINK")]
-    link: Option<String>,
-    /// Cut it or mend it, in both directions
-    #[arg(value_name = "STATE", requires = "link")]
-    state: Option<LinkState>,
-    /// The probability that a frame is lost: 5%, 0.05
-    #[arg(long, value_name = "P", requires = "link")]
-    loss: Option<String>,
-    /// How long a bit travels: 50ms
-    #[arg(long, value_name = "TIME", requires = "link")]
-    delay: Option<String>,
-    /// Bits per second: 10Mbit; none for a wire without limit
-    #[arg(long, value_name = "RATE", requires = "link")]
-    rate: Option<String>,
-    /// Frames that may wait to be sent
-    #[arg(long, value_name = "N", requires = "link")]
-    queue: Option<String>,
-    /// Change the settings only from the host to the network
-    #[arg(long, conflicts_with = "down")]
-    up: bool,
-    /// Change the settings only from the network to the host
-    #[arg(long)]
-    down: bool,
-    #[command(flatten)]
-    on: On,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum LinkState {
-    /// It takes frames
-    Up,
-    /// It drops what it is handed
-    Down,
 }
 
 #[derive(Debug, Args)]
@@ -309,67 +267,6 @@ fn show<T: Serialize>(
         Ok(()) => Ok(exit::OK),
         Err(_) => Ok(exit::FAILURE),
     }
-}
-
-impl Link {
-    /// What is to be changed.
-    fn edit(&self) -> LinkEdit {
-        let direction = match (self.up, self.down) {
-            (true, _) => Some("up"),
-            (_, true) => Some("down"),
-            _ => None,
-        };
-        let word = |s: LinkState| if matches!(s, LinkState::Up) { "up" } else { "down" };
-        LinkEdit {
-            state: self.state.map(|s| word(s).to_owned()),
-            direction: direction.map(str::to_owned),
-            delay: self.delay.clone(),
-            rate: self.rate.clone(),
-            queue: self.queue.clone(),
-            loss: self.loss.clone(),
-        }
-    }
-}
-
-/// `netarium link`.
-pub(crate) fn link(args: Link, json: bool) -> Result<i32, Error> {
-    let lab = Lab::of(&args.on)?;
-    let edit = args.edit();
-    let Some(name) = args.link else {
-        let links: Vec<LinkView> = lab.get("/links")?;
-        return show(&links, json, |links| link_table(links));
-    };
-    let link: LinkView = if edit == LinkEdit::default() {
-        let links: Vec<LinkView> = lab.get("/links")?;
-        let found = links.into_iter().find(|l| l.name == name);
-        found.ok_or_else(|| {
-            let hint = Some("`netarium link` lists the links".to_owned());
-            Error::Failed(format!("the lab has no link `{name}`"), hint)
-        })?
-    } else {
-        lab.ask(Method::POST, &format!("/links/{}", escape(&name)), &edit)?
-    };
-    show(&link, json, |link| link_table(std::slice::from_ref(link)))
-}
-
-/// Links as rows, a row for each direction.
-pub(crate) fn link_table(links: &[LinkView]) -> String {
-    let head =
-        ["LINK", "", "STATE", "DELAY", "RATE", "QUEUE", "LOSS", "SENT", "ARRIVED", "DROPPED"];
-    let mut rows = vec![head.map(str::to_owned)];
-    for link in links {
-        for (name, wire) in [("up", &link.up), ("down", &link.down)] {
-            let WireView { delay, rate, queue, loss, .. } = wire.clone();
-            let dropped = wire.lost + wire.dropped_full + wire.dropped_down;
-            let counts = [wire.sent, wire.delivered, dropped].map(|n| n.to_string());
-            let [sent, arrived, dropped] = counts;
-            let (link, state) = (link.name.clone(), link.state.clone());
-            let queue = queue.to_string();
-            let name = name.to_owned();
-            rows.push([link, name, state, delay, rate, queue, loss, sent, arrived, dropped]);
-        }
-    }
-    columns(&rows)
 }
 
 /// Rows with their columns under each other.

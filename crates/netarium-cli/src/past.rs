@@ -6,7 +6,8 @@
 
 use std::io::{BufRead, IsTerminal, Write};
 
-use netarium_server::api::edits::{ForwardView, LinkView, RulesView};
+use netarium_server::api::edits::{ForwardView, RulesView};
+use netarium_server::api::links::LinkView;
 use netarium_server::api::past::PastWanted;
 use netarium_server::client::{Client, Method};
 use netarium_server::past::{Past as World, PastError, PastView};

@@ -29,6 +29,10 @@ fn help() {
         ("help_exec", &["exec", "--help"]),
         ("help_capture", &["capture", "--help"]),
         ("help_link", &["link", "--help"]),
+        ("help_partition", &["partition", "--help"]),
+        ("help_heal", &["heal", "--help"]),
+        ("help_switch", &["switch", "--help"]),
+        ("help_mirror", &["mirror", "--help"]),
         ("help_forward_add", &["forward", "add", "--help"]),
         ("help_rule", &["rule", "--help"]),
         ("help_start", &["start", "--help"]),
@@ -200,14 +204,7 @@ fn a_running_lab_is_changed_and_saved() {
         &["save"],
         &["save", "-o", "no/such/dir/lab.toml"],
     ] {
-        let out = netarium(home.path(), args);
-        told += &format!("$ netarium {}\n", args.join(" "));
-        told += &String::from_utf8_lossy(&out.stdout);
-        told += &String::from_utf8_lossy(&out.stderr);
-        match out.status.code().unwrap() {
-            0 => {}
-            code => told += &format!("exit code {code}\n"),
-        }
+        told += &tell(home.path(), args);
     }
     let told = told.replace(&home.path().display().to_string(), "HOME");
     insta::assert_snapshot!("live_edits", told);
@@ -254,4 +251,51 @@ fn a_recorded_run_is_replayed_and_forked() {
     assert_eq!(run(&["replay", "r.rec", "--to", "99s"]).0, 1);
     assert_eq!(run(&["replay", "a.pcapng"]).0, 2);
     assert_eq!(run(&["diff", "r.rec", "r.rec"]).1, "the same in both runs\n");
+}
+
+/// A command, what it prints, and its exit code when it is not 0.
+fn tell(home: &std::path::Path, args: &[&str]) -> String {
+    let out = netarium(home, args);
+    let mut told = format!("$ netarium {}\n", args.join(" "));
+    told += &String::from_utf8_lossy(&out.stdout);
+    told += &String::from_utf8_lossy(&out.stderr);
+    match out.status.code().unwrap() {
+        0 => {}
+        code => told += &format!("exit code {code}\n"),
+    }
+    told
+}
+
+#[test]
+fn wires_and_switches_of_a_running_lab_are_changed() {
+    let home = tempfile::tempdir().unwrap();
+    let _running = Running::start(home.path(), &["course"]);
+    let mut told = String::new();
+    for args in [
+        &["link", "web.home", "--jitter", "5ms normal", "--loss-burst", "p 1% r 25%", "--up"][..],
+        &["link", "web.home", "--drop-match", "tcp port 80 and flags syn", "--drop-nth", "1"],
+        &["link", "web.home", "--jitter", "none", "--loss-burst", "none", "--mtu", "1400"],
+        &["link", "web.home", "--reorder", "25% by 10ms", "--duplicate", "1%", "--corrupt", "0.1%"],
+        &["link", "web.home", "--queue-bytes", "64000"],
+        &["link", "web.home", "--drop-match", "tpc"],
+        &["link", "web.home", "--reorder", "25%"],
+        &["link", "web.home", "down", "--in-flight"],
+        &["partition"],
+        &["partition", "split", "web", "pc,friend", "--in-flight"],
+        &["partition", "split", "web"],
+        &["partition", "alone", "nobody", "pc"],
+        &["heal", "split"],
+        &["heal", "split"],
+        &["heal", "--all"],
+        &["mirror", "home", "--to", "pc.home", "--from", "web.home"],
+        &["switch", "home"],
+        &["mirror", "home", "off"],
+        &["mirror", "home", "--to", "friend.campus"],
+        &["switch", "nowhere"],
+        &["save"],
+    ] {
+        told += &tell(home.path(), args);
+    }
+    let told = told.replace(&home.path().display().to_string(), "HOME");
+    insta::assert_snapshot!("live_wires", told);
 }

@@ -26,6 +26,7 @@ mod ping;
 mod ps;
 mod table;
 mod tools;
+mod traceroute;
 mod wait;
 
 use netarium_world::process::{Program, Programs};
@@ -48,6 +49,7 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("sink", bench::sink),
     ("sleep", tools::sleep),
     ("source", bench::source),
+    ("traceroute", traceroute::main),
     ("true", tools::succeed),
 ];
 

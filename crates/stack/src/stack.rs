@@ -126,6 +126,12 @@ impl Stack {
         self.tcp_config = Rc::new(config);
     }
 
+    /// The longest IP packet for this destination, bytes: the MTU of the interface that it leaves
+    /// by, or less when a router told so in the last ten minutes (RFC 1191).
+    pub fn path_mtu(&self, now: Instant, destination: IpAddr) -> u16 {
+        self.ip.path_mtu(now, destination)
+    }
+
     /// Changes the longest IP packet that an interface takes, bytes. False: there is no such
     /// interface, or the MTU is below the 68 bytes that every IPv4 link must take (RFC 791 §3.2).
     pub fn set_mtu(&mut self, iface: IfIndex, mtu: u16) -> bool {

@@ -17,6 +17,9 @@ use netarium_filter::{
 };
 use netarium_wire::{Cidr, protocol};
 
+use crate::link::faults::{LATE_MAX, MTU_MAX, MTU_MIN, NTH_MAX, QUEUE_BYTES_MAX};
+use crate::link::{Burst, Jitter, Nth, PacketMatch, Reorder};
+
 /// The longest delay that a command may give a link: an hour, as in a lab file.
 pub const DELAY_MAX: Duration = Duration::from_secs(3_600);
 /// What the policy of a host that lets everything else in is called.
@@ -49,7 +52,7 @@ impl Directions {
 
 /// What becomes another of a link. What was handed to the link before arrives as it would have:
 /// the change is about frames that are handed over from now on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LinkChange {
     /// The probability of loss, in steps of 2⁻³².
     Loss(u32),
@@ -60,17 +63,54 @@ pub enum LinkChange {
     Rate(Option<u64>),
     /// How many frames may wait, at least 1. A shorter queue throws none away that waits already.
     Queue(u32),
+    /// How many bytes may wait, 1 to [`QUEUE_BYTES_MAX`]; `None`: only the frames are counted.
+    QueueBytes(Option<u64>),
+    /// How the delay varies.
+    Jitter(Option<Jitter>),
+    /// Loss in bursts; each flow begins in the good state.
+    Burst(Option<Burst>),
+    /// The frames to lose by number. Counting begins again.
+    Nth(Nth),
+    /// The frames to lose by what they carry. Counting begins again.
+    Matching(Option<PacketMatch>),
+    /// The probability of duplication, in steps of 2⁻³².
+    Duplicate(u32),
+    /// Frames that others overtake.
+    Reorder(Option<Reorder>),
+    /// The probability of a flipped bit, in steps of 2⁻³².
+    Corrupt(u32),
+    /// The largest packet, [`MTU_MIN`] to [`MTU_MAX`] bytes; `None`: without limit.
+    Mtu(Option<u32>),
 }
 
 impl LinkChange {
     /// Why it makes no sense, when it does not.
-    pub(crate) fn check(self) -> Result<(), String> {
-        match self {
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let late = |d: Duration| d > Duration::ZERO && d <= LATE_MAX;
+        match *self {
             LinkChange::Delay(d) if d == Duration::ZERO || d > DELAY_MAX => {
                 Err(format!("a delay is 1ns to {DELAY_MAX}, not {d}"))
             }
             LinkChange::Rate(Some(0)) => Err("a rate is at least 1 bit per second".to_owned()),
             LinkChange::Queue(0) => Err("a queue has room for at least one frame".to_owned()),
+            LinkChange::QueueBytes(Some(n)) if n == 0 || n > QUEUE_BYTES_MAX => {
+                Err(format!("a queue holds 1 to {QUEUE_BYTES_MAX} bytes, not {n}"))
+            }
+            LinkChange::Jitter(Some(Jitter { spread, .. })) if !late(spread) => {
+                Err(format!("a jitter is 1ns to {LATE_MAX}, not {spread}"))
+            }
+            LinkChange::Reorder(Some(Reorder { late: by, .. })) if !late(by) => {
+                Err(format!("a frame is held back by 1ns to {LATE_MAX}, not {by}"))
+            }
+            LinkChange::Nth(ref nth) if nth.list.len() > NTH_MAX => {
+                Err(format!("at most {NTH_MAX} frames can be named"))
+            }
+            LinkChange::Nth(ref nth) if !nth.list.is_sorted() || nth.every == Some(0) => {
+                Err("frames are named by ascending numbers from 1".to_owned())
+            }
+            LinkChange::Mtu(Some(n)) if !(MTU_MIN..=MTU_MAX).contains(&n) => {
+                Err(format!("an MTU is {MTU_MIN} to {MTU_MAX} bytes, not {n}"))
+            }
             _ => Ok(()),
         }
     }
@@ -78,12 +118,24 @@ impl LinkChange {
 
 impl fmt::Display for LinkChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fn or_none<T: fmt::Display>(value: Option<&T>) -> String {
+            value.map_or("none".to_owned(), T::to_string)
+        }
         match self {
             LinkChange::Loss(p) => write!(f, "loss {}", percent(*p)),
             LinkChange::Delay(d) => write!(f, "delay {d}"),
             LinkChange::Rate(Some(rate)) => write!(f, "rate {rate}bit"),
             LinkChange::Rate(None) => f.write_str("rate none"),
             LinkChange::Queue(n) => write!(f, "queue {n}"),
+            LinkChange::QueueBytes(n) => write!(f, "queue-bytes {}", or_none(n.as_ref())),
+            LinkChange::Jitter(jitter) => write!(f, "jitter {}", or_none(jitter.as_ref())),
+            LinkChange::Burst(burst) => write!(f, "loss-burst {}", or_none(burst.as_ref())),
+            LinkChange::Nth(nth) => write!(f, "drop-nth {nth}"),
+            LinkChange::Matching(m) => write!(f, "drop-match {}", or_none(m.as_ref())),
+            LinkChange::Duplicate(p) => write!(f, "duplicate {}", percent(*p)),
+            LinkChange::Reorder(reorder) => write!(f, "reorder {}", or_none(reorder.as_ref())),
+            LinkChange::Corrupt(p) => write!(f, "corrupt {}", percent(*p)),
+            LinkChange::Mtu(mtu) => write!(f, "mtu {}", or_none(mtu.as_ref())),
         }
     }
 }

@@ -46,13 +46,15 @@ pub use build::spec::{
 };
 pub use build::{BuildError, WorldBuilder};
 pub use capture::{ByteSink, CaptureId, CaptureSink, CaptureSpec, Ends, PcapSink};
+pub use core::partition::PartitionView;
+pub use core::schedule::Scheduled;
 pub use edit::{Directions, ForwardPort, Inbound, InboundRule, LinkChange};
 pub use files::FileTree;
 pub use gateway::{ConnectionInfo, PORTS_MAX};
 pub use journal::{Journal, JournalSink, ReplayEnd, replay};
-pub use link::{DirectionSpec, DirectionStats};
+pub use link::{DirectionSpec, DirectionStats, Faults, PacketMatch};
 pub use message::{Command, Input, LAB_PORTS, Output, PortId, Stream, Target};
 pub use names::NameTable;
-pub use switch::{HubSpec, SwitchSpec};
+pub use switch::{HubSpec, MirrorSpec, SwitchSpec, SwitchView};
 pub use trace_json::JsonTrace;
 pub use world::{LinkView, NodeKind, NodeView, RunEnd, World};

@@ -18,6 +18,7 @@ use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 
 use crate::edit::{Directions, ForwardPort, InboundRule, LinkChange};
+use crate::switch::MirrorSpec;
 
 /// An outside connection or session. Who opens it chooses it, and never uses it twice in one world.
 /// The outside chooses below [`LAB_PORTS`].
@@ -171,7 +172,34 @@ pub enum Command {
         /// Up or down.
         up: bool,
     },
-    /// Changes a link's delay, rate, queue or loss.
+    /// Drops what is under way on a link, in both directions: with [`LinkUp`](Command::LinkUp) down,
+    /// a cable that is cut in the middle.
+    CutInFlight {
+        /// The link: `web.home`.
+        link: String,
+    },
+    /// Parts hosts from each other. What is under way still arrives, unless it is cut, too.
+    Partition {
+        /// Its name.
+        name: String,
+        /// The hosts of each side; with one side, those from all other hosts.
+        sides: Vec<Vec<String>>,
+        /// Whether frames under way between the sides are dropped.
+        in_flight: bool,
+    },
+    /// Ends a partition.
+    Heal {
+        /// Its name; all when not given.
+        name: Option<String>,
+    },
+    /// Has a switch copy what passes some of its ports to another one.
+    Mirror {
+        /// The switch.
+        switch: String,
+        /// Which ports; `None` ends it.
+        mirror: Option<MirrorSpec>,
+    },
+    /// Changes a setting of a link.
     Link {
         /// The link: `web.home`.
         link: String,
@@ -228,6 +256,17 @@ impl fmt::Display for Command {
             Command::Kill { host, pid, signal } => write!(f, "kill -{signal} {host} {pid}"),
             Command::LinkUp { link, up } => {
                 write!(f, "link {link} {}", if *up { "up" } else { "down" })
+            }
+            Command::CutInFlight { link } => write!(f, "link {link} cut in flight"),
+            Command::Partition { name, sides, in_flight } => {
+                write!(f, "partition {name}")?;
+                sides.iter().try_for_each(|side| write!(f, " {}", side.join(",")))?;
+                f.write_str(if *in_flight { " --in-flight" } else { "" })
+            }
+            Command::Heal { name } => write!(f, "heal {}", name.as_deref().unwrap_or("--all")),
+            Command::Mirror { switch, mirror: None } => write!(f, "mirror {switch} off"),
+            Command::Mirror { switch, mirror: Some(mirror) } => {
+                write!(f, "mirror {switch} {mirror}")
             }
             Command::Link { link, directions, change } => match directions {
                 Directions::Both => write!(f, "link {link} {change}"),

@@ -12,7 +12,7 @@ use crate::link::DirId;
 use crate::process::table::{Exited, Proc};
 use crate::process::{SocketWait, Timers};
 use crate::queue::Key;
-use crate::switch::{PortCounters, Table};
+use crate::switch::{Loops, Mirror, PortCounters, SwitchStats, Table};
 
 /// A host, switch or hub.
 #[derive(Debug)]
@@ -31,8 +31,7 @@ pub(crate) struct Node {
 pub(crate) enum Kind {
     Host(Box<Host>),
     Switch(Box<Switch>),
-    /// A hub, with its counters by port.
-    Hub(Vec<PortCounters>),
+    Hub(Hub),
 }
 
 /// A host: its stack and what runs on it.
@@ -61,6 +60,18 @@ pub(crate) struct Host {
 pub(crate) struct Switch {
     pub(crate) table: Table,
     pub(crate) counters: Vec<PortCounters>,
+    pub(crate) stats: SwitchStats,
+    /// Only where its cables could form a loop.
+    pub(crate) loops: Option<Box<Loops>>,
+    pub(crate) mirror: Option<Box<Mirror>>,
+}
+
+/// A hub.
+#[derive(Debug, Default)]
+pub(crate) struct Hub {
+    pub(crate) counters: Vec<PortCounters>,
+    /// Only where its cables could form a loop.
+    pub(crate) loops: Option<Box<Loops>>,
 }
 
 impl Node {

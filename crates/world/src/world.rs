@@ -3,20 +3,22 @@
 use std::rc::Rc;
 
 use netarium_base::trace::{Names, Tracer};
-use netarium_base::{DropReason, EventId, Instant, LinkEnd, LinkId, NodeId, Pid, Place};
+use netarium_base::{DropReason, EventId, IfIndex, Instant, LinkEnd, LinkId, NodeId, Pid, Place};
 use netarium_stack::Stack;
 
 use crate::capture::{CaptureId, CaptureInterface, CaptureSink, CaptureSpec};
 use crate::core::Core;
+use crate::core::partition::PartitionView;
+use crate::core::schedule::Scheduled;
 use crate::gateway::ConnectionInfo;
 use crate::journal::{Fingerprint, Journal, JournalSink};
-use crate::link::{DirectionSpec, DirectionStats};
+use crate::link::{DirectionSpec, DirectionStats, Faults};
 use crate::message::{Command, Input, Output};
 use crate::names::NameTable;
 use crate::node::Kind;
 use crate::process::executor::{Executor, Seat};
 use crate::process::{ExitedProcess, ProcessInfo};
-use crate::switch::{PortCounters, SwitchEntry};
+use crate::switch::{PortCounters, SwitchEntry, SwitchStats, SwitchView};
 
 /// A whole network, with everything that runs in it.
 ///
@@ -343,7 +345,7 @@ pub struct NodeView<'a> {
 }
 
 /// A link, to look at.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct LinkView<'a> {
     /// Its id.
     pub id: LinkId,
@@ -353,6 +355,8 @@ pub struct LinkView<'a> {
     pub ends: [NodeId; 2],
     /// The wires, `up` first.
     pub wires: [DirectionSpec; 2],
+    /// What they do beyond that.
+    pub faults: [Faults; 2],
     /// What passed through them.
     pub stats: [DirectionStats; 2],
     /// Whether it takes frames.
@@ -389,6 +393,7 @@ impl World {
             name: core.names.link(id),
             ends: link.ends.map(|(node, _)| node),
             wires: [0, 1].map(|i| link.directions[i].spec),
+            faults: [0, 1].map(|i| link.directions[i].faults()),
             stats: [0, 1].map(|i| link.directions[i].stats),
             up: link.is_up(),
         })
@@ -475,11 +480,55 @@ impl World {
         }
     }
 
+    /// A switch or hub; none for a host.
+    pub fn switch(&self, node: NodeId) -> Option<SwitchView> {
+        let core = self.seat.look();
+        match &core.nodes.get(node.0 as usize)?.kind {
+            Kind::Host(_) => None,
+            Kind::Switch(s) => {
+                let (limit, ageing) = s.table.limits();
+                Some(SwitchView {
+                    entries: s.table.entries(core.net.now),
+                    limit,
+                    ageing,
+                    stats: s.stats,
+                    loops: s.loops.as_ref().map_or(0, |l| l.count),
+                    mirror: s.mirror.as_ref().map(|m| m.spec.clone()),
+                })
+            }
+            Kind::Hub(hub) => Some(SwitchView {
+                entries: Vec::new(),
+                limit: 0,
+                ageing: Default::default(),
+                stats: SwitchStats::default(),
+                loops: hub.loops.as_ref().map_or(0, |l| l.count),
+                mirror: None,
+            }),
+        }
+    }
+
+    /// The link that is plugged into a port of a node.
+    pub fn plugged(&self, node: NodeId, port: IfIndex) -> Option<LinkId> {
+        let ports = &self.seat.look().nodes.get(node.0 as usize)?.ports;
+        let out = (*ports.get(usize::from(port.0).checked_sub(1)?)?)?;
+        Some(out.link())
+    }
+
+    /// The partitions, in the order in which they were made.
+    pub fn partitions(&self) -> Vec<PartitionView> {
+        self.seat.look().net.partitions.iter().map(|p| p.view.clone()).collect()
+    }
+
+    /// The commands that the lab will give itself, in the order of their making.
+    pub fn scheduled(&self) -> Vec<Scheduled> {
+        self.seat.look().scheduled.values().cloned().collect()
+    }
+
     /// The counters of a switch's or hub's ports, from port 1; none on hosts.
     pub fn port_counters(&self, node: NodeId) -> &[PortCounters] {
         match self.seat.look().nodes.get(node.0 as usize).map(|n| &n.kind) {
             Some(Kind::Switch(s)) => &s.counters,
-            Some(Kind::Hub(counters)) => counters,
+            Some(Kind::Hub(hub)) => &hub.counters,
             _ => &[],
         }
     }

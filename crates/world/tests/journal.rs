@@ -5,9 +5,10 @@ use netarium_wire::Cidr;
 use netarium_world::edit::Action;
 use netarium_world::journal::codec::Recorded;
 use netarium_world::journal::{DecodeError, Entry, Reader};
+use netarium_world::link::{Burst, Jitter, Nth, Reorder, Shape};
 use netarium_world::{
-    Command, Directions, ForwardPort, InboundRule, Input, JournalSink, LinkChange, Target, World,
-    WorldBuilder,
+    Command, Directions, ForwardPort, InboundRule, Input, JournalSink, LinkChange, MirrorSpec,
+    Target, World, WorldBuilder,
 };
 use proptest::prelude::*;
 use std::cell::RefCell;
@@ -64,15 +65,43 @@ fn input() -> impl Strategy<Value = Input> {
     ]
 }
 
+/// Settings of wires beyond the plain ones, whether they make sense or not.
+fn fault() -> impl Strategy<Value = LinkChange> {
+    let span = || any::<u64>().prop_map(Duration::from_nanos);
+    let shape = prop::sample::select(vec![Shape::Uniform, Shape::Normal]);
+    let jitter = (span(), shape, any::<bool>());
+    let jitter = jitter.prop_map(|(spread, shape, reorder)| Jitter { spread, shape, reorder });
+    let burst = any::<(u32, u32, u32, u32)>();
+    let burst = burst.prop_map(|(enter, leave, good, bad)| Burst { enter, leave, good, bad });
+    let nth = (prop::collection::vec(any::<u64>(), 0..5), any::<Option<u64>>());
+    let reorder = (any::<(u32, u32)>(), span());
+    let reorder = reorder.prop_map(|((probability, gap), late)| Reorder { probability, late, gap });
+    let matching = prop::sample::select(vec!["tcp", "not (arp or udp port 53)", "less 100"]);
+    prop_oneof![
+        any::<Option<u64>>().prop_map(LinkChange::QueueBytes),
+        prop::option::of(jitter).prop_map(LinkChange::Jitter),
+        prop::option::of(burst).prop_map(LinkChange::Burst),
+        nth.prop_map(|(list, every)| LinkChange::Nth(Nth { list, every })),
+        prop::option::of(matching)
+            .prop_map(|text| LinkChange::Matching(text.map(|t| t.parse().unwrap()))),
+        any::<u32>().prop_map(LinkChange::Duplicate),
+        prop::option::of(reorder).prop_map(LinkChange::Reorder),
+        any::<u32>().prop_map(LinkChange::Corrupt),
+        any::<Option<u32>>().prop_map(LinkChange::Mtu),
+    ]
+}
+
 /// Changes of wires and rules.
 fn edit() -> impl Strategy<Value = Command> {
     let text = || "\\PC{0,20}";
+    let names = || prop::collection::vec(text(), 0..3);
     let directions = prop::sample::select(vec![Directions::Both, Directions::Up, Directions::Down]);
     let change = prop_oneof![
         any::<u32>().prop_map(LinkChange::Loss),
         any::<u64>().prop_map(|ns| LinkChange::Delay(Duration::from_nanos(ns))),
         any::<Option<u64>>().prop_map(LinkChange::Rate),
         any::<u32>().prop_map(LinkChange::Queue),
+        fault(),
     ];
     let port = || any::<(u8, u16)>().prop_map(|(protocol, port)| ForwardPort { protocol, port });
     let action = prop::sample::select(vec![Action::Allow, Action::Drop, Action::Reject]);
@@ -106,6 +135,14 @@ fn edit() -> impl Strategy<Value = Command> {
         }),
         (text(), text()).prop_map(|(host, rule)| Command::RemoveRule { host, rule }),
         (text(), any::<bool>()).prop_map(|(host, deny)| Command::InboundDefault { host, deny }),
+        text().prop_map(|link| Command::CutInFlight { link }),
+        (text(), prop::collection::vec(names(), 0..4), any::<bool>())
+            .prop_map(|(name, sides, in_flight)| Command::Partition { name, sides, in_flight }),
+        prop::option::of(text()).prop_map(|name| Command::Heal { name }),
+        (text(), prop::option::of((text(), names()))).prop_map(|(switch, mirror)| {
+            let mirror = mirror.map(|(to, from)| MirrorSpec { to, from });
+            Command::Mirror { switch, mirror }
+        }),
     ]
 }
 

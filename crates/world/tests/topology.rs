@@ -122,30 +122,6 @@ fn lost_frames_are_traced_at_their_wire() {
     assert_eq!(traced as u64, up.dropped_loss);
 }
 
-#[test]
-fn a_loop_of_switches_is_a_storm_but_bounded() {
-    let mut b = lan(DirectionSpec::default(), programs());
-    for name in ["s1", "s2", "s3"] {
-        b = b.switch(SwitchSpec::new(name)).link(LinkSpec::new(format!("{name}.net"), name, "net"));
-    }
-    for (a, c) in [("s1", "s2"), ("s2", "s3"), ("s3", "s1")] {
-        b = b.link(LinkSpec::new(format!("{a}.{c}"), a, c));
-    }
-    let mut world = b.run("pc", argv("ping 10.0.0.99"), Instant::ZERO).build().unwrap();
-    let mut steps = 0;
-    while steps < 300_000 && world.step() {
-        steps += 1;
-    }
-    assert_eq!(steps, 300_000, "the storm goes on");
-    let drops: u64 = world.drops().filter(|d| d.1 == DropReason::LinkQueueFull).map(|d| d.2).sum();
-    let travelling: u64 = world
-        .links()
-        .flat_map(|l| l.stats)
-        .map(|s| s.sent_frames - s.dropped_loss - s.delivered_frames)
-        .sum();
-    assert!(travelling <= 65_536 * 16, "{travelling} frames under way, {drops} dropped");
-}
-
 /// Nothing may depend on the order in which the parts of a world are named.
 #[test]
 fn the_order_of_building_does_not_matter() {

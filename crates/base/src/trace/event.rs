@@ -279,6 +279,20 @@ events! {
         /// Frames in the queue, this one included.
         depth: u32,
     }
+    /// A link does to a frame under way what its settings ask. It stands behind the frame's
+    /// `frame.sent`.
+    FrameFault = "frame.fault" {
+        /// The link.
+        link: LinkId,
+        /// The end the frame entered.
+        end: LinkEnd,
+        /// duplicated: a copy arrives, too; reordered: it takes longer, and later frames overtake
+        /// it; corrupted: one of its bits is turned over.
+        fault: &'static str,
+        /// reordered: by how many nanoseconds it is late; corrupted: which bit, from 0, the first
+        /// of the destination MAC; duplicated: which copy, 1.
+        amount: u64,
+    }
     /// A frame arrived at the far end of a link.
     FrameDelivered = "frame.delivered" {
         /// The link.

@@ -32,6 +32,14 @@ reasons! {
     LinkQueueFull = "link-queue-full",
     /// The link lost the frame, as its configured loss asks.
     LinkLoss = "link-loss",
+    /// The link lost the frame in a burst, as its configured Gilbert–Elliott loss asks.
+    LinkBurst = "link-burst",
+    /// The frame was one that the link was told to lose: by its number, or by what it carries.
+    LinkPicked = "link-picked",
+    /// The frame was under way when the link was cut with everything on it.
+    LinkCut = "link-cut",
+    /// The two hosts stand on different sides of a partition.
+    Partition = "partition",
     /// A fork of the run asked what happens when just this frame is lost.
     Fork = "fork",
     /// The frame was larger than the link or interface carries.
@@ -42,6 +50,8 @@ reasons! {
     NotForMe = "not-for-me",
     /// The switch has no port to send the frame to but the one it came from.
     SwitchSamePort = "switch-same-port",
+    /// The frame came back to a switch or hub that it had passed: the cables form a loop.
+    SwitchLoop = "switch-loop",
     /// The frame is too short or its lengths contradict each other.
     Malformed = "malformed",
     /// The ethertype or IP protocol is not spoken here.

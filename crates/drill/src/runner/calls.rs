@@ -36,6 +36,8 @@ pub(super) struct Sock {
     pub(super) inq: bool,
     /// SO_LINGER, for a `close` that waits.
     pub(super) linger: Option<Duration>,
+    /// IP_LOCAL_PORT_RANGE: the ports that `connect` chooses from.
+    pub(super) ports: Option<(u16, u16)>,
     /// A `connect` was begun and its success not yet told.
     pub(super) connecting: bool,
 }
@@ -204,7 +206,10 @@ impl Runner {
             let error = self.machine.call(|s, _| s.take_error(id))?;
             return Ok(Try::Done(error.map_or(Ok(0), |e| Err(e.name()))));
         }
+        let usual = self.tcp.local_port_range;
+        self.machine.stack.tcp_config_mut().local_port_range = sock.ports.unwrap_or(usual);
         let done = self.machine.call(|s, cx| s.connect(cx, id, to))?;
+        self.machine.stack.tcp_config_mut().local_port_range = usual;
         let local = self.machine.stack.local_addr(id);
         if matches!(done, Ok(()) | Err(Errno::EINPROGRESS))
             && let Some(local) = local
@@ -334,6 +339,7 @@ impl Sock {
             send_timeout: None,
             inq: false,
             linger: None,
+            ports: None,
             connecting: false,
         }
     }

@@ -210,6 +210,7 @@ impl Runner {
             Opt::Ts(val, _) => Some(*val),
             _ => None,
         });
+        flow.last_timestamp = live.or(flow.last_timestamp);
         if let (Some(script), Some(live)) = (script, live) {
             flow.learn_timestamp(script, live);
         }

@@ -30,6 +30,8 @@ pub(super) struct Flow {
     pub(super) followed: bool,
     /// The host's timestamps: of the script to those on the wire.
     timestamps: BTreeMap<u32, u32>,
+    /// The host's latest timestamp on the wire.
+    pub(super) last_timestamp: Option<u32>,
     /// The first of them: script, wire.
     pub(super) first_timestamp: Option<(u32, u32)>,
 }
@@ -45,6 +47,7 @@ impl Flow {
             read_to: None,
             followed: false,
             timestamps: BTreeMap::new(),
+            last_timestamp: None,
             first_timestamp: None,
         }
     }
@@ -90,7 +93,8 @@ impl Flow {
             let (first, live) = self.first_timestamp?;
             Some(live.wrapping_add(script.wrapping_sub(first)))
         };
-        known.or_else(guess).unwrap_or(script)
+        // A script that never names a timestamp of the host means the latest.
+        known.or_else(guess).or(self.last_timestamp).unwrap_or(script)
     }
 
     /// Remembers that the host's timestamp `live` is the script's `script`.

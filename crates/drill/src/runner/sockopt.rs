@@ -107,6 +107,10 @@ impl Runner {
         match (word, value) {
             ("TCP_INQ", Value::Int(on @ (0 | 1))) => self.update(n, |s| s.inq = *on == 1),
             ("TCP_INQ", _) => return Some(Err("EINVAL")),
+            ("IP_LOCAL_PORT_RANGE", Value::Int(range)) => {
+                let (low, high) = (*range as u16, (*range >> 16) as u16);
+                self.update(n, |s| s.ports = (low != 0 && low <= high).then_some((low, high)));
+            }
             ("SO_RCVTIMEO", value) => {
                 let time = value.time();
                 self.update(n, |s| s.recv_timeout = time);

@@ -1,23 +1,24 @@
 //! Which system a script is written for, when its shell lines do not say so.
 //!
-//! Two things of a SYN follow from a system and its memory, not from an RFC: the order of the
-//! options, and the window scale. A script says them in the first SYN that it expects.
+//! The order of a SYN's options, the window scale and the size of a fresh buffer follow from a
+//! system and its memory, not from an RFC. A script says them in the first SYN that it expects, or
+//! in the first SO_RCVBUF that it reads.
 
 use netarium_wire::TcpFlags;
 
 use super::Runner;
 use crate::command::{Command, commands};
-use crate::script::{Action, Direction, Opt, Script, Transport};
+use crate::script::{Action, Direction, Expr, Opt, Script, Transport};
 use crate::sysctl::{Dialect, freebsd_defaults};
 
 impl Runner {
     /// Takes over what the script's first SYN says of its system.
     pub(super) fn survey(&mut self, script: &Script) {
-        let Some(options) = first_syn(script) else { return };
         if sets_buffers(script) {
             return;
         }
-        if is_freebsd(options) {
+        let options = first_syn(script).unwrap_or_default();
+        if is_freebsd(options) || has_freebsd_buffer(script) {
             self.dialect = Dialect::Bsd;
             freebsd_defaults(&mut self.tcp);
         }
@@ -54,6 +55,18 @@ fn sets_buffers(script: &Script) -> bool {
             _ => false,
         }),
         _ => false,
+    })
+}
+
+/// FreeBSD's receive buffer has 65536 bytes before anybody changes it, Linux' has 131072.
+fn has_freebsd_buffer(script: &Script) -> bool {
+    let word = |e: Option<&Expr>, name: &str| matches!(e, Some(Expr::Word(w)) if w == name);
+    let buffer = script.events.iter().find_map(|event| match &event.action {
+        Action::Call(call) if word(call.args.get(2), "SO_RCVBUF") => Some(call),
+        _ => None,
+    });
+    buffer.is_some_and(|call| {
+        call.name == "getsockopt" && call.args.get(3) == Some(&Expr::List(vec![Expr::Int(65_536)]))
     })
 }
 

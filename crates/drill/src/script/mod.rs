@@ -7,6 +7,7 @@ mod lexer;
 mod notation;
 mod packet;
 mod parser;
+mod preprocess;
 
 pub use packet::{
     AckSpec, Direction, Ecn, Icmp, Opt, PacketSpec, SegmentSpec, Transport, echoed, flags_text,
@@ -149,6 +150,9 @@ impl Script {
     /// # Errors
     /// The first thing that is not packetdrill's language, or that this drill leaves out.
     pub fn parse(text: &str, defines: &[(String, String)]) -> Result<Script, ParseError> {
-        parser::parse(text, defines)
+        let chosen = preprocess::chosen(text, defines)?;
+        let mut script = parser::parse(&chosen, defines)?;
+        script.lines = text.lines().map(str::to_owned).collect();
+        Ok(script)
     }
 }

@@ -10,11 +10,7 @@ const MAX_DEPTH: u32 = 32;
 pub(super) fn parse(text: &str, defines: &[(String, String)]) -> Result<Script, ParseError> {
     let tokens = lexer::tokens(text, defines)?;
     let mut p = Parser { tokens, at: 0, depth: 0 };
-    let mut script = Script {
-        flags: Vec::new(),
-        events: Vec::new(),
-        lines: text.lines().map(str::to_owned).collect(),
-    };
+    let mut script = Script { flags: Vec::new(), events: Vec::new(), lines: Vec::new() };
     loop {
         let token = p.peek().clone();
         match token.kind {

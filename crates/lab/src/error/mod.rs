@@ -48,10 +48,14 @@ pub enum Code {
     UnknownNetwork,
     /// A switch that does not exist, or one of another network.
     UnknownSwitch,
+    /// A setting of a switch on a hub, or one that its ports cannot have.
+    NotASwitch,
     /// Switches whose uplinks lead back to themselves.
     UplinkCycle,
     /// A host that does not exist.
     UnknownHost,
+    /// A wire that does not exist.
+    UnknownLink,
     /// Two networks whose subnets share addresses.
     SubnetOverlap,
     /// An address that is not in its network's subnet.

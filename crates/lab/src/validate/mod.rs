@@ -14,6 +14,8 @@ mod networks;
 mod policy;
 mod programs;
 mod routes;
+mod schedule;
+mod switching;
 
 use std::sync::Arc;
 
@@ -22,7 +24,7 @@ use crate::error::{Code, Errors, shown};
 use crate::files::Files;
 use crate::limits::MAX_TEXT;
 use crate::model::{Lab, Link, Title, Wire};
-use crate::raw::{RawLab, RawLink, RawTitle, RawWire};
+use crate::raw::{RawLab, RawLink, RawTitle};
 
 use names::Names;
 use programs::Programs;
@@ -39,8 +41,9 @@ pub(crate) fn validate(
     errors: &mut Errors,
 ) -> Lab {
     let names = Names::collect(raw, errors);
-    let networks = networks::networks(raw, errors);
-    let switches = networks::switches(raw, &names, errors);
+    let mut networks = networks::networks(raw, errors);
+    let mut switches = networks::switches(raw, &names, errors);
+    switching::cables(raw, &mut switches, errors);
     let mut programs = Programs { files, known: known_programs };
     let mut hosts = hosts::hosts(raw, &networks, &switches, &names, &mut programs, errors);
     let mut gateway = hosts::gateway(raw, &networks, &names, errors);
@@ -51,9 +54,32 @@ pub(crate) fn validate(
     let publish = doors::publish(raw, &hosts, gateway.as_ref(), &names, errors);
     let attach = doors::attach(raw, &names, errors);
     let runs = programs.runs(raw, &names, errors);
+    let at = gateway.as_ref();
+    switching::mirrors(raw, &mut networks, &mut switches, &hosts, at, errors);
+    let there = schedule::There {
+        networks: &networks,
+        switches: &switches,
+        hosts: &hosts,
+        gateway: gateway.as_ref(),
+        programs: known_programs,
+    };
+    let schedule = schedule::schedule(raw, &there, errors);
     let (name, title, seed) = about(raw, default_name, errors);
     let files = Arc::clone(files);
-    Lab { name, title, seed, networks, switches, hosts, gateway, publish, attach, runs, files }
+    Lab {
+        name,
+        title,
+        seed,
+        networks,
+        switches,
+        hosts,
+        gateway,
+        publish,
+        attach,
+        runs,
+        schedule,
+        files,
+    }
 }
 
 fn about(raw: &RawLab, default_name: &str, errors: &mut Errors) -> (String, Title, Option<u64>) {
@@ -117,18 +143,38 @@ fn check_count(
 fn link(levels: &[Option<&RawLink>]) -> Link {
     let mut link = Link::default();
     for raw in levels.iter().copied().flatten() {
-        let both = RawWire { delay: raw.delay, rate: raw.rate, queue: raw.queue, loss: raw.loss };
         for (wire, own) in [(&mut link.up, &raw.up), (&mut link.down, &raw.down)] {
-            set(wire, &both);
-            own.iter().for_each(|own| set(wire, own));
+            set!(wire, raw);
+            if let Some(own) = own {
+                set!(wire, own);
+            }
         }
     }
     link
 }
 
-fn set(wire: &mut Wire, raw: &RawWire) {
-    wire.delay = raw.delay.map_or(wire.delay, |d| d.0);
-    wire.rate = raw.rate.or(wire.rate);
-    wire.queue = raw.queue.map_or(wire.queue, |q| q.0);
-    wire.loss = raw.loss.unwrap_or(wire.loss);
+/// Sets what stands in a raw table, whose keys are the same for a wire and for one direction.
+macro_rules! set {
+    ($wire:expr, $raw:expr) => {{
+        let (wire, raw): (&mut Wire, _) = ($wire, $raw);
+        wire.delay = raw.delay.map_or(wire.delay, |d| d.0);
+        wire.rate = raw.rate.as_ref().map_or(wire.rate, |r| r.0);
+        wire.queue = raw.queue.map_or(wire.queue, |q| q.0);
+        wire.loss = raw.loss.unwrap_or(wire.loss);
+        let faults = &mut wire.faults;
+        faults.queue_bytes = raw.queue_bytes.map_or(faults.queue_bytes, |q| q.0);
+        faults.jitter = raw.jitter.as_ref().map_or(faults.jitter, |j| j.0);
+        faults.burst = raw.loss_burst.as_ref().map_or(faults.burst, |b| b.0);
+        if let Some(nth) = &raw.drop_nth {
+            faults.nth = nth.0.clone().unwrap_or_default();
+        }
+        if let Some(matching) = &raw.drop_match {
+            faults.matching.clone_from(&matching.0);
+        }
+        faults.duplicate = raw.duplicate.map_or(faults.duplicate, |p| p.threshold);
+        faults.reorder = raw.reorder.as_ref().map_or(faults.reorder, |r| r.0);
+        faults.corrupt = raw.corrupt.map_or(faults.corrupt, |p| p.threshold);
+        faults.mtu = raw.mtu.map_or(faults.mtu, |m| m.0);
+    }};
 }
+use set;

@@ -9,7 +9,7 @@ use crate::raw::{RawLab, RawSwitch};
 use crate::value::Ipv4Net;
 
 use super::names::Names;
-use super::{link, title};
+use super::{link, switching, title};
 
 /// The networks that could be read, by name.
 pub(super) fn networks(raw: &RawLab, errors: &mut Errors) -> Vec<Network> {
@@ -22,7 +22,9 @@ pub(super) fn networks(raw: &RawLab, errors: &mut Errors) -> Vec<Network> {
         if for_hosts(subnet, errors) {
             subnets.push((subnet.value, name, subnet.spot));
         }
-        out.push(Network { name: name.value.clone(), title, kind, subnet: subnet.value });
+        let (sizes, mirror) = ((raw.table, raw.ageing), raw.mirror.as_ref());
+        let switch = switching::settings(kind, sizes, mirror, name.spot, errors);
+        out.push(Network { name: name.value.clone(), title, kind, subnet: subnet.value, switch });
     }
     overlaps(subnets, errors);
     out
@@ -100,8 +102,12 @@ pub(super) fn switches(raw: &RawLab, names: &Names<'_>, errors: &mut Errors) -> 
         let kind = kind(raw.kind.as_ref(), errors);
         let title = title(raw.title.as_ref(), errors);
         let (Some(uplink), Some(Some(network))) = (&raw.uplink, network) else { continue };
+        let (sizes, mirror) = ((raw.table, raw.ageing), raw.mirror.as_ref());
+        let settings = switching::settings(kind, sizes, mirror, name.spot, errors);
         let (name, uplink) = (name.value.clone(), uplink.value.clone());
-        out.push(Switch { name, title, kind, uplink, network, link: link(&[raw.link.as_ref()]) });
+        let link = link(&[raw.link.as_ref()]);
+        let cables = Vec::new();
+        out.push(Switch { name, title, kind, uplink, network, link, settings, cables });
     }
     out
 }

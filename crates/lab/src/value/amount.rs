@@ -115,12 +115,12 @@ impl FromText for At {
 }
 text_value!(At, "At", "100ms");
 
-/// The length of a wire's queue in frames: 1 to 1,000,000.
+/// The length of a wire's queue in frames, or of a switch's table in addresses: 1 to 1,000,000.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Queue(pub(crate) u32);
 
 impl Decode for Queue {
-    const EXPECTED: &'static str = "a number of frames from 1 to 1000000";
+    const EXPECTED: &'static str = "a number from 1 to 1000000";
     fn decode(node: &Node, errors: &mut Errors) -> Option<Self> {
         let Kind::Int(n) = node.kind else {
             wrong_type(node, Self::EXPECTED, errors);

@@ -3,6 +3,7 @@
 //! Each is a type that is read once, here, with an error that says what a right one looks like.
 
 mod amount;
+mod faults;
 mod net;
 mod port;
 
@@ -11,6 +12,7 @@ pub use net::{Ipv4Net, Mac};
 pub use port::{PortRange, Protocol, Traffic};
 
 pub(crate) use amount::{At as RunAt, Delay, Queue};
+pub(crate) use faults::{Mtu, OrNone, QueueBytes, Span};
 pub(crate) use net::{HostAddress, RouteTarget};
 pub(crate) use port::{Endpoint, EndpointHost, ForwardFrom, Listen};
 

@@ -5,6 +5,7 @@ mod built;
 mod commands;
 mod doors;
 mod format;
+mod links;
 mod names;
 mod policy;
 mod values;

@@ -10,7 +10,9 @@ use netarium::lab::words;
 use netarium::recording::Change as Recorded;
 use netarium::world::Command;
 
-use super::{Default, Forward, ForwardWhat, Link, On, Rule, RuleWhat, Start};
+use super::{
+    Default, Forward, ForwardWhat, Heal, Link, Mirror, On, Partition, Rule, RuleWhat, Start,
+};
 
 /// A change, as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,13 +22,17 @@ pub(crate) struct Change(pub(crate) Recorded);
 #[command(no_binary_name = true, disable_help_flag = true, disable_help_subcommand = true)]
 enum Line {
     Link(Link),
+    Partition(Partition),
+    Heal(Heal),
+    Mirror(Mirror),
     Forward(Forward),
     Rule(Rule),
     Start(Start),
 }
 
 const EXPECTED: &str = "`drop frame`, `seed N`, or a command as `netarium` takes it for a running lab: \
-                        `link web.home down`, `rule remove web 'allow tcp/80'`, `forward …`, `start …`";
+                        `link web.home down`, `rule remove web 'allow tcp/80'`, `partition …`, `heal …`, \
+                        `mirror …`, `forward …`, `start …`";
 
 impl FromStr for Change {
     type Err = String;
@@ -40,7 +46,7 @@ impl FromStr for Change {
                 let seed = n.parse().map_err(|_| format!("`{n}` is not a seed: a number"))?;
                 Recorded::Seed(seed)
             }
-            ["link" | "forward" | "rule" | "start", ..] => {
+            ["link" | "partition" | "heal" | "mirror" | "forward" | "rule" | "start", ..] => {
                 let line = Line::try_parse_from(&parts).map_err(|e| without_usage(&e))?;
                 Recorded::Commands(line.commands()?)
             }
@@ -62,8 +68,20 @@ impl Line {
         let (on, commands) = match self {
             Line::Link(args) => {
                 let link = args.link.clone().ok_or("which link?")?;
-                let commands = args.edit().commands(&link).map_err(told)?;
+                let commands = args.commands(&link).map_err(told)?;
                 (args.on, commands)
+            }
+            Line::Partition(args) => {
+                let command = args.command();
+                one((args.on, command))?
+            }
+            Line::Heal(args) => {
+                let command = args.command();
+                (args.on, vec![command])
+            }
+            Line::Mirror(args) => {
+                let command = args.command();
+                (args.on, vec![command])
             }
             Line::Forward(args) => one(forward(args.what).map_err(told)?)?,
             Line::Rule(args) => one(rule(args.what).map_err(told)?)?,

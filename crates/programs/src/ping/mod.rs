@@ -13,8 +13,8 @@ use std::pin::pin;
 use std::task::Poll;
 
 use netarium_base::{Duration, Instant};
-use netarium_stack::IcmpError;
-use netarium_world::process::{LocalBoxFuture, PingReply, PingSocket, Process, Sleep};
+use netarium_stack::{Errno, IcmpError, SocketOption};
+use netarium_world::process::{LocalBoxFuture, PingReply, PingSocket, Process, Sleep, errno};
 
 use options::{Options, Usage};
 use stats::{Stats, round_trip};
@@ -28,6 +28,7 @@ Options:
   -c <count>         stop after <count> replies
   -h                 print help and exit
   -i <interval>      seconds between sending each packet
+  -M <pmtud opt>     define path MTU discovery, can be one of <do|dont|want|probe>
   -n                 no dns name resolution
   -q                 quiet output
   -s <size>          use <size> as number of data bytes to be sent
@@ -99,6 +100,9 @@ fn open(process: &Process, options: &Options) -> std::io::Result<PingSocket> {
     let socket = PingSocket::new(process)?;
     if let Some(ttl) = options.ttl {
         socket.set_ttl(ttl)?;
+    }
+    if let Some(mode) = options.mtu_discover {
+        socket.set_option(SocketOption::MtuDiscover(mode))?;
     }
     Ok(socket)
 }
@@ -198,7 +202,13 @@ impl Run {
             stamp.copy_from_slice(&now.as_nanos().to_be_bytes());
         }
         if let Err(e) = self.socket.send_to(self.target, seq as u16, &data).await {
-            self.process.eprint(&format!("ping: sendmsg: {e}\n")).await;
+            let text = if errno(&e) == Some(Errno::EMSGSIZE) {
+                let mtu = self.process.with_stack(|stack, cx| stack.path_mtu(cx.now, self.target));
+                format!("ping: local error: message too long, mtu={mtu}\n")
+            } else {
+                format!("ping: sendmsg: {e}\n")
+            };
+            self.process.eprint(&text).await;
             self.stats.error(Some(seq as u16), now);
         }
     }
@@ -259,7 +269,7 @@ fn describe(e: &IcmpError) -> String {
         (3, 1) => "Destination Host Unreachable",
         (3, 2) => "Destination Protocol Unreachable",
         (3, 3) => "Destination Port Unreachable",
-        (3, 4) => "Frag needed and DF set",
+        (3, 4) => return format!("Frag needed and DF set (mtu = {})", e.mtu.unwrap_or(0)),
         (3, 5) => "Source Route Failed",
         (3, 6) => "Destination Net Unknown",
         (3, 7) => "Destination Host Unknown",

@@ -1,13 +1,14 @@
 //! ping's command line.
 
 use netarium_base::Duration;
+use netarium_stack::MtuDiscover;
 
 use crate::getopt::{Item, OptError, Spec};
 
 /// The most bytes of data that fit into an IPv4 packet.
 const SIZE_MAX: u64 = 65_507;
 
-const SPEC: Spec = Spec { short: "c:i:s:t:W:w:qnvhV4", long: &[] };
+const SPEC: Spec = Spec { short: "c:i:M:s:t:W:w:qnvhV4", long: &[] };
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub(super) struct Options {
     pub(super) wait: Option<Duration>,
     /// `-w`: when to stop whatever happens.
     pub(super) deadline: Option<Duration>,
+    /// `-M`: whether packets may be cut.
+    pub(super) mtu_discover: Option<MtuDiscover>,
     pub(super) quiet: bool,
     pub(super) numeric: bool,
 }
@@ -52,6 +55,7 @@ impl Options {
             ttl: None,
             wait: None,
             deadline: None,
+            mtu_discover: None,
             quiet: false,
             numeric: false,
         };
@@ -64,6 +68,7 @@ impl Options {
                 Item::Option('i', v) => o.interval = interval(&v)?,
                 Item::Option('W', v) => o.wait = Some(seconds(&v)?),
                 Item::Option('w', v) => o.deadline = Some(seconds(&v)?),
+                Item::Option('M', v) => o.mtu_discover = Some(mtu_discover(&v)?),
                 Item::Option('q', _) => o.quiet = true,
                 Item::Option('n', _) => o.numeric = true,
                 Item::Option('h', _) => return Err(Usage::Help),
@@ -75,6 +80,16 @@ impl Options {
         let missing = || Usage::Wrong("usage error: Destination address required".to_owned(), 1);
         o.host = host.ok_or_else(missing)?;
         Ok(o)
+    }
+}
+
+fn mtu_discover(text: &str) -> Result<MtuDiscover, Usage> {
+    match text {
+        "do" => Ok(MtuDiscover::Do),
+        "want" => Ok(MtuDiscover::Want),
+        "dont" => Ok(MtuDiscover::Dont),
+        "probe" => Ok(MtuDiscover::Probe),
+        _ => Err(Usage::Wrong("invalid -M argument: ".to_owned() + text, 1)),
     }
 }
 

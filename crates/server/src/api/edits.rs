@@ -1,5 +1,5 @@
-//! Links, forwards, inbound rules and programs that change while the lab runs, and the lab file that
-//! says what they are now.
+//! Forwards, inbound rules and programs that change while the lab runs, and the lab file that says
+//! what they are now. Links and switches have [their own file](super::links).
 //!
 //! Values are texts, as in a lab file. Each change is a journalled command; one that cannot be done
 //! is answered by status 409 (404 for a host or link that is not there, 400 for a value that cannot
@@ -10,8 +10,8 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use netarium_lab::edit;
 use netarium_lab::save::{self, Present, SaveError};
-use netarium_world::edit::{Directions, Inbound};
-use netarium_world::{Command, DirectionSpec, DirectionStats, LinkView as WorldLink, World};
+use netarium_world::edit::Inbound;
+use netarium_world::{Command, World};
 use serde::{Deserialize, Serialize};
 
 use super::Failure;
@@ -24,165 +24,8 @@ impl From<edit::ValueError> for Failure {
     }
 }
 
-fn refused(why: String) -> Failure {
+pub(super) fn refused(why: String) -> Failure {
     Failure::new(StatusCode::CONFLICT, why)
-}
-
-/// A link and its present settings.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LinkView {
-    /// Its name.
-    pub name: String,
-    /// Whether it takes frames.
-    pub state: String,
-    /// From the host (or further switch) to the network.
-    pub up: WireView,
-    /// From the network to the host.
-    pub down: WireView,
-}
-
-/// One direction of a link.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WireView {
-    /// How long a bit travels: `50ms`.
-    pub delay: String,
-    /// Bits per second, `10Mbit`, or `none`: without limit.
-    pub rate: String,
-    /// Frames that may wait.
-    pub queue: u32,
-    /// The probability of loss: `5%`.
-    pub loss: String,
-    /// Frames handed over and taken.
-    pub sent: u64,
-    /// Frames that arrived.
-    pub delivered: u64,
-    /// Frames lost on the way.
-    pub lost: u64,
-    /// Frames dropped because the queue was full.
-    pub dropped_full: u64,
-    /// Frames dropped because the link was down.
-    pub dropped_down: u64,
-}
-
-impl WireView {
-    fn new(spec: DirectionSpec, stats: DirectionStats) -> WireView {
-        WireView {
-            delay: spec.delay.to_string(),
-            rate: spec.rate.map_or("none".to_owned(), |r| netarium_lab::Rate(r).to_string()),
-            queue: spec.queue,
-            loss: netarium_base::chance::percent(spec.loss),
-            sent: stats.sent_frames,
-            delivered: stats.delivered_frames,
-            lost: stats.dropped_loss,
-            dropped_full: stats.dropped_full,
-            dropped_down: stats.dropped_down,
-        }
-    }
-}
-
-fn link_view(link: WorldLink<'_>) -> LinkView {
-    LinkView {
-        name: link.name.to_owned(),
-        state: if link.up { "up" } else { "down" }.to_owned(),
-        up: WireView::new(link.wires[0], link.stats[0]),
-        down: WireView::new(link.wires[1], link.stats[1]),
-    }
-}
-
-/// All links but hosts' loopback links.
-pub(super) async fn links(State(world): State<Readable>) -> Result<Json<Vec<LinkView>>, Failure> {
-    let real = |l: &WorldLink<'_>| l.ends[0] != l.ends[1];
-    let all = world.query(move |world| world.links().filter(real).map(link_view).collect());
-    Ok(Json(all.await?))
-}
-
-/// What to change of a link; what is not given stays.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct LinkEdit {
-    /// `up` or `down`: the link, in both directions.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub state: Option<String>,
-    /// Which wire gets the settings: `both`, `up` or `down`; both when not given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub direction: Option<String>,
-    /// `50ms`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub delay: Option<String>,
-    /// `10Mbit` or `none`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rate: Option<String>,
-    /// `1000`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub queue: Option<String>,
-    /// `5%`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub loss: Option<String>,
-}
-
-impl LinkEdit {
-    /// All commands for a link.
-    ///
-    /// # Errors
-    /// The first mistake.
-    pub fn commands(&self, link: &str) -> Result<Vec<Command>, edit::ValueError> {
-        let bad = |message: String| edit::ValueError { message, hint: None };
-        let directions = match self.direction.as_deref() {
-            None | Some("both") => Directions::Both,
-            Some("up") => Directions::Up,
-            Some("down") => Directions::Down,
-            Some(other) => return Err(bad(format!("`{other}` is not both, up or down"))),
-        };
-        let link = link.to_owned();
-        let mut commands = Vec::new();
-        match self.state.as_deref() {
-            None => {}
-            Some(state @ ("up" | "down")) => {
-                commands.push(Command::LinkUp { link: link.clone(), up: state == "up" });
-            }
-            Some(other) => return Err(bad(format!("`{other}` is not up or down"))),
-        }
-        let settings = [
-            self.delay.as_deref().map(edit::delay),
-            self.rate.as_deref().map(edit::rate),
-            self.queue.as_deref().map(edit::queue),
-            self.loss.as_deref().map(edit::loss),
-        ];
-        for change in settings.into_iter().flatten() {
-            let (link, change) = (link.clone(), change?);
-            commands.push(Command::Link { link, directions, change });
-        }
-        if commands.is_empty() {
-            return Err(bad("give state, delay, rate, queue or loss".to_owned()));
-        }
-        Ok(commands)
-    }
-}
-
-/// Changes a link and shows it.
-pub(super) async fn change_link(
-    State(shared): State<Shared>,
-    Path(link): Path<String>,
-    Json(edit): Json<LinkEdit>,
-) -> Result<Json<LinkView>, Failure> {
-    let commands = edit.commands(&link)?;
-    let changed = shared.world.query(move |world| {
-        if world.link_id(&link).is_none() {
-            let links: Vec<_> = world
-                .links()
-                .filter(|l| l.ends[0] != l.ends[1])
-                .map(|l| l.name.to_owned())
-                .collect();
-            let why = format!("the lab has no link `{link}`; its links: {}", links.join(", "));
-            return Err(Failure::new(StatusCode::NOT_FOUND, why));
-        }
-        for command in commands {
-            world.command(command).map_err(refused)?;
-        }
-        let view = world.links().find(|l| l.name == link).map(link_view);
-        view.ok_or_else(|| Failure::new(StatusCode::NOT_FOUND, link))
-    });
-    changed.await?.map(Json)
 }
 
 /// A forward of a router.

@@ -11,6 +11,7 @@
 
 pub mod edits;
 mod guard;
+pub mod links;
 pub mod pacing;
 pub mod past;
 mod routes;

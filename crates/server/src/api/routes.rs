@@ -6,14 +6,14 @@ use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use netarium_base::{NodeId, Place};
 use netarium_world::World;
 use serde::{Deserialize, Serialize};
 
 use super::view::LabView;
-use super::{Failure, edits, pacing, past, session, streams, trace};
+use super::{Failure, edits, links, pacing, past, session, streams, trace};
 use crate::past::{Past, PastError};
 use crate::recording::Tape;
 use crate::runner::{WorldEnded, WorldHandle};
@@ -68,7 +68,9 @@ pub(super) fn reading(world: Readable) -> Router {
         .route("/hosts/{host}/sockets", get(sockets))
         .route("/hosts/{host}/forwards", get(edits::forwards))
         .route("/hosts/{host}/rules", get(edits::rules))
-        .route("/links", get(edits::links))
+        .route("/links", get(links::links))
+        .route("/partitions", get(links::partitions))
+        .route("/switches/{switch}/table", get(links::switch_table))
         .route("/drops", get(all_drops))
         .route("/trace", get(trace::kept))
         .route("/happened", get(trace::happened))
@@ -81,7 +83,9 @@ pub(super) fn router(shared: Shared, past: Past) -> Router {
     let live = reading(Readable::Live(shared.world.clone()));
     let v1 = Router::new()
         .route("/lab", get(lab))
-        .route("/links/{link}", post(edits::change_link))
+        .route("/links/{link}", post(links::change_link))
+        .route("/partitions", post(links::add_partition).delete(links::heal))
+        .route("/switches/{switch}/mirror", put(links::set_mirror))
         .route("/hosts/{host}/forwards", post(edits::add_forward).delete(edits::remove_forward))
         .route(
             "/hosts/{host}/rules",

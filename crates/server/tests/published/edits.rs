@@ -1,9 +1,9 @@
 //! Links, rules and programs of a running lab change through its control API.
 
 use netarium_server::api::edits::{
-    DefaultEdit, KillEdit, KilledView, LinkEdit, LinkView, RuleEdit, RulesView, SavedView,
-    StartEdit, StartedView,
+    DefaultEdit, KillEdit, KilledView, RuleEdit, RulesView, SavedView, StartEdit, StartedView,
 };
+use netarium_server::api::links::{LinkEdit, LinkView, MirrorView, PartitionView, SwitchView};
 use netarium_server::client::{Client, ClientError, Method};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -68,7 +68,7 @@ async fn a_cut_wire_stops_a_real_client_and_a_mended_one_lets_it_finish() {
     };
     let link = send(&client, Method::POST, "/links/server.lan", &slow).await;
     let link: LinkView = serde_json::from_slice(&link).unwrap();
-    let shown = |w: &netarium_server::api::edits::WireView| {
+    let shown = |w: &netarium_server::api::links::WireView| {
         (w.delay.clone(), w.rate.clone(), w.loss.clone())
     };
     assert_eq!(shown(&link.up), ("5ms".to_owned(), "10Mbit".to_owned(), "1%".to_owned()));
@@ -76,6 +76,105 @@ async fn a_cut_wire_stops_a_real_client_and_a_mended_one_lets_it_finish() {
 
     let saved: SavedView = get(&client, "/saved").await;
     assert!(saved.text.contains("10Mbit") && saved.changes.len() == 1, "{saved:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wires_partitions_and_switches_are_changed_and_shown() {
+    let up = Up::to(7).await;
+    let client = up.client();
+    let text = |t: &str| Some(t.to_owned());
+    let faults = LinkEdit {
+        jitter: text("1us normal"),
+        loss_burst: text("p 1% r 50%"),
+        drop_nth: text("100000,every 200000"),
+        drop_match: text("udp port 9"),
+        duplicate: text("1%"),
+        reorder: text("1% by 1us"),
+        corrupt: text("0.1%"),
+        queue_bytes: text("100000"),
+        mtu: text("9000"),
+        direction: text("down"),
+        ..LinkEdit::default()
+    };
+    let link = send(&client, Method::POST, "/links/server.lan", &faults).await;
+    let link: LinkView = serde_json::from_slice(&link).unwrap();
+    assert_eq!(link.up.faults(), "");
+    assert_eq!(
+        link.down.faults(),
+        "queue-bytes 100000, loss-burst p 1% r 50%, drop-nth 100000,every 200000, \
+         drop-match udp port 9, duplicate 1%, reorder 1% by 1us, corrupt 0.1%, jitter 1us normal, \
+         mtu 9000"
+    );
+    for (edit, why) in [
+        (LinkEdit { mtu: text("67"), ..LinkEdit::default() }, "`67` is not"),
+        (LinkEdit { drop_match: text("tpc"), ..LinkEdit::default() }, "`tpc` is no word of it"),
+        (LinkEdit::default(), "give state, in_flight or a setting"),
+    ] {
+        let (status, message) = refused(&client, "/links/server.lan", &edit).await;
+        assert!(status == 400 && message.contains(why), "{status} {message}");
+    }
+    let none = LinkEdit {
+        jitter: text("none"),
+        loss_burst: text("none"),
+        duplicate: text("0"),
+        corrupt: text("0"),
+        reorder: text("none"),
+        ..LinkEdit::default()
+    };
+    send(&client, Method::POST, "/links/server.lan", &none).await;
+    parted(&up, &client).await;
+    switched(&client).await;
+}
+
+/// A partition stops a real client; its end lets it go on.
+async fn parted(up: &Up, client: &Client) {
+    let mut stream = up.connect().await;
+    let mut back = [0; 3];
+    stream.write_all(b"one").await.unwrap();
+    soon("the echo", stream.read_exact(&mut back)).await.unwrap();
+    let split = PartitionView {
+        name: "split".to_owned(),
+        sides: vec![vec!["server".to_owned()], vec!["gateway".to_owned()]],
+        in_flight: true,
+    };
+    let all = send(client, Method::POST, "/partitions", &split).await;
+    let all: Vec<PartitionView> = serde_json::from_slice(&all).unwrap();
+    assert_eq!((all.len(), &all[0].sides), (1, &split.sides));
+    assert_eq!(refused(client, "/partitions", &split).await.0, 409);
+    stream.write_all(b"two").await.unwrap();
+    soon("a drop", async {
+        loop {
+            let links: Vec<LinkView> = get(client, "/links").await;
+            if links.iter().any(|l| l.up.dropped_partition + l.down.dropped_partition > 0) {
+                break;
+            }
+        }
+    })
+    .await;
+    assert!(stream.try_read(&mut back).is_err(), "nothing came through");
+    send(client, Method::DELETE, "/partitions?name=split", &()).await;
+    soon("the echo by retransmission", stream.read_exact(&mut back)).await.unwrap();
+    assert_eq!(&back, b"two");
+}
+
+async fn switched(client: &Client) {
+    let table: SwitchView = get(client, "/switches/lan/table").await;
+    let limits = (table.kind.as_str(), table.limit, table.ageing.as_str());
+    assert_eq!(limits, ("switch", 8_192, "300s"));
+    let links: Vec<&str> = table.entries.iter().map(|e| e.link.as_str()).collect();
+    assert!(links.contains(&"server.lan") && links.contains(&"gateway.lan"), "{table:?}");
+    let mirror = Some(MirrorView { to: "server.lan".to_owned(), from: Vec::new() });
+    let table = send(client, Method::PUT, "/switches/lan/mirror", &mirror).await;
+    let table: SwitchView = serde_json::from_slice(&table).unwrap();
+    assert_eq!(table.mirror, mirror);
+    let saved: SavedView = get(client, "/saved").await;
+    assert!(saved.text.contains("mirror = { to = \"server.lan\" }"), "{}", saved.text);
+    let off: Option<MirrorView> = None;
+    send(client, Method::PUT, "/switches/lan/mirror", &off).await;
+    match client.get("/api/v1/switches/nowhere/table").await.unwrap_err() {
+        ClientError::Refused { status: 404, message } => assert!(message.contains("lan")),
+        other => panic!("{other}"),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -117,41 +117,50 @@ fn frame(luck: &mut Rng, to: Mac) -> Box<Frame> {
 
 #[test]
 fn no_frame_harms_a_host_or_router() {
-    for seed in 0..40u64 {
-        let mut luck = Seed(seed).stream("test", "frames");
-        let mut trace = Tracer::new(0);
-        let mut s = router(seed % 2 == 0, seed);
-        s.ip.forwarding = seed % 4 < 2;
-        let mut now = Instant::ZERO;
-        let mut cx = Ctx::new(now, Cause::NONE, &mut trace);
-        let listener = s.socket(SocketKind::Tcp, PID).unwrap();
-        s.bind(listener, "0.0.0.0:80".parse().unwrap()).unwrap();
-        s.listen(&mut cx, listener, 4).unwrap();
-        for kind in [SocketKind::Udp, SocketKind::Ping] {
-            let id = s.socket(kind, PID).unwrap();
-            s.bind(id, "0.0.0.0:53".parse().unwrap()).unwrap();
-        }
-        for _ in 0..2000 {
-            let to = luck.below(2) as usize;
-            let f = frame(&mut luck, mac(to));
-            let mut cx = Ctx::new(now, Cause::NONE, &mut trace);
-            s.handle_frame(&mut cx, IfIndex(2 + to as u16), f);
-            let mut answers = 0;
-            while let Some((_, f)) = s.poll_transmit() {
-                answers += 1;
-                let mut copy = Frame::from_bytes(&f.to_vec());
-                copy.parse().expect("what is sent parses");
-            }
-            assert!(answers <= neighbour::MAX_QUEUE + 2, "{answers} answers to one frame");
-            while s.poll_event().is_some() {}
-            if luck.below(20) == 0 {
-                now += Duration::from_millis(luck.below(2000).into());
-                let mut cx = Ctx::new(now, Cause::NONE, &mut trace);
-                s.handle_deadlines(&mut cx);
-                assert!(s.next_deadline().is_none_or(|d| d > now), "nothing stays due");
-            }
-        }
-        assert!(s.neighbours(now).len() <= neighbour::MAX_ENTRIES);
-        assert!(s.tcp.len() <= 16 + 5, "{} connections", s.tcp.len());
+    (0..40).for_each(storm);
+}
+
+/// The same for hours: `cargo test --release -p netarium-stack -- --ignored long`.
+#[test]
+#[ignore = "it takes hours; no_frame_harms_a_host_or_router is its beginning"]
+fn long_no_frame_harms_a_host_or_router() {
+    (1_000..1_000_000).for_each(storm);
+}
+
+fn storm(seed: u64) {
+    let mut luck = Seed(seed).stream("test", "frames");
+    let mut trace = Tracer::new(0);
+    let mut s = router(seed % 2 == 0, seed);
+    s.ip.forwarding = seed % 4 < 2;
+    let mut now = Instant::ZERO;
+    let mut cx = Ctx::new(now, Cause::NONE, &mut trace);
+    let listener = s.socket(SocketKind::Tcp, PID).unwrap();
+    s.bind(listener, "0.0.0.0:80".parse().unwrap()).unwrap();
+    s.listen(&mut cx, listener, 4).unwrap();
+    for kind in [SocketKind::Udp, SocketKind::Ping] {
+        let id = s.socket(kind, PID).unwrap();
+        s.bind(id, "0.0.0.0:53".parse().unwrap()).unwrap();
     }
+    for _ in 0..2000 {
+        let to = luck.below(2) as usize;
+        let f = frame(&mut luck, mac(to));
+        let mut cx = Ctx::new(now, Cause::NONE, &mut trace);
+        s.handle_frame(&mut cx, IfIndex(2 + to as u16), f);
+        let mut answers = 0;
+        while let Some((_, f)) = s.poll_transmit() {
+            answers += 1;
+            let mut copy = Frame::from_bytes(&f.to_vec());
+            copy.parse().expect("what is sent parses");
+        }
+        assert!(answers <= neighbour::MAX_QUEUE + 2, "{answers} answers to one frame");
+        while s.poll_event().is_some() {}
+        if luck.below(20) == 0 {
+            now += Duration::from_millis(luck.below(2000).into());
+            let mut cx = Ctx::new(now, Cause::NONE, &mut trace);
+            s.handle_deadlines(&mut cx);
+            assert!(s.next_deadline().is_none_or(|d| d > now), "nothing stays due");
+        }
+    }
+    assert!(s.neighbours(now).len() <= neighbour::MAX_ENTRIES);
+    assert!(s.tcp.len() <= 16 + 5, "{} connections", s.tcp.len());
 }

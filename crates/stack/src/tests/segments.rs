@@ -239,6 +239,15 @@ fn no_segment_harms_any_state() {
     }
 }
 
+/// The same for hours: `cargo test --release -p netarium-stack -- --ignored long`.
+#[test]
+#[ignore = "it takes hours; no_segment_harms_any_state is its beginning"]
+fn long_no_segment_harms_any_state() {
+    for seed in 1_000..1_000_000 {
+        State::ALL.into_iter().for_each(|state| storm(state, seed));
+    }
+}
+
 /// No setting of keep-alive makes a timer that is always due, or probes out of TIME-WAIT.
 #[test]
 fn keep_alive_ends_with_time_wait_and_when_switched_off() {

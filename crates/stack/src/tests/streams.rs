@@ -197,6 +197,13 @@ fn judge(seed: u64, net: &mut Net, programs: &[Program; 2]) {
     }
 }
 
+/// The same for hours: `cargo test --release -p netarium-stack -- --ignored long`.
+#[test]
+#[ignore = "it takes hours; streams_survive_bad_wires is its beginning"]
+fn long_streams_survive_bad_wires() {
+    (1_000..1_000_000).for_each(converse);
+}
+
 #[test]
 fn streams_survive_bad_wires() {
     for seed in 0..400 {

@@ -2,6 +2,7 @@
 //! lose, delay and change frames.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of the helpers")]
 
+pub mod fuzz;
 pub mod peer;
 
 use std::collections::BTreeMap;

@@ -60,6 +60,11 @@ pub fn seg(flags: &str, seq: u32, ack: u32) -> Seg {
 }
 
 impl Seg {
+    /// The eight classic control bits as in the header.
+    pub fn set_flags(&mut self, bits: u8) {
+        self.flags = TcpFlags::from_bits_truncate(bits.into());
+    }
+
     pub fn data(mut self, data: &[u8]) -> Seg {
         self.data = data.to_vec();
         self

@@ -15,6 +15,7 @@ use netarium_base::Instant;
 use netarium_base::Seed;
 
 use crate::World;
+use crate::core::schedule::Scheduled;
 use crate::process::{NoPrograms, Programs};
 use crate::switch::{HubSpec, SwitchSpec};
 use spec::{HostSpec, LinkSpec, ProgramSpec};
@@ -67,6 +68,14 @@ pub enum BuildError {
     /// A node has more interfaces than can be numbered.
     #[error("`{0}` has more than 65534 interfaces")]
     TooManyPorts(String),
+    /// A switch is to mirror what it does not have.
+    #[error("the mirror of switch {switch}: {why}")]
+    BadMirror {
+        /// The switch.
+        switch: String,
+        /// Why.
+        why: String,
+    },
     /// More nodes and links than can be ordered.
     #[error("a world has at most {max} nodes and links, this one has {count}")]
     TooMany {
@@ -90,6 +99,7 @@ pub struct WorldBuilder {
     names: Vec<(String, Vec<IpAddr>)>,
     gateway: Option<String>,
     starts: Vec<ProgramSpec>,
+    schedule: Vec<Scheduled>,
     lab: Vec<u8>,
     build: String,
 }
@@ -121,6 +131,7 @@ impl WorldBuilder {
             names: Vec::new(),
             gateway: None,
             starts: Vec::new(),
+            schedule: Vec::new(),
             lab: Vec::new(),
             build: build_name(),
         }
@@ -194,6 +205,15 @@ impl WorldBuilder {
     /// Starts a program. Those that start on one host at one time do so in the order of the calls.
     pub fn program(mut self, program: ProgramSpec) -> Self {
         self.starts.push(program);
+        self
+    }
+
+    /// Gives a command at a point in virtual time, behind everything else that is due then. It is
+    /// a part of the lab and no input: it is not journalled, and a replay has it from here. Until
+    /// the last of them was given, the world is not idle. Those of one time are given in the order
+    /// of the calls.
+    pub fn schedule(mut self, entry: Scheduled) -> Self {
+        self.schedule.push(entry);
         self
     }
 

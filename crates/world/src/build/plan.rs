@@ -19,12 +19,12 @@ use crate::gateway::Gateway;
 use crate::journal::{FrameHash, Header, Journal};
 use crate::link::{DirId, DirectionSpec, LOOPBACK_DELAY, Link};
 use crate::names::NameTable;
-use crate::node::{Host, Kind, Node, Switch};
+use crate::node::{Host, Hub, Kind, Node, Switch};
 use crate::outbox::Outbox;
 use crate::process::task::ReadyQueue;
 use crate::process::{Start, Stdio};
 use crate::queue::{ORIGINS_MAX, Queue};
-use crate::switch::{HubSpec, SwitchSpec, Table};
+use crate::switch::{HubSpec, MirrorSpec, SwitchSpec, SwitchStats, Table};
 
 const PORTS_MAX: usize = 65_534;
 
@@ -61,8 +61,10 @@ pub(super) fn build(b: WorldBuilder) -> Result<World, BuildError> {
         ifaces: Vec::new(),
     };
     let origins = origins(&names);
-    let mut made = make_nodes(seed, nodes, &mut names, &origins.nodes)?;
+    let mut mirrors = Vec::new();
+    let mut made = make_nodes(seed, nodes, &mut names, &origins.nodes, &mut mirrors)?;
     let links = make_links(seed, &links, &names, &origins.links, &mut made)?;
+    watch_for_loops(&links, &mut made);
     name_ports(&mut names, &made);
 
     let mut tracer = Tracer::new(b.trace_limit);
@@ -80,10 +82,12 @@ pub(super) fn build(b: WorldBuilder) -> Result<World, BuildError> {
         in_flight: 0,
         frames: FrameHash::default(),
         doomed: netarium_base::EventId::NONE,
+        serial: 0,
+        partitions: Vec::new(),
     };
     let mut hosts_table = Map::default();
     hosts_table.extend(b.names.into_iter().map(|(name, to)| (name.to_ascii_lowercase(), to)));
-    let core = Core {
+    let mut core = Core {
         net,
         nodes: made,
         seed,
@@ -92,6 +96,8 @@ pub(super) fn build(b: WorldBuilder) -> Result<World, BuildError> {
         hosts_table,
         programs: b.programs,
         planned,
+        scheduled: BTreeMap::new(),
+        schedule_next: 0,
         edits: BTreeMap::new(),
         edits_bytes: 0,
         ready: Arc::new(ReadyQueue::default()),
@@ -109,6 +115,11 @@ pub(super) fn build(b: WorldBuilder) -> Result<World, BuildError> {
         polls_now: 0,
         stuck: None,
     };
+    for (switch, mirror) in mirrors {
+        let set = core.set_mirror(&switch, Some(&mirror));
+        set.map_err(|why| BuildError::BadMirror { switch, why })?;
+    }
+    b.schedule.into_iter().for_each(|entry| core.schedule(entry));
     let header = Header { build: b.build, lab: b.lab, seed: seed.0, epoch: b.epoch };
     Ok(World::new(core, Journal::new(&header)))
 }
@@ -120,7 +131,7 @@ fn sorted_links(nodes: &[AnyNode], mut links: Vec<LinkSpec>) -> Vec<LinkSpec> {
         if let AnyNode::Host(host) = node {
             let end = EndSpec { node: host.name.clone(), iface: LOOPBACK_END };
             let name = format!("{}.lo", host.name);
-            links.push(LinkSpec { name, a: end.clone(), b: end, up: wire, down: wire });
+            links.push(LinkSpec { up: wire, down: wire, ..LinkSpec::new(name, end.clone(), end) });
         }
     }
     links.sort_by(|x, y| x.name.cmp(&y.name));
@@ -171,6 +182,7 @@ fn make_nodes(
     specs: Vec<AnyNode>,
     names: &mut NameTable,
     origins: &[u32],
+    mirrors: &mut Vec<(String, MirrorSpec)>,
 ) -> Result<Vec<Node>, BuildError> {
     let mut nodes = Vec::with_capacity(specs.len());
     let mut words: BTreeMap<String, Rc<str>> = BTreeMap::new();
@@ -193,12 +205,19 @@ fn make_nodes(
             AnyNode::Switch(s) => {
                 names.ifaces.push(Box::default());
                 let table = Table::new(s.table, s.ageing);
-                let switch = Switch { table, counters: Vec::new() };
+                mirrors.extend(s.mirror.map(|mirror| (s.name, mirror)));
+                let switch = Switch {
+                    table,
+                    counters: Vec::new(),
+                    stats: SwitchStats::default(),
+                    loops: None,
+                    mirror: None,
+                };
                 Node::new(origin, s.title, Kind::Switch(Box::new(switch)))
             }
             AnyNode::Hub(h) => {
                 names.ifaces.push(Box::default());
-                Node::new(origin, h.title, Kind::Hub(Vec::new()))
+                Node::new(origin, h.title, Kind::Hub(Hub::default()))
             }
         };
         nodes.push(node);
@@ -272,9 +291,31 @@ fn make_links(
             LOOPBACK_END => a,
             _ => plug(spec, &spec.b, names, nodes, DirId::from(id, LinkEnd::B))?,
         };
-        links.push(Link::new(seed, &spec.name, origins[i], [a, b], [spec.up, spec.down]));
+        let [up, down] = spec.faults.clone();
+        let wires = [(spec.up, up), (spec.down, down)];
+        links.push(Link::new(seed, &spec.name, origins[i], [a, b], wires));
     }
     Ok(links)
+}
+
+/// Has switches and hubs look out for frames that come back, where that could be: where two ports
+/// lead to other switches or hubs.
+fn watch_for_loops(links: &[Link], nodes: &mut [Node]) {
+    let is_host = |id: NodeId, nodes: &[Node]| matches!(nodes[id.0 as usize].kind, Kind::Host(_));
+    let mut ports = vec![0u32; nodes.len()];
+    for link in links {
+        let [a, b] = link.ends.map(|(node, _)| node);
+        if !is_host(a, nodes) && !is_host(b, nodes) {
+            [a, b].into_iter().for_each(|id| ports[id.0 as usize] += 1);
+        }
+    }
+    for (node, _) in nodes.iter_mut().zip(ports).filter(|(_, ports)| *ports >= 2) {
+        match &mut node.kind {
+            Kind::Host(_) => {}
+            Kind::Switch(switch) => switch.loops = Some(Box::default()),
+            Kind::Hub(hub) => hub.loops = Some(Box::default()),
+        }
+    }
 }
 
 /// Plugs an end of a link in, so that what leaves there goes in direction `out`.
@@ -310,8 +351,8 @@ fn plug(
             node.ports.push(Some(out));
             node.ports.len() - 1
         }
-        Kind::Hub(counters) => {
-            counters.push(Default::default());
+        Kind::Hub(hub) => {
+            hub.counters.push(Default::default());
             node.ports.push(Some(out));
             node.ports.len() - 1
         }

@@ -8,7 +8,7 @@ use netarium_filter::Filter;
 use netarium_wire::{Cidr, Mac};
 
 use crate::files::FileTree;
-use crate::link::DirectionSpec;
+use crate::link::{DirectionSpec, Faults};
 
 /// Makes a host's filter, once its id is known.
 pub type FilterMaker = Box<dyn FnOnce(NodeId) -> Filter>;
@@ -80,13 +80,16 @@ pub struct LinkSpec {
     pub up: DirectionSpec,
     /// From `b` to `a`.
     pub down: DirectionSpec,
+    /// What the directions do beyond that, `up` first.
+    pub faults: [Faults; 2],
 }
 
 impl LinkSpec {
     /// A link with the same default wire in both directions.
     pub fn new(name: impl Into<String>, a: impl Into<EndSpec>, b: impl Into<EndSpec>) -> LinkSpec {
         let wire = DirectionSpec::default();
-        LinkSpec { name: name.into(), a: a.into(), b: b.into(), up: wire, down: wire }
+        let (name, faults) = (name.into(), Default::default());
+        LinkSpec { name, a: a.into(), b: b.into(), up: wire, down: wire, faults }
     }
 }
 

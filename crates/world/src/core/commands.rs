@@ -58,8 +58,19 @@ impl Core {
             Command::LinkUp { link, up } => self.link_mut(link)?.set_up(*up),
             Command::Link { link, directions, change } => {
                 change.check()?;
-                self.link_mut(link)?.change(*directions, *change);
+                let seed = self.seed;
+                self.link_mut(link)?.change(seed, link, *directions, change);
             }
+            Command::CutInFlight { link } => {
+                let id = self.names.link_id(link);
+                let id = id.ok_or_else(|| format!("no link is called `{link}`"))?;
+                self.net.clear_link(id, cause);
+            }
+            Command::Partition { name, sides, in_flight } => {
+                self.part(name, sides, *in_flight, cause)?;
+            }
+            Command::Heal { name } => self.heal(name.as_deref())?,
+            Command::Mirror { switch, mirror } => self.set_mirror(switch, mirror.as_ref())?,
             Command::AddForward { host: name, from, to } => {
                 let node = host(self, name)?;
                 self.add_forward(node, *from, *to)?;

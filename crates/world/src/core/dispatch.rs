@@ -1,14 +1,12 @@
 //! What happens when an event is due.
 
-use netarium_base::trace::Event;
 use netarium_base::{Cause, Ctx, DropReason, IfIndex, Instant, NodeId, Place};
 use netarium_wire::Frame;
 
-use super::{Core, Due, EVENTS_PER_INSTANT, Net};
-use crate::link::DirId;
-use crate::node::{Kind, Switch};
+use super::{Core, Due, EVENTS_PER_INSTANT};
+use crate::link::Trip;
+use crate::node::Kind;
 use crate::process::socket;
-use crate::switch::{Egress, PortCounters, Step};
 
 impl Core {
     /// Lets the next event happen when it is due at `limit` or before. False: there is none, or the
@@ -26,12 +24,13 @@ impl Core {
         }
         match due {
             Due::Arrival(direction) => {
-                if let Some((node, iface, frame)) = self.net.arrive(direction, key) {
-                    self.receive(node, iface, frame);
+                if let Some((node, iface, trip, frame)) = self.net.arrive(direction, key) {
+                    self.receive(node, iface, trip, frame);
                 }
             }
             Due::Wake(node) => self.wake(node),
             Due::Start(number) => self.start_planned(number),
+            Due::Scheduled(number) => self.give_scheduled(number),
         }
         true
     }
@@ -53,6 +52,7 @@ impl Core {
             }
             Due::Wake(node) => format!("a timer of host {}", self.names.node(node)),
             Due::Start(_) => "the start of a program".to_owned(),
+            Due::Scheduled(_) => "a command of the schedule".to_owned(),
         };
         let text = format!(
             "more than {EVENTS_PER_INSTANT} events happened while no time passed; the last was {whom}"
@@ -62,21 +62,14 @@ impl Core {
     }
 
     /// A frame comes in at a node.
-    fn receive(&mut self, id: NodeId, iface: IfIndex, frame: Box<Frame>) {
+    fn receive(&mut self, id: NodeId, iface: IfIndex, trip: Trip, frame: Box<Frame>) {
         let Core { nodes, net, .. } = self;
-        let node = &mut nodes[id.0 as usize];
-        match &mut node.kind {
-            Kind::Host(host) => {
-                let mut cx = Ctx::new(net.now, frame.meta.cause, &mut net.tracer);
-                host.stack.handle_frame(&mut cx, iface, frame);
-                self.settle(id);
-            }
-            Kind::Switch(switch) => switch_frame(net, id, switch, &node.ports, iface, frame),
-            Kind::Hub(counters) => {
-                count_in(counters, iface, &frame);
-                flood(net, counters, &node.ports, iface, frame);
-            }
-        }
+        let Kind::Host(host) = &mut nodes[id.0 as usize].kind else {
+            return self.repeat(id, iface, trip, frame);
+        };
+        let mut cx = Ctx::new(net.now, frame.meta.cause, &mut net.tracer);
+        host.stack.handle_frame(&mut cx, iface, frame);
+        self.settle(id);
     }
 
     /// A host's deadline has come, or had.
@@ -140,81 +133,4 @@ impl Core {
             self.note(Place::Node(node), &text, Cause::NONE);
         }
     }
-}
-
-fn port_counters(counters: &mut [PortCounters], iface: IfIndex) -> Option<&mut PortCounters> {
-    counters.get_mut(usize::from(iface.0).checked_sub(1)?)
-}
-
-fn count_in(counters: &mut [PortCounters], iface: IfIndex, frame: &Frame) {
-    if let Some(c) = port_counters(counters, iface) {
-        c.rx_frames += 1;
-        c.rx_bytes += frame.len() as u64;
-    }
-}
-
-fn count_out(counters: &mut [PortCounters], iface: IfIndex, frame: &Frame) {
-    if let Some(c) = port_counters(counters, iface) {
-        c.tx_frames += 1;
-        c.tx_bytes += frame.len() as u64;
-    }
-}
-
-/// A switch learns from a frame and passes it on.
-fn switch_frame(
-    net: &mut Net,
-    id: NodeId,
-    switch: &mut Switch,
-    ports: &[Option<DirId>],
-    iface: IfIndex,
-    frame: Box<Frame>,
-) {
-    let Switch { table, counters } = switch;
-    count_in(counters, iface, &frame);
-    let step = match table.learn(net.now, frame.src_mac(), iface) {
-        Step::Known => None,
-        Step::Learned => Some("learned"),
-        Step::Moved => Some("moved"),
-        Step::Full => Some("full"),
-    };
-    let place = Place::Iface(id, iface);
-    if let Some(step) = step {
-        net.tell(&frame, place, || Event::SwitchTable { step, port: iface });
-    }
-    let (egress, aged) = table.egress(net.now, frame.dst_mac(), iface);
-    if aged {
-        net.tell(&frame, place, || Event::SwitchTable { step: "aged", port: iface });
-    }
-    match egress {
-        Egress::Flood => flood(net, counters, ports, iface, frame),
-        Egress::Same => net.drop_frame(place, &frame, DropReason::SwitchSamePort),
-        Egress::Port(to) => {
-            let port = usize::from(to.0).checked_sub(1).and_then(|i| *ports.get(i)?);
-            count_out(counters, to, &frame);
-            match port {
-                Some(direction) => net.send(direction, frame),
-                None => net.drop_frame(Place::Iface(id, to), &frame, DropReason::LinkDown),
-            }
-        }
-    }
-}
-
-/// Repeats a frame to all ports but the one it came from. Its payload is shared, not copied.
-fn flood(
-    net: &mut Net,
-    counters: &mut [PortCounters],
-    ports: &[Option<DirId>],
-    from: IfIndex,
-    frame: Box<Frame>,
-) {
-    let others = ports.iter().enumerate().map(|(i, port)| (IfIndex(i as u16 + 1), port));
-    let mut others = others.filter_map(|(i, port)| Some((i, (*port)?))).filter(|(i, _)| *i != from);
-    let Some(mut last) = others.next() else { return };
-    for next in others {
-        count_out(counters, last.0, &frame);
-        net.send(last.1, frame.clone());
-        last = next;
-    }
-    count_out(counters, last.0, &frame);
-    net.send(last.1, frame);
 }

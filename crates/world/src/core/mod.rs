@@ -3,7 +3,9 @@
 //! 1. this file: what it consists of, and the small words that all use;
 //! 2. [`net`]: time, event queue, links, trace and captures: what a frame on its way needs;
 //! 3. [`dispatch`]: what happens when an event is due;
-//! 4. [`inputs`] and [`commands`]: what happens when something comes from outside.
+//! 4. [`switching`]: what a switch or hub does with a frame; [`partition`]: what cannot reach what;
+//! 5. [`inputs`] and [`commands`]: what happens when something comes from outside; [`schedule`]:
+//!    commands that the lab gives itself.
 //!
 //! Time moves only in [`Core::dispatch_next`] and [`Core::advance`].
 
@@ -12,6 +14,9 @@ mod dispatch;
 mod files;
 mod inputs;
 pub(crate) mod net;
+pub(crate) mod partition;
+pub(crate) mod schedule;
+mod switching;
 
 use core::net::{IpAddr, Ipv4Addr};
 use std::collections::BTreeMap;
@@ -33,6 +38,7 @@ use crate::process::task::ReadyQueue;
 use crate::process::{Ending, Programs, ResolveError, Spawned, Start, Started};
 
 pub(crate) use net::{Due, Net};
+use schedule::Scheduled;
 
 /// How many events may happen in one instant of virtual time before the world is stuck.
 pub(crate) const EVENTS_PER_INSTANT: u64 = 10_000_000;
@@ -54,6 +60,9 @@ pub(crate) struct Core {
     pub(crate) programs: Rc<dyn Programs>,
     /// What the lab file starts, until it is started.
     pub(crate) planned: BTreeMap<u32, Start>,
+    /// Commands to come, by number.
+    pub(crate) scheduled: BTreeMap<u32, Scheduled>,
+    pub(crate) schedule_next: u32,
     /// Edits of the lab's folder since the start.
     pub(crate) edits: Edits,
     pub(crate) edits_bytes: usize,
@@ -166,6 +175,7 @@ impl Core {
         let busy = self.net.in_flight > 0
             || (self.foreground > 0 && self.timers > 0)
             || !self.planned.is_empty()
+            || !self.scheduled.is_empty()
             || !self.ready.is_empty()
             || self.has_work_for_executor();
         // The latest first: after `forget_quiet` it answers the question.

@@ -1,13 +1,15 @@
 //! What a frame on its way needs: time, the event queue, links, the trace, captures.
 
 use netarium_base::trace::{Event, Tracer};
-use netarium_base::{Ctx, DropReason, EventId, FlowId, IfIndex, Instant, NodeId, Place};
+use netarium_base::{Cause, Ctx, DropReason, EventId, FlowId, IfIndex, Instant, NodeId, Place};
 use netarium_wire::Frame;
 
 use crate::capture::{Captures, Seen};
 use crate::journal::FrameHash;
-use crate::link::{DirId, Handed, Link};
+use crate::link::{DirId, Fate, Handed, Link, Trip};
 use crate::queue::{Key, Queue};
+
+use super::partition::Partition;
 
 /// What is due when an event's time has come.
 #[derive(Debug)]
@@ -18,6 +20,8 @@ pub(crate) enum Due {
     Wake(NodeId),
     /// A program of the lab file starts.
     Start(u32),
+    /// A command of the schedule is given.
+    Scheduled(u32),
 }
 
 /// Time, the event queue, the links, and who watches.
@@ -34,11 +38,26 @@ pub(crate) struct Net {
     pub(crate) frames: FrameHash,
     /// The frame that is handed to a link in this event gets lost, because a fork asks for it.
     pub(crate) doomed: EventId,
+    /// How many frames hosts have handed to links, and copies that links made.
+    pub(crate) serial: u32,
+    /// What cannot reach what.
+    pub(crate) partitions: Vec<Partition>,
 }
 
 impl Net {
+    fn new_trip(&mut self) -> Trip {
+        self.serial = self.serial.wrapping_add(1);
+        Trip { serial: self.serial, hops: 0 }
+    }
+
+    /// A host hands a frame to a link.
+    pub(crate) fn send(&mut self, direction: DirId, frame: Box<Frame>) {
+        let trip = self.new_trip();
+        self.send_on(direction, trip, frame);
+    }
+
     /// A frame is handed to a link.
-    pub(crate) fn send(&mut self, direction: DirId, mut frame: Box<Frame>) {
+    pub(crate) fn send_on(&mut self, direction: DirId, trip: Trip, mut frame: Box<Frame>) {
         let (id, end) = (direction.link(), direction.source());
         let link = &mut self.links[id.0 as usize];
         let (len, flow) = (frame.len(), frame.meta.flow);
@@ -49,15 +68,26 @@ impl Net {
         if !link.is_loopback() {
             frame.meta.conntrack = None;
         }
-        let handed = link.directions[end.index()].hand_over(self.now, flow, len);
+        if !self.partitions.is_empty() && self.is_cut(direction, &frame) {
+            self.links[id.0 as usize].directions[end.index()].stats.dropped_partition += 1;
+            return self.drop_frame(place, &frame, DropReason::Partition);
+        }
+        let link = &mut self.links[id.0 as usize];
+        let wire = &mut link.directions[end.index()];
+        if wire.is_odd() {
+            // Faults look at headers. What has none is dropped where it arrives.
+            let _ = frame.parse();
+        }
+        let handed = wire.hand_over(self.now, &frame);
         let mut cx = Ctx::new(self.now, frame.meta.cause, &mut self.tracer);
-        let (depth, arrives) = match handed {
+        let (depth, arrives, fate) = match handed {
             Handed::Dropped(reason) => {
                 cx.trace.drop_at(cx.now, cx.cause, place, flow, reason, len);
                 return;
             }
-            Handed::Lost { depth } => (depth, None),
-            Handed::Travels { arrives, depth } => (depth, Some(arrives)),
+            Handed::Lost { depth, reason } => (depth, Err(reason), None),
+            Handed::Travels { arrives, depth } => (depth, Ok(arrives), None),
+            Handed::Oddly { arrives, depth, fate } => (depth, Ok(arrives), Some(fate)),
         };
         if depth > 0 {
             cx.cause = cx.emit(place, flow, || Event::FrameQueued { link: id, end, depth });
@@ -68,16 +98,63 @@ impl Net {
             self.captures.see(direction, Seen::Sent, self.now, &frame);
         }
         let forced = frame.meta.cause.id == self.doomed;
-        let Some(arrives) = arrives.filter(|_| !forced) else {
-            let reason = if forced { DropReason::Fork } else { DropReason::LinkLoss };
-            self.tracer.drop_at(self.now, frame.meta.cause, place, flow, reason, len);
-            return;
+        let arrives = match arrives {
+            Ok(arrives) if !forced => arrives,
+            lost => {
+                let reason = if forced { DropReason::Fork } else { lost.err().unwrap_or(LOSS) };
+                self.tracer.drop_at(self.now, frame.meta.cause, place, flow, reason, len);
+                return;
+            }
         };
+        if let Some(fate) = fate {
+            return self.travel_oddly(direction, (arrives, trip), frame, *fate);
+        }
+        self.travel(direction, arrives, trip, frame);
+    }
+
+    /// A frame travels in the line of its direction.
+    fn travel(&mut self, direction: DirId, arrives: Instant, trip: Trip, frame: Box<Frame>) {
+        let link = &mut self.links[direction.link().0 as usize];
         let key = link.key(arrives);
-        if link.directions[end.index()].travel(key, frame) {
+        if link.directions[direction.source().index()].travel(key, trip, frame) {
             self.queue.push(key, Due::Arrival(direction));
         }
         self.in_flight += 1;
+    }
+
+    /// A frame travels that is late, comes twice, or loses a bit on the way. A copy is of the frame
+    /// as it was sent, and arrives behind it.
+    #[cold]
+    fn travel_oddly(
+        &mut self,
+        direction: DirId,
+        (arrives, trip): (Instant, Trip),
+        mut frame: Box<Frame>,
+        fate: Fate,
+    ) {
+        if let Some(late) = fate.late {
+            frame.meta.cause = self.tell_fault(direction, &frame, "reordered", late.as_nanos());
+        }
+        let copy = fate.copy.then(|| frame.clone());
+        if let Some(bit) = fate.bit {
+            let cause = self.tell_fault(direction, &frame, "corrupted", bit);
+            frame = corrupted(&frame, bit);
+            frame.meta.cause = cause;
+        }
+        self.travel(direction, arrives, trip, frame);
+        if let Some(mut copy) = copy {
+            copy.meta.cause = self.tell_fault(direction, &copy, "duplicated", 1);
+            // It is no frame that came back, when a switch meets it behind the other.
+            let trip = Trip { serial: self.new_trip().serial, ..trip };
+            self.travel(direction, arrives, trip, copy);
+        }
+    }
+
+    fn tell_fault(&mut self, on: DirId, frame: &Frame, fault: &'static str, amount: u64) -> Cause {
+        let (link, end) = (on.link(), on.source());
+        let event = || Event::FrameFault { link, end, fault, amount };
+        let (cause, flow) = (frame.meta.cause, frame.meta.flow);
+        self.tracer.emit(self.now, cause, Place::Link(link, end), flow, event)
     }
 
     /// The frame of a direction's line that is due with `due` arrives: gives it, and where it
@@ -86,11 +163,11 @@ impl Net {
         &mut self,
         direction: DirId,
         due: Key,
-    ) -> Option<(NodeId, IfIndex, Box<Frame>)> {
+    ) -> Option<(NodeId, IfIndex, Trip, Box<Frame>)> {
         let (id, source) = (direction.link(), direction.source());
         let end = source.other();
         let link = &mut self.links[id.0 as usize];
-        let (mut frame, next) = link.directions[source.index()].arrive(due)?;
+        let (mut frame, trip, next) = link.directions[source.index()].arrive(due)?;
         if let Some(key) = next {
             self.queue.push(key, Due::Arrival(direction));
         }
@@ -103,7 +180,7 @@ impl Net {
             self.captures.see(direction, Seen::Received, self.now, &frame);
         }
         let (node, iface) = link.ends[end.index()];
-        Some((node, iface, frame))
+        Some((node, iface, trip, frame))
     }
 
     /// Records a drop of a frame at a node.
@@ -118,10 +195,23 @@ impl Net {
     }
 }
 
+const LOSS: DropReason = DropReason::LinkLoss;
+
+/// The frame with one bit turned over, and nothing known about it but where it belongs.
+fn corrupted(frame: &Frame, bit: u64) -> Box<Frame> {
+    let mut bytes = frame.to_vec();
+    if let Some(byte) = bytes.get_mut((bit / 8) as usize) {
+        *byte ^= 0x80 >> (bit % 8);
+    }
+    let mut other = Frame::from_bytes(&bytes);
+    other.meta.flow = frame.meta.flow;
+    other
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::link::DirectionSpec;
+    use crate::link::{DirectionSpec, Faults};
     use netarium_base::{LinkEnd, LinkId, Seed};
 
     /// A handle of connection tracking means something to the host that gave it only.
@@ -129,7 +219,9 @@ mod tests {
     fn connection_tracking_is_forgotten_on_the_way_to_another_host() {
         let [here, there] = [1, 2].map(|n| (NodeId(n), IfIndex(1)));
         let spec = DirectionSpec::default();
-        let link = |name, origin, ends| Link::new(Seed(1), name, origin, ends, [spec; 2]);
+        let link = |name, origin, ends| {
+            Link::new(Seed(1), name, origin, ends, [(); 2].map(|()| (spec, Faults::default())))
+        };
         let links = vec![link("a.lo", 1, [here, here]), link("a.net", 2, [here, there])];
         let mut net = Net {
             now: Instant::ZERO,
@@ -140,6 +232,8 @@ mod tests {
             in_flight: 0,
             frames: FrameHash::default(),
             doomed: EventId::NONE,
+            serial: 0,
+            partitions: Vec::new(),
         };
         let mut frame = Frame::from_bytes(&[0; 60]);
         frame.meta.conntrack = core::num::NonZeroU32::new(7);
@@ -150,7 +244,7 @@ mod tests {
         let mut arrived = Vec::new();
         while let Some((key, due)) = net.queue.pop() {
             let Due::Arrival(direction) = due else { panic!("{due:?}") };
-            let (node, _, frame) = net.arrive(direction, key).expect("it travels");
+            let (node, _, _, frame) = net.arrive(direction, key).expect("it travels");
             arrived.push((node, frame.meta.conntrack.map(Into::into)));
         }
         assert_eq!(arrived, [(NodeId(1), Some(7u32)), (NodeId(2), None)]);

@@ -32,7 +32,18 @@
 //!         | 6 host:text rule before:option(number)     add an inbound rule
 //!         | 7 host:text rule:text              remove an inbound rule
 //!         | 8 host:text deny:byte(0|1)         deny or let in what no rule names
+//!         | 9 link:text                        drop what is under way on a link
+//!         | 10 name:text sides in_flight:byte(0|1)     part hosts from each other
+//!         | 11 name:option(text)               end a partition, or all
+//!         | 12 switch:text option(to:text from:argv)   mirror ports of a switch
 //! change    0 loss:number | 1 delay:number | 2 rate:option(number) | 3 queue:number
+//!         | 4 queue_bytes:option(number)
+//!         | 5 jitter:option(spread:number shape:byte(0 uniform|1 normal) reorder:byte(0|1))
+//!         | 6 burst:option(p:number r:number good:number bad:number)
+//!         | 7 nth:(count:number number*) every:option(number) | 8 match:option(text)
+//!         | 9 duplicate:number | 10 reorder:option(probability:number late:number gap:number)
+//!         | 11 corrupt:number | 12 mtu:option(number)
+//! sides     count:number argv*
 //! rule      action:byte(0 allow|1 drop|2 reject) protocol:option(number) ports:option(number number)
 //!           from:option(address prefix:number) name:option(text)
 //! 10        reserved: a datagram of a published UDP port

@@ -1,11 +1,13 @@
 //! An operator's changes of wires and rules in the binary form.
 
-use netarium_base::Duration;
 use netarium_wire::Cidr;
 
+use super::changes::{read_change, write_change};
+use super::inputs::{read_argv, write_argv};
 use super::parts::{Cursor, Fault, address, bytes, number, option, present, socket_address};
-use crate::edit::{Action, Directions, ForwardPort, InboundRule, LinkChange};
+use crate::edit::{Action, Directions, ForwardPort, InboundRule};
 use crate::message::Command;
+use crate::switch::MirrorSpec;
 
 /// Writes the kind and fields of a command from kind 3 on.
 pub(super) fn write_edit(out: &mut Vec<u8>, command: &Command) {
@@ -24,7 +26,7 @@ pub(super) fn write_edit(out: &mut Vec<u8>, command: &Command) {
                 Directions::Up => 1,
                 Directions::Down => 2,
             });
-            write_change(out, *change);
+            write_change(out, change);
         }
         Command::AddForward { host, from, to } => {
             head(out, 4, host);
@@ -48,26 +50,23 @@ pub(super) fn write_edit(out: &mut Vec<u8>, command: &Command) {
             head(out, 8, host);
             out.push(u8::from(*deny));
         }
-    }
-}
-
-fn write_change(out: &mut Vec<u8>, change: LinkChange) {
-    match change {
-        LinkChange::Loss(p) => {
-            out.push(0);
-            number(out, u64::from(p));
+        Command::CutInFlight { link } => head(out, 9, link),
+        Command::Partition { name, sides, in_flight } => {
+            head(out, 10, name);
+            number(out, sides.len() as u64);
+            sides.iter().for_each(|side| write_argv(out, side));
+            out.push(u8::from(*in_flight));
         }
-        LinkChange::Delay(d) => {
-            out.push(1);
-            number(out, d.as_nanos());
+        Command::Heal { name } => {
+            out.push(11);
+            option(out, name.as_deref().map(str::as_bytes));
         }
-        LinkChange::Rate(rate) => {
-            out.push(2);
-            present(out, rate, number);
-        }
-        LinkChange::Queue(n) => {
-            out.push(3);
-            number(out, u64::from(n));
+        Command::Mirror { switch, mirror } => {
+            head(out, 12, switch);
+            present(out, mirror.as_ref(), |out, mirror| {
+                bytes(out, mirror.to.as_bytes());
+                write_argv(out, &mirror.from);
+            });
         }
     }
 }
@@ -96,8 +95,12 @@ fn write_rule(out: &mut Vec<u8>, rule: &InboundRule) {
 }
 
 pub(super) fn read_edit(kind: u8, c: &mut Cursor<'_>) -> Result<Command, Fault> {
-    if !(3..=8).contains(&kind) {
+    if !(3..=12).contains(&kind) {
         return Err(Fault::Unknown("a command", kind));
+    }
+    if kind == 11 {
+        let name = c.option()?.map(super::parts::utf8).transpose()?;
+        return Ok(Command::Heal { name });
     }
     let name = c.text()?;
     Ok(match kind {
@@ -110,7 +113,23 @@ pub(super) fn read_edit(kind: u8, c: &mut Cursor<'_>) -> Result<Command, Fault> 
             Command::AddRule { host: name, rule, before }
         }
         7 => Command::RemoveRule { host: name, rule: c.text()? },
-        _ => Command::InboundDefault { host: name, deny: c.flag()? },
+        8 => Command::InboundDefault { host: name, deny: c.flag()? },
+        9 => Command::CutInFlight { link: name },
+        10 => {
+            let count = c.number()?;
+            if count > c.0.len() as u64 {
+                return Err(Fault::Bad("more sides of a partition than bytes"));
+            }
+            let sides = (0..count).map(|_| read_argv(c)).collect::<Result<_, _>>()?;
+            Command::Partition { name, sides, in_flight: c.flag()? }
+        }
+        _ => {
+            let mirror = match c.flag()? {
+                true => Some(MirrorSpec { to: c.text()?, from: read_argv(c)? }),
+                false => None,
+            };
+            Command::Mirror { switch: name, mirror }
+        }
     })
 }
 
@@ -120,16 +139,6 @@ fn read_directions(c: &mut Cursor<'_>) -> Result<Directions, Fault> {
         1 => Ok(Directions::Up),
         2 => Ok(Directions::Down),
         kind => Err(Fault::Unknown("a direction", kind)),
-    }
-}
-
-fn read_change(c: &mut Cursor<'_>) -> Result<LinkChange, Fault> {
-    match c.byte()? {
-        0 => Ok(LinkChange::Loss(c.small()?)),
-        1 => Ok(LinkChange::Delay(Duration::from_nanos(c.number()?))),
-        2 => Ok(LinkChange::Rate(if c.flag()? { Some(c.number()?) } else { None })),
-        3 => Ok(LinkChange::Queue(c.small()?)),
-        kind => Err(Fault::Unknown("a change of a link", kind)),
     }
 }
 

@@ -64,7 +64,7 @@ fn write_target(out: &mut Vec<u8>, to: &Target) {
     }
 }
 
-fn write_argv(out: &mut Vec<u8>, argv: &[String]) {
+pub(super) fn write_argv(out: &mut Vec<u8>, argv: &[String]) {
     number(out, argv.len() as u64);
     argv.iter().for_each(|a| bytes(out, a.as_bytes()));
 }
@@ -130,7 +130,7 @@ fn read_target(c: &mut Cursor<'_>) -> Result<Target, Fault> {
     }
 }
 
-fn read_argv(c: &mut Cursor<'_>) -> Result<Vec<String>, Fault> {
+pub(super) fn read_argv(c: &mut Cursor<'_>) -> Result<Vec<String>, Fault> {
     let count = c.number()?;
     if count > c.0.len() as u64 {
         return Err(Fault::Bad("more arguments than bytes"));

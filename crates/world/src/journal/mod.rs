@@ -8,6 +8,7 @@
 //! 4. `replay`: feeding a journal to a fresh world and comparing; [`player`]: the same piece by
 //!    piece, and going on otherwise.
 
+mod changes;
 pub mod codec;
 mod edits;
 mod fingerprint;

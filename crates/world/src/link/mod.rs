@@ -17,12 +17,23 @@
 //! lost does not depend on what others send. Lost frames occupied the wire, and are seen by a
 //! capture at the sender's end.
 //!
+//! Beyond these, a direction can have [`Faults`]: jitter, loss in bursts, of chosen frames,
+//! duplication, reordering, corruption, an MTU, a queue limited in bytes. A direction without them
+//! does not look for them. Whatever is lost by a fault occupied the wire.
+//!
 //! A link that is *down* drops what it is handed. What it was handed before still arrives, frames
-//! that wait in its queue included: it is in the fibre already, and nobody calls it back.
+//! that wait in its queue included: it is in the fibre already, and nobody calls it back, unless a
+//! command says that the cable is cut with everything on it.
 
 mod direction;
+pub mod faults;
+pub mod matching;
+mod odd;
 
-pub(crate) use direction::{Direction, Handed};
+pub(crate) use direction::{Direction, Handed, Trip};
+pub use faults::{Burst, Faults, Jitter, Nth, Reorder, Shape};
+pub use matching::PacketMatch;
+pub(crate) use odd::Fate;
 
 use netarium_base::{Duration, IfIndex, LinkEnd, LinkId, NodeId, Seed};
 
@@ -68,12 +79,37 @@ pub struct DirectionStats {
     pub dropped_full: u64,
     /// Frames dropped because the link was down.
     pub dropped_down: u64,
-    /// Frames lost on the way.
+    /// Frames lost on the way by the random loss.
     pub dropped_loss: u64,
+    /// Frames lost on the way in bursts.
+    pub dropped_burst: u64,
+    /// Frames lost on the way because they were chosen.
+    pub dropped_picked: u64,
+    /// Frames dropped because they were larger than the link's MTU.
+    pub dropped_big: u64,
+    /// Frames that a partition kept off the wire, or took from it.
+    pub dropped_partition: u64,
+    /// Frames under way that were cut off with the link.
+    pub dropped_cut: u64,
+    /// Copies that were made of frames; they arrive, but were not sent.
+    pub duplicated: u64,
+    /// Frames that were held back.
+    pub reordered: u64,
+    /// Frames of which a bit was turned over.
+    pub corrupted: u64,
     /// Frames that arrived.
     pub delivered_frames: u64,
     /// Their bytes.
     pub delivered_bytes: u64,
+}
+
+impl DirectionStats {
+    /// All frames that were dropped, wherever.
+    pub fn dropped(&self) -> u64 {
+        let before = self.dropped_full + self.dropped_down + self.dropped_big;
+        let on_the_way = self.dropped_loss + self.dropped_burst + self.dropped_picked;
+        before + on_the_way + self.dropped_partition + self.dropped_cut
+    }
 }
 
 /// One direction of one link.
@@ -101,6 +137,9 @@ impl DirId {
     }
 }
 
+/// What the directions are called, by index.
+const WAYS: [&str; 2] = ["up", "down"];
+
 /// A link between two interfaces.
 #[derive(Debug)]
 pub(crate) struct Link {
@@ -121,12 +160,11 @@ impl Link {
         name: &str,
         origin: u32,
         ends: [(NodeId, IfIndex); 2],
-        specs: [DirectionSpec; 2],
+        [up, down]: [(DirectionSpec, Faults); 2],
     ) -> Link {
-        let [up, down] = specs;
         let directions = [
-            Direction::new(seed, name, "loss up", up),
-            Direction::new(seed, name, "loss down", down),
+            Direction::new(seed, name, WAYS[0], up.0, up.1),
+            Direction::new(seed, name, WAYS[1], down.0, down.1),
         ];
         Link { origin, sequence: 0, ends, directions, taps: 0 }
     }
@@ -142,8 +180,17 @@ impl Link {
     }
 
     /// Changes a setting, for frames that are handed over from now on.
-    pub(crate) fn change(&mut self, which: Directions, change: LinkChange) {
-        self.directions[which.indices()].iter_mut().for_each(|d| d.change(change));
+    pub(crate) fn change(
+        &mut self,
+        seed: Seed,
+        name: &str,
+        which: Directions,
+        change: &LinkChange,
+    ) {
+        for i in which.indices() {
+            let new = || odd::Odd::new(seed, name, WAYS[i], Faults::default());
+            self.directions[i].change(change.clone(), new);
+        }
     }
 
     pub(crate) fn is_up(&self) -> bool {
@@ -156,3 +203,6 @@ impl Link {
         Key::new(at, self.origin, self.sequence)
     }
 }
+
+#[cfg(test)]
+mod tests;

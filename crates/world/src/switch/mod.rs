@@ -3,8 +3,23 @@
 //! A switch learns behind which port a MAC address is from the source of the frames that come in
 //! (IEEE 802.1D-2004 §7.8), forgets it after [`SwitchSpec::ageing`] without a frame (§7.9.2), and
 //! repeats to all other ports what it has no port for. It takes no time: links have delays. A hub
-//! repeats everything. There is no spanning tree: a loop of switches repeats broadcasts for ever,
-//! as it would without one, but every link has a bound.
+//! repeats everything.
+//!
+//! There is no spanning tree: cables that form a loop would have a broadcast go round and multiply
+//! for ever. Where two ports of a switch or hub lead to others of their kind, it knows the frames
+//! that passed lately: one that comes back, or that has passed [`HOPS_MAX`] of them, is dropped
+//! before anything is learned from it, with its own reason, and a note says so. So a lab with a loop
+//! works, is told of it, and does not melt.
+//!
+//! A *mirror* port gets a copy of every frame that comes in or leaves by the ports it watches, one
+//! for each frame, besides its own traffic.
+
+mod loops;
+
+pub(crate) use loops::Loops;
+pub use loops::{HOPS_MAX, LOOP_NOTE_EVERY};
+
+use core::fmt;
 
 use netarium_base::map::Map;
 use netarium_base::{Duration, IfIndex, Instant};
@@ -21,6 +36,84 @@ pub struct SwitchSpec {
     pub table: usize,
     /// How long an address is remembered after its last frame.
     pub ageing: Duration,
+    /// Which ports it copies to which.
+    pub mirror: Option<MirrorSpec>,
+}
+
+/// What a switch copies where. Ports are named by the links that are plugged in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MirrorSpec {
+    /// The link by which the copies leave: `spy.home`.
+    pub to: String,
+    /// The links that are watched; all others when empty.
+    pub from: Vec<String>,
+}
+
+impl fmt::Display for MirrorSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "--to {}", self.to)?;
+        match self.from.as_slice() {
+            [] => Ok(()),
+            from => write!(f, " --from {}", from.join(",")),
+        }
+    }
+}
+
+/// A mirror, by port.
+#[derive(Debug)]
+pub(crate) struct Mirror {
+    pub(crate) to: IfIndex,
+    /// Sorted; all when empty.
+    pub(crate) from: Vec<IfIndex>,
+    pub(crate) spec: MirrorSpec,
+}
+
+impl Mirror {
+    /// Whether a frame from one port to others is to be copied: it passes a watched port, and does
+    /// not pass the mirror port by itself.
+    pub(crate) fn wants(&self, from: IfIndex, to: Egress) -> bool {
+        let watched = |port| self.from.is_empty() || self.from.binary_search(&port).is_ok();
+        from != self.to
+            && match to {
+                Egress::Flood => false,
+                Egress::Same => watched(from),
+                Egress::Port(to) => to != self.to && (watched(from) || watched(to)),
+            }
+    }
+}
+
+/// What a switch did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SwitchStats {
+    /// Addresses that it learned, again after they were forgotten included.
+    pub learned: u64,
+    /// Addresses that appeared behind another port.
+    pub moved: u64,
+    /// Addresses that it found too old when it needed them.
+    pub aged: u64,
+    /// Frames whose source found no room in the table.
+    pub full: u64,
+    /// Frames that it repeated to all ports.
+    pub flooded: u64,
+    /// Copies for the mirror port.
+    pub mirrored: u64,
+}
+
+/// A switch or hub, to look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SwitchView {
+    /// The learned addresses that have not aged, sorted; none on a hub.
+    pub entries: Vec<SwitchEntry>,
+    /// How many addresses the table holds; 0 for a hub.
+    pub limit: usize,
+    /// How long an address is remembered.
+    pub ageing: Duration,
+    /// What it did.
+    pub stats: SwitchStats,
+    /// Frames that came back to it and were dropped.
+    pub loops: u64,
+    /// What it copies where.
+    pub mirror: Option<MirrorSpec>,
 }
 
 impl SwitchSpec {
@@ -34,7 +127,7 @@ impl Default for SwitchSpec {
     /// A table of 8192 addresses that are remembered for 300 s (802.1D-2004 §7.9.2); no name yet.
     fn default() -> SwitchSpec {
         let ageing = Duration::from_secs(300);
-        SwitchSpec { name: String::new(), title: None, table: 8_192, ageing }
+        SwitchSpec { name: String::new(), title: None, table: 8_192, ageing, mirror: None }
     }
 }
 
@@ -107,6 +200,10 @@ pub(crate) enum Egress {
 impl Table {
     pub(crate) fn new(limit: usize, ageing: Duration) -> Table {
         Table { entries: Map::default(), limit, ageing, purged: Instant::ZERO }
+    }
+
+    pub(crate) fn limits(&self) -> (usize, Duration) {
+        (self.limit, self.ageing)
     }
 
     fn fresh(&self, seen: Instant, now: Instant) -> bool {

@@ -78,6 +78,7 @@ impl Identities {
             Event::FrameSent { .. }
             | Event::FrameQueued { .. }
             | Event::FrameDelivered { .. }
+            | Event::FrameFault { .. }
             | Event::Dropped { .. }
             | Event::RouteChosen { .. }
             | Event::RuleMatched { .. }
