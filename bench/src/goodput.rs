@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use cpu_time::ProcessTime;
-use netarium_base::{Duration, IfIndex, Instant, Seed};
-use netarium_filter::Filter;
+use netarium_base::{Duration, IfIndex, Instant, NodeId, Seed};
+use netarium_filter::{Chain, Filter, Match, PortRange, Rule, Target};
 use netarium_wire::frame::mac_for_name;
 use netarium_world::{
     ByteSink, CaptureSpec, Ends, HostSpec, IfaceSpec, LinkSpec, PcapSink, RouteSpec, SwitchSpec,
@@ -16,9 +16,23 @@ use crate::{median, peer, programs::Plain};
 
 const RUNS: usize = 5;
 
-pub(crate) fn run(megabytes: u64, captures: bool, trace: bool) {
+/// What the router does besides forwarding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Middle {
+    /// Nothing.
+    Plain,
+    /// Address translation.
+    Nat,
+    /// Address translation and a chain of rules, of which the last lets the flow pass.
+    Rules,
+}
+
+pub(crate) fn run(megabytes: u64, captures: bool, trace: bool, plain: bool) {
     let bytes = megabytes * 1_000_000;
-    let ours = median((0..RUNS).map(|_| transfer(bytes, captures, trace)).collect());
+    if plain {
+        return beside_plain(megabytes);
+    }
+    let ours = median((0..RUNS).map(|_| transfer(bytes, captures, trace, Middle::Nat)).collect());
     let theirs = median((0..RUNS).map(|_| peer::smoltcp(bytes)).collect());
     let what = match (captures, trace) {
         (true, _) => ", four link ends captured",
@@ -30,9 +44,25 @@ pub(crate) fn run(megabytes: u64, captures: bool, trace: bool) {
     println!("  smoltcp, bare end points         {theirs:8.0} MB/s   ratio {:.2}", ours / theirs);
 }
 
+/// What NAT and rules cost: the kinds of router take turns, so that the machine's moods meet all.
+fn beside_plain(megabytes: u64) {
+    let kinds = [Middle::Plain, Middle::Nat, Middle::Rules];
+    let mut figures = kinds.map(|_| Vec::new());
+    for _ in 0..RUNS {
+        for (kind, all) in kinds.into_iter().zip(&mut figures) {
+            all.push(transfer(megabytes * 1_000_000, false, false, kind));
+        }
+    }
+    let [plain, nat, rules] = figures.map(median);
+    println!("client -> router -> server, 1448-byte segments, {megabytes} MB:");
+    println!("  plain forwarding                 {plain:8.0} MB of payload per processor second");
+    println!("  NAT                              {nat:8.0} MB/s   ratio {:.2}", nat / plain);
+    println!("  NAT and twenty rules             {rules:8.0} MB/s   ratio {:.2}", rules / plain);
+}
+
 /// MB of payload per processor second.
-fn transfer(bytes: u64, captures: bool, trace: bool) -> f64 {
-    let mut world = network(bytes, trace);
+fn transfer(bytes: u64, captures: bool, trace: bool, middle: Middle) -> f64 {
+    let mut world = network(bytes, trace, middle);
     let written = Rc::new(Cell::new(0u64));
     if captures {
         capture(&mut world, Rc::clone(&written));
@@ -65,7 +95,7 @@ fn capture(world: &mut World, written: Rc<Cell<u64>>) {
     world.capture(&spec, Box::new(PcapSink::new(Counter(written, Vec::new()))));
 }
 
-fn network(bytes: u64, trace: bool) -> World {
+fn network(bytes: u64, trace: bool, middle: Middle) -> World {
     let via = "192.168.1.1".parse().ok();
     let default = RouteSpec { to: "0.0.0.0/0".parse().expect("a prefix"), via, iface: 0 };
     WorldBuilder::new(Seed(1))
@@ -77,11 +107,8 @@ fn network(bytes: u64, trace: bool) -> World {
         .host(host("server", &[("outside", "10.0.0.2/24")]))
         .host(HostSpec {
             forwarding: true,
-            filter: Some(Box::new(|node| {
-                let mut filter = Filter::new(node, Seed(1).luck("router", "nat"));
-                filter.nat_router(IfIndex(2), IfIndex(3), Vec::new()).expect("a valid NAT");
-                filter
-            })),
+            filter: (middle != Middle::Plain)
+                .then(|| -> FilterOf { Box::new(move |node| filter(node, middle)) }),
             ..host("router", &[("inside", "192.168.1.1/24"), ("outside", "10.0.0.1/24")])
         })
         .link(LinkSpec::new("client.inside", "client", "inside"))
@@ -92,6 +119,28 @@ fn network(bytes: u64, trace: bool) -> World {
         .run("client", words(&format!("source 10.0.0.2:80 {bytes}")), Instant::ZERO)
         .build()
         .expect("a valid network")
+}
+
+/// How a host gets its filter.
+type FilterOf = Box<dyn FnOnce(NodeId) -> Filter>;
+
+fn filter(node: NodeId, middle: Middle) -> Filter {
+    let mut filter = Filter::new(node, Seed(1).luck("router", "nat"));
+    filter.nat_router(IfIndex(2), IfIndex(3), Vec::new()).expect("a valid NAT");
+    if middle == Middle::Rules {
+        let rule = |matches, target| Rule::new(matches, target, "rule".into()).expect("a rule");
+        for port in 1..20 {
+            let matches = Match {
+                protocol: Some(6.into()),
+                destination_ports: Some(PortRange::one(1_000 + port).into()),
+                ..Match::default()
+            };
+            filter.append_rule(Chain::Forward, rule(matches, Target::Drop)).expect("room");
+        }
+        let all = rule(Match::default(), Target::Accept);
+        filter.append_rule(Chain::Forward, all).expect("room");
+    }
+    filter
 }
 
 pub(crate) fn words(command: &str) -> Vec<String> {

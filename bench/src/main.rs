@@ -1,7 +1,7 @@
 //! Figures of Netarium, with a peer in the same run where there is one.
 //!
 //! ```text
-//! cargo run --release -p netarium-bench -- goodput [--megabytes 300] [--captures] [--trace]
+//! cargo run --release -p netarium-bench -- goodput [--megabytes 300] [--captures] [--trace] [--plain]
 //! cargo run --release -p netarium-bench -- hosts 1000
 //! cargo run --release -p netarium-bench -- star 10000
 //! cargo run --release -p netarium-bench -- connections [100000]
@@ -12,7 +12,8 @@
 //! ```
 //!
 //! `goodput`: one TCP transfer client → router with NAT → server through two switches, beside
-//! smoltcp's two bare end points without router, wire or event queue. `hosts`: building a network
+//! smoltcp's two bare end points without router, wire or event queue; with `--plain` beside the same
+//! transfer through a router without a filter, and through one with twenty rules. `hosts`: building a network
 //! of N idle hosts, 100 to a switch, behind routers; time and memory. `star`: N hosts fetch 10 kB
 //! each from one server. `connections`: N idle connections between two hosts, bytes each, and what
 //! a byte over one of them costs; `cycles`: connections opened and closed. `first200`: from the command to the first page. `rewind`: seeking in a
@@ -42,7 +43,9 @@ fn main() -> ExitCode {
     let megabytes =
         args.iter().position(|a| a == "--megabytes").map_or(300, |i| number(i + 1, 300));
     match args.first().map(String::as_str) {
-        Some("goodput") => goodput::run(megabytes, has("--captures"), has("--trace")),
+        Some("goodput") => {
+            goodput::run(megabytes, has("--captures"), has("--trace"), has("--plain"))
+        }
         Some("hosts") => hosts::idle(number(1, 1000) as usize),
         Some("connections") => connections::idle(number(1, 100_000) as usize),
         Some("cycles") => connections::cycles(number(1, 1_000_000) as usize),

@@ -221,6 +221,10 @@ fn set_linux_timer(config: &mut TcpConfig, name: &str, n: i64) -> Mapped {
         "ip_default_ttl" => config.default_ttl = byte(n).max(1),
         "route.min_pmtu" | "min_pmtu" => config.min_pmtu = n.clamp(68, 65_535) as u16,
         "route.mtu_expires" => config.mtu_expires = seconds(n),
+        "tcp_tw_reuse_delay" if n != 1000 => {
+            return Mapped::No("tcp_tw_reuse_delay: a second here".to_owned());
+        }
+        "tcp_tw_reuse_delay" => return Mapped::Ignored("the default is what this TCP does"),
         "tcp_mtu_probing" if n != 0 => return Mapped::No("MTU probing".to_owned()),
         "tcp_fastopen" => return Mapped::Ignored("no TCP Fast Open: it stays off"),
         _ => {

@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use netarium_base::{Cause, Ctx, IfIndex, Instant, Luck, NodeId, Seed, Tracer};
-use netarium_filter::{Filter, LocalPorts, Verdict};
+use netarium_filter::{Addresses, Filter, LocalPorts, Verdict};
 use netarium_wire::{Frame, IpHeader, Payload, TcpFlags, TcpHeader, TcpOptions};
 
 const INSIDE: IfIndex = IfIndex(2);
@@ -22,6 +22,16 @@ struct NoPorts;
 
 impl LocalPorts for NoPorts {
     fn in_use(&self, _: u8, _: u16) -> bool {
+        false
+    }
+}
+
+impl Addresses for NoPorts {
+    fn address(&self, _: IfIndex) -> Option<IpAddr> {
+        None
+    }
+
+    fn has(&self, _: IfIndex, _: IpAddr) -> bool {
         false
     }
 }
@@ -48,7 +58,7 @@ impl Router {
         let mut cx = Ctx::new(Instant::ZERO, Cause::NONE, &mut self.trace);
         let cx = &mut cx;
         let verdicts = [
-            self.filter.prerouting(cx, INSIDE, frame),
+            self.filter.prerouting(cx, INSIDE, &NoPorts, frame),
             self.filter.forward(cx, INSIDE, OUTSIDE, frame),
             self.filter.postrouting(cx, OUTSIDE, ROUTER, &NoPorts, frame),
         ];

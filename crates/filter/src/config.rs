@@ -4,101 +4,61 @@ use netarium_base::trace::Text;
 use netarium_base::{Duration, IfIndex, Instant};
 
 use crate::Filter;
-use crate::chain::{Chain, Policy, RULES_MAX, RuleList};
+use crate::chain::{Chain, Policy};
+use crate::conntrack::session::NIL;
 use crate::conntrack::{SESSIONS_MAX, Timeout};
-use crate::nat::{PortForward, SourceNat};
+use crate::inspect::{SessionView, view};
+use crate::nat::{Behaviour, PortForward, Preset, masquerade};
 use crate::rules::{Rule, RuleError};
+use crate::table::{RULES_MAX, Rules, Table};
 
 impl Filter {
-    pub(crate) fn list_mut(&mut self, chain: Chain) -> &mut RuleList {
-        &mut self.chains[chain as usize]
+    /// The rules of a table, to change.
+    pub fn table_mut(&mut self, table: Table) -> &mut Rules {
+        match table {
+            Table::Filter => &mut self.rules,
+            Table::Nat => &mut self.nat_rules,
+        }
     }
 
-    pub(crate) fn list(&self, chain: Chain) -> &RuleList {
-        &self.chains[chain as usize]
-    }
-
-    /// Adds a rule at the end of a chain.
+    /// Adds a rule at the end of a chain of the table `filter`.
     ///
     /// # Errors
-    /// When the rule makes no sense in this chain, or the chain is full.
+    /// When the rule makes no sense in this chain, the table has no such chain, or it is full.
     pub fn append_rule(&mut self, chain: Chain, rule: Rule) -> Result<(), RuleError> {
-        let end = self.list(chain).len();
-        self.list_mut(chain).insert(chain, end, rule)
+        self.rules.append(chain.id(), rule)
     }
 
-    /// Inserts a rule before the one with `index` (from 0); at the end when `index` is the number
-    /// of rules.
+    /// Inserts a rule of the table `filter` before the one with `index` (from 0); at the end when
+    /// `index` is the number of rules.
     ///
     /// # Errors
-    /// When there is no such place, the rule makes no sense in this chain, or the chain is full.
+    /// As [`Filter::append_rule`], and when there is no such place.
     pub fn insert_rule(&mut self, chain: Chain, index: usize, rule: Rule) -> Result<(), RuleError> {
-        self.list_mut(chain).insert(chain, index, rule)
+        self.rules.insert(chain.id(), index, rule)
     }
 
-    /// Replaces the rule with `index` (from 0); its counters begin anew.
-    ///
-    /// # Errors
-    /// When there is no such rule, or the new one makes no sense in this chain.
-    pub fn replace_rule(
-        &mut self,
-        chain: Chain,
-        index: usize,
-        rule: Rule,
-    ) -> Result<(), RuleError> {
-        self.list_mut(chain).replace(chain, index, rule)
-    }
-
-    /// Takes the rule with `index` (from 0) out of a chain.
+    /// Takes the rule with `index` (from 0) out of a chain of the table `filter`.
     ///
     /// # Errors
     /// When there is no such rule.
     pub fn delete_rule(&mut self, chain: Chain, index: usize) -> Result<Rule, RuleError> {
-        self.list_mut(chain).remove(index)
+        self.rules.delete(chain.id(), index)
     }
 
-    /// Takes all rules out of a chain. Its policy stays.
-    pub fn flush(&mut self, chain: Chain) {
-        self.list_mut(chain).clear();
-    }
-
-    /// Replaces all rules of a chain at once; their counters begin at 0.
+    /// Sets what happens to packets that no rule of a chain of the table `filter` decides about.
+    /// `text` names the policy in trace events.
     ///
     /// # Errors
-    /// The first rule that makes no sense in this chain; the chain then stays as it was.
-    pub fn replace_chain(&mut self, chain: Chain, rules: Vec<Rule>) -> Result<(), RuleError> {
-        if rules.len() > RULES_MAX {
-            return Err(RuleError::TooMany(RULES_MAX));
-        }
-        let mut list = RuleList::new();
-        for (at, rule) in rules.into_iter().enumerate() {
-            list.insert(chain, at, rule)?;
-        }
-        let old = self.list_mut(chain);
-        list.policy = old.policy;
-        list.policy_text = old.policy_text.clone();
-        list.policy_counters = old.policy_counters;
-        *old = list;
-        Ok(())
-    }
-
-    /// Sets what happens to packets that no rule of a chain decides about. `text` names the
-    /// policy in trace events.
-    pub fn set_policy(&mut self, chain: Chain, policy: Policy, text: Text) {
-        let list = self.list_mut(chain);
-        list.policy = policy;
-        list.policy_text = text;
-    }
-
-    /// Sets the counters of a chain to 0.
-    pub fn zero(&mut self, chain: Chain) {
-        self.list_mut(chain).zero();
+    /// When the table has no such chain.
+    pub fn set_policy(&mut self, at: Chain, to: Policy, text: Text) -> Result<(), RuleError> {
+        self.rules.set_policy(at.id(), to, text)
     }
 
     /// Makes the host a NAT router: what leaves by `outside` is masqueraded, the forwards lead
     /// inside, and new flows from outside to inside without a forward are dropped with
     /// [`DropReason::NatNoForward`](netarium_base::DropReason::NatNoForward), unless a rule of the
-    /// forward chain decides otherwise. A forward without an input interface applies to what
+    /// chain FORWARD decides otherwise. A forward without an input interface applies to what
     /// comes by `outside`. May be called for several pairs of interfaces.
     ///
     /// # Errors
@@ -110,56 +70,85 @@ impl Filter {
         outside: IfIndex,
         forwards: Vec<PortForward>,
     ) -> Result<(), RuleError> {
-        self.nat.add_router(inside, outside, forwards)
+        if inside == outside {
+            return Err(RuleError::SameInterface);
+        }
+        let rules = forwards.into_iter().map(|mut forward| {
+            forward.input.get_or_insert(outside);
+            forward.rule()
+        });
+        let rules: Vec<Rule> = rules.collect::<Result<_, _>>()?;
+        let source = masquerade(outside)?;
+        let there = |chain: Chain| self.nat_rules.chain(chain.id()).map_or(0, |c| c.rules().len());
+        let (before, after) = (there(Chain::Prerouting), there(Chain::Postrouting));
+        if before + rules.len() > RULES_MAX || after >= RULES_MAX {
+            return Err(RuleError::TooMany(RULES_MAX));
+        }
+        for rule in rules {
+            self.nat_rules.append(Chain::Prerouting.id(), rule)?;
+        }
+        self.nat_rules.append(Chain::Postrouting.id(), source)?;
+        self.nat.guard(outside, inside);
+        Ok(())
     }
 
-    /// Adds a forward behind the others; the first that matches a new flow counts.
+    /// Adds a forward behind the rules of the chain PREROUTING of the table `nat`; the first that
+    /// matches a new flow counts.
     ///
     /// # Errors
     /// When the forward makes no sense, or there are too many.
-    pub fn add_forward(&mut self, forward: PortForward) -> Result<(), RuleError> {
-        self.nat.add_forward(forward, false)
+    pub fn add_forward(&mut self, forward: &PortForward) -> Result<(), RuleError> {
+        self.nat_rules.append(Chain::Prerouting.id(), forward.rule()?)
     }
 
-    /// The same for flows that this host itself begins (iptables: `nat OUTPUT`); they then leave
-    /// by the route to the new destination.
-    ///
-    /// # Errors
-    /// When the forward makes no sense, or there are too many.
-    pub fn add_local_forward(&mut self, forward: PortForward) -> Result<(), RuleError> {
-        self.nat.add_forward(forward, true)
-    }
-
-    /// Takes the forward with `index` (from 0) away. Its connections go on.
+    /// Takes the forward with `index` (from 0, among [`Filter::forwards`]) away. Its connections go
+    /// on.
     ///
     /// # Errors
     /// When there is no such forward.
     pub fn remove_forward(&mut self, index: usize) -> Result<PortForward, RuleError> {
-        self.nat.remove_forward(index, false)
+        let chain = Chain::Prerouting.id();
+        let all: Vec<_> = self.forwards_at().map(|(at, f, _)| (at, f)).collect();
+        let len = all.len();
+        let found = all.into_iter().nth(index).ok_or(RuleError::NoSuchRule { index, len })?;
+        self.nat_rules.delete(chain, found.0)?;
+        Ok(found.1)
     }
 
-    /// Takes the local forward with `index` (from 0) away. Its connections go on.
-    ///
-    /// # Errors
-    /// When there is no such forward.
-    pub fn remove_local_forward(&mut self, index: usize) -> Result<PortForward, RuleError> {
-        self.nat.remove_forward(index, true)
+    /// Makes the host's NAT one of a kind: [`Filter::set_behaviour`] and all time-outs.
+    pub fn set_preset(&mut self, now: Instant, preset: Preset) {
+        self.set_behaviour(preset.behaviour());
+        let timeouts = preset.timeouts();
+        for &kind in Timeout::ALL {
+            self.set_timeout(now, kind, timeouts.get(kind));
+        }
     }
 
-    /// Adds a source translation behind the others; the first that matches a new flow counts.
-    ///
-    /// # Errors
-    /// When there are too many.
-    pub fn add_source_nat(&mut self, source: SourceNat) -> Result<(), RuleError> {
-        self.nat.add_source(source)
+    /// Changes how sources are translated from now on. Flows that exist keep their outside ports.
+    pub fn set_behaviour(&mut self, to: Behaviour) {
+        self.nat.behaviour = to;
+        self.nat.exhausted = None;
+        self.nat.mappings.index_outside(to.needs_outside());
+        self.nat.peers.clear();
+        for s in self.conntrack.table.iter().filter(|s| s.mapping != NIL && to.needs_peers()) {
+            if let Some((inside, _, far)) = s.mapped_ends() {
+                self.nat.peers.add(s.tuples[0].protocol, inside, far, s.mapping);
+            }
+        }
     }
 
-    /// Takes the source translation with `index` (from 0) away. Its connections go on.
-    ///
-    /// # Errors
-    /// When there is no such translation.
-    pub fn remove_source_nat(&mut self, index: usize) -> Result<SourceNat, RuleError> {
-        self.nat.remove_source(index)
+    /// Forgets the tracked flows that `wanted` picks, and says how many. Their next packets begin them
+    /// anew, if rules let them.
+    pub fn forget(&mut self, now: Instant, wanted: impl Fn(&SessionView) -> bool) -> usize {
+        let picked: Vec<u32> = self.conntrack.table.indices().collect();
+        let mut count = 0;
+        for index in picked {
+            let view = self.conntrack.table.get(index).map(|s| view(s, now));
+            if view.is_some_and(|v| wanted(&v)) && self.end(index).is_some() {
+                count += 1;
+            }
+        }
+        count
     }
 
     /// Sets how many sessions are tracked at most, up to

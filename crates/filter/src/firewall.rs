@@ -1,13 +1,38 @@
-//! A host's firewall with the default deny that people know from their own computers.
+//! A host's firewall with the default deny that people know from their own computers: named rules
+//! that can be switched off, and profiles of which one is in force. All of it stands in the chains
+//! INPUT and OUTPUT of the table `filter`: this is a second language for them, not a second firewall.
 
 use netarium_base::IfIndex;
 use netarium_base::trace::Text;
 use netarium_wire::protocol;
 
 use crate::chain::{Chain, Policy};
+use crate::matches::{Is, Match, States};
 use crate::prefix::{Cidr, PortRange};
-use crate::rules::{Is, Match, Rule, RuleError, States, Target};
+use crate::rules::{Profiles, Rule, RuleError};
+use crate::target::Target;
 use crate::{Filter, LOOPBACK};
+
+/// Which profile is in force, and which of them do not filter at all.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Face {
+    active: Profiles,
+    off: Profiles,
+}
+
+impl Default for Face {
+    /// Among strangers, and everything on.
+    fn default() -> Face {
+        Face { active: Profiles::PUBLIC, off: Profiles::empty() }
+    }
+}
+
+impl Face {
+    /// Whether a chain is not asked.
+    pub(crate) fn is_off(self, chain: Chain) -> bool {
+        self.off.intersects(self.active) && matches!(chain, Chain::Input | Chain::Output)
+    }
+}
 
 /// What an inbound rule does to a new flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,9 +102,58 @@ impl Filter {
         for rule in blocks.into_iter().chain(allows) {
             rules.push(rule.rule()?);
         }
-        self.replace_chain(Chain::Input, rules)?;
-        self.set_policy(Chain::Input, Policy::Drop, DEFAULT_DENY.into());
-        Ok(())
+        self.rules.fill(Chain::Input.id(), rules)?;
+        self.set_policy(Chain::Input, Policy::Drop, DEFAULT_DENY.into())
+    }
+
+    /// Whether the chain INPUT lets in only what its rules name.
+    pub fn denies_inbound(&self) -> bool {
+        self.policy(Chain::Input).0 == Policy::Drop
+    }
+
+    /// Adds a rule to INPUT or OUTPUT where a host's firewall has it: what blocks before what allows,
+    /// whichever was there first; loopback and answers before both.
+    ///
+    /// # Errors
+    /// When the rule makes no sense there, or the chain is full.
+    pub fn add_host_rule(&mut self, chain: Chain, rule: Rule) -> Result<(), RuleError> {
+        let at = match rule.target() {
+            Target::Drop => self.rules(chain).take_while(|(r, _)| self.is_standing(r)).count(),
+            _ => self.rules(chain).count(),
+        };
+        self.insert_rule(chain, at, rule)
+    }
+
+    /// Whether a rule is one of those with which [`Filter::host_firewall`] begins.
+    pub fn is_standing(&self, rule: &Rule) -> bool {
+        let made = [loopback_rule(), answers_rule()];
+        made.iter().any(|standing| {
+            standing
+                .as_ref()
+                .is_ok_and(|s| s.matches() == rule.matches() && s.target() == rule.target())
+        })
+    }
+
+    /// The profile in force.
+    pub fn profile(&self) -> Profiles {
+        self.face.active
+    }
+
+    /// Puts one profile in force: its rules are asked, and it decides whether anything is.
+    pub fn set_profile(&mut self, profile: Profiles) {
+        self.face.active = profile;
+        self.rules.set_profile(profile);
+    }
+
+    /// The profiles in which INPUT and OUTPUT are asked.
+    pub fn profiles_on(&self) -> Profiles {
+        self.face.off.complement()
+    }
+
+    /// Switches profiles on or off: with the profile in force switched off everything may come in
+    /// and go out.
+    pub fn switch_profiles(&mut self, profiles: Profiles, on: bool) {
+        self.face.off.set(profiles, !on);
     }
 }
 

@@ -3,18 +3,19 @@
 use core::net::IpAddr;
 
 use netarium_base::trace::Text;
-use netarium_base::{Ctx, DropReason, Event, IfIndex, Place};
+use netarium_base::{Cause, Ctx, DropReason, Event, IfIndex, Place};
 use netarium_wire::Frame;
 use netarium_wire::ip::Side;
 
-use crate::chain::{Chain, Decided};
+use crate::chain::{Chain, Policy};
 use crate::conntrack::session::Flags;
-use crate::nat::ports::Search;
+use crate::matches::{Facts, States};
 use crate::nat::translate::translate;
-use crate::rules::{Facts, States, Target};
+use crate::table::Decided;
+use crate::target::Target;
 use crate::track::Entry;
 use crate::tuple::is_neighbour_discovery;
-use crate::{Filter, LocalPorts, Verdict};
+use crate::{Addresses, Filter, LocalPorts, Verdict};
 
 /// Goes on with the packet, or returns the verdict that ends it.
 macro_rules! pass {
@@ -28,18 +29,25 @@ macro_rules! pass {
 
 impl Filter {
     /// A packet arrived by `input`: which flow it belongs to, and for whom it really is. Its
-    /// destination may be another one afterwards.
-    pub fn prerouting(&mut self, cx: &mut Ctx<'_>, input: IfIndex, frame: &mut Frame) -> Verdict {
+    /// destination may be another one afterwards. `own` are the host's addresses.
+    pub fn prerouting(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        input: IfIndex,
+        own: &dyn Addresses,
+        frame: &mut Frame,
+    ) -> Verdict {
         pass!(self.enter(cx, Entry::Arrived(input), frame));
-        pass!(self.ask(cx, Chain::Prerouting, Some(input), None, frame));
-        self.choose_destination(Some(input), None, frame);
+        if let Err(reason) = self.choose_destination(cx, (Some(input), None), own, frame) {
+            return self.dropped(reason);
+        }
         self.rewrite(cx, Side::Destination, frame)
     }
 
     /// A packet for this host came by `input`: may it reach a socket?
     pub fn input(&mut self, cx: &mut Ctx<'_>, input: IfIndex, frame: &mut Frame) -> Verdict {
         pass!(self.ask(cx, Chain::Input, Some(input), None, frame));
-        if let Err(reason) = self.keep_source_apart(frame) {
+        if let Err(reason) = self.choose_source_of_input(cx, input, frame) {
             return self.dropped(reason);
         }
         pass!(self.rewrite(cx, Side::Source, frame));
@@ -58,11 +66,20 @@ impl Filter {
     }
 
     /// A packet was made on this host and is about to leave by `output`. Its destination may be
-    /// another one afterwards; then it has to be routed again. An ICMP error whose
-    /// `meta.conntrack` is that of the packet it is about is recognised most reliably.
-    pub fn output(&mut self, cx: &mut Ctx<'_>, output: IfIndex, frame: &mut Frame) -> Verdict {
+    /// another one afterwards; then it has to be routed again. `own` are the host's addresses. An
+    /// ICMP error whose `meta.conntrack` is that of the packet it is about is recognised most
+    /// reliably.
+    pub fn output(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        output: IfIndex,
+        own: &dyn Addresses,
+        frame: &mut Frame,
+    ) -> Verdict {
         pass!(self.enter(cx, Entry::Made, frame));
-        self.choose_destination(None, Some(output), frame);
+        if let Err(reason) = self.choose_destination(cx, (None, Some(output)), own, frame) {
+            return self.dropped(reason);
+        }
         pass!(self.rewrite(cx, Side::Destination, frame));
         self.ask(cx, Chain::Output, None, Some(output), frame)
     }
@@ -77,8 +94,7 @@ impl Filter {
         ports: &dyn LocalPorts,
         frame: &mut Frame,
     ) -> Verdict {
-        pass!(self.ask(cx, Chain::Postrouting, None, Some(output), frame));
-        if let Err(reason) = self.choose_source(output, source, ports, frame) {
+        if let Err(reason) = self.choose_source(cx, output, source, ports, frame) {
             return self.dropped(reason);
         }
         pass!(self.rewrite(cx, Side::Source, frame));
@@ -100,7 +116,8 @@ impl Filter {
         Verdict::Accept
     }
 
-    /// Asks the rules of a chain, then what the translation implies, then the policy.
+    /// Asks the rules of a chain of the table `filter`, then what the translation implies, then the
+    /// policy.
     fn ask(
         &mut self,
         cx: &mut Ctx<'_>,
@@ -111,8 +128,8 @@ impl Filter {
     ) -> Verdict {
         let bytes = frame.ip_len();
         let guarded = self.needs_forward(input, output, frame);
-        if self.list(chain).is_open() && !guarded {
-            self.list_mut(chain).policy_counters.count(bytes);
+        if (self.rules.is_open(chain) || self.face.is_off(chain)) && !guarded {
+            self.rules.count_policy(chain, bytes);
             return Verdict::Accept;
         }
         let state = self.state_of(frame);
@@ -120,35 +137,70 @@ impl Filter {
         if is_neighbour_discovery(frame) {
             return Verdict::Accept;
         }
-        let (place, flow) = (Place::Node(self.node), frame.meta.flow);
-        let mut tell = |rule: &Text, verdict| {
-            let event = || Event::RuleMatched { hook: chain.name(), rule: rule.clone(), verdict };
-            frame.meta.cause = cx.with(frame.meta.cause).emit(place, flow, event);
-        };
-        let list = self.list_mut(chain);
-        let (text, target) = match list.decide(&facts, bytes, |text| tell(text, "log")) {
-            Decided::Rule(text, target) => (text, target),
+        let decided = self.decide(cx, chain, &facts, frame);
+        let (target, text) = match decided {
+            Decided::Rule(place) => {
+                let rule = self.rules.rule(place).expect("a rule that just decided");
+                (rule.target().clone(), rule.text())
+            }
             Decided::Nobody if guarded => return self.dropped(DropReason::NatNoForward),
             Decided::Nobody => {
-                list.policy_counters.count(bytes);
-                (list.policy_text.clone(), list.policy.target())
+                self.rules.count_policy(chain, bytes);
+                let (policy, text) = self.rules.policy_of(chain);
+                (policy.into(), text)
             }
         };
         // What is let through is only told of the first packets of a flow.
         if target != Target::Accept || state.intersects(States::NEW | States::INVALID) {
-            tell(&text, target.name());
+            let verdict = target.name();
+            frame.meta.cause = self.tell_rule(cx, chain, frame, text.clone(), verdict);
         }
-        self.verdict(target)
+        self.verdict(&target)
     }
 
-    fn verdict(&mut self, target: Target) -> Verdict {
+    /// Asks the rules of the table `filter`; LOG rules are told of.
+    fn decide(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        chain: Chain,
+        facts: &Facts,
+        frame: &mut Frame,
+    ) -> Decided {
+        let (place, flow, bytes) = (Place::Node(self.node), frame.meta.flow, frame.ip_len());
+        let mut cause = frame.meta.cause;
+        let log = &mut self.log;
+        let decided = self.rules.decide(chain, facts, bytes, |rule| {
+            let text = rule.text().clone();
+            let event = || Event::RuleMatched { hook: chain.name(), rule: text, verdict: "log" };
+            cause = cx.with(cause).emit(place, flow, event);
+            if let Target::Log(how) = rule.target() {
+                log.note(cx.now, how, (facts.input, facts.output), frame);
+            }
+        });
+        frame.meta.cause = cause;
+        decided
+    }
+
+    fn tell_rule(
+        &self,
+        cx: &mut Ctx<'_>,
+        chain: Chain,
+        frame: &Frame,
+        rule: Text,
+        verdict: &'static str,
+    ) -> Cause {
+        let event = || Event::RuleMatched { hook: chain.name(), rule, verdict };
+        cx.with(frame.meta.cause).emit(Place::Node(self.node), frame.meta.flow, event)
+    }
+
+    fn verdict(&mut self, target: &Target) -> Verdict {
         match target {
-            Target::Accept | Target::Log => Verdict::Accept,
             Target::Drop => self.dropped(DropReason::FilterDrop),
             Target::Reject(how) => {
                 *self.drops.entry(DropReason::FilterReject).or_default() += 1;
-                Verdict::Reject(how)
+                Verdict::Reject(*how)
             }
+            _ => Verdict::Accept,
         }
     }
 
@@ -174,112 +226,6 @@ impl Filter {
         starts && !forwarded
     }
 
-    /// Decides where the first packet of a flow really goes.
-    fn choose_destination(
-        &mut self,
-        input: Option<IfIndex>,
-        output: Option<IfIndex>,
-        frame: &Frame,
-    ) {
-        if self.nat.forwards.is_empty() || !self.is_first(frame) {
-            return;
-        }
-        let Some(facts) = Facts::of(frame, input, output, States::NEW) else { return };
-        let local = input.is_none();
-        let Some(to) = self.nat.forward_for(&facts, local, frame.ip_len()) else { return };
-        if let Some(s) = &mut self.conntrack.pending {
-            (s.tuples[1].src, s.tuples[1].sport) = (to.ip(), to.port());
-            s.flags.insert(Flags::DNAT);
-        }
-    }
-
-    /// Decides from whom the first packet of a flow will seem to come.
-    fn choose_source(
-        &mut self,
-        output: IfIndex,
-        source: IpAddr,
-        ports: &dyn LocalPorts,
-        frame: &mut Frame,
-    ) -> Result<(), DropReason> {
-        if !self.nat.is_active() {
-            return Ok(());
-        }
-        let Some(facts) = Facts::of(frame, None, Some(output), self.state_of(frame)) else {
-            return Ok(());
-        };
-        if !self.is_first(frame) {
-            return self.check_untracked(&facts, source, frame);
-        }
-        let choice = self.nat.source_for(&facts, source);
-        let Some(s) = &mut self.conntrack.pending else { return Ok(()) };
-        let Some(choice) = choice else { return self.keep_source_apart(frame) };
-        let own = s.flags.contains(Flags::LOCAL);
-        let search = Search {
-            table: &self.conntrack.table,
-            mappings: &self.nat.mappings,
-            local: (!own).then_some(ports),
-            luck: self.luck,
-            now: self.now,
-            ended: self.ended,
-        };
-        let port = search
-            .port(s, choice.address, choice.ports, &mut self.nat.exhausted)
-            .filter(|_| !choice.address.is_unspecified())
-            .ok_or(DropReason::NatPortsExhausted)?;
-        s.flags.insert(Flags::BOUND);
-        if (choice.address, port) != (s.tuples[0].src, s.tuples[0].sport) {
-            (s.tuples[1].dst, s.tuples[1].dport) = (choice.address, port);
-            s.flags.insert(Flags::SNAT);
-        }
-        self.nat.sources[choice.rule].counters.count(frame.ip_len());
-        Ok(())
-    }
-
-    /// What belongs to no flow cannot be translated, and must not leave with an inside address.
-    fn check_untracked(
-        &self,
-        facts: &Facts,
-        source: IpAddr,
-        frame: &mut Frame,
-    ) -> Result<(), DropReason> {
-        if facts.state != States::INVALID {
-            return Ok(());
-        }
-        match self.nat.source_for(facts, source) {
-            Some(choice) if choice.address != facts.src => Err(match frame.verify() {
-                Ok(()) => DropReason::ConntrackInvalid,
-                Err(_) => DropReason::BadChecksum,
-            }),
-            _ => Ok(()),
-        }
-    }
-
-    /// Where destinations are translated, two flows can come to look the same behind the
-    /// translation. The later one then gets another source port, as on Linux.
-    fn keep_source_apart(&mut self, frame: &Frame) -> Result<(), DropReason> {
-        if !self.nat.is_active() || !self.is_first(frame) {
-            return Ok(());
-        }
-        let Some(s) = &mut self.conntrack.pending else { return Ok(()) };
-        if s.flags.contains(Flags::BOUND) || self.conntrack.table.find(&s.tuples[1]).is_none() {
-            return Ok(());
-        }
-        let search = Search {
-            table: &self.conntrack.table,
-            mappings: &self.nat.mappings,
-            local: None,
-            luck: self.luck,
-            now: self.now,
-            ended: self.ended,
-        };
-        let port = search
-            .port(s, s.tuples[0].src, None, &mut self.nat.exhausted)
-            .ok_or(DropReason::NatPortsExhausted)?;
-        s.tuples[1].dport = port;
-        s.flags.insert(Flags::BOUND | Flags::SNAT);
-        Ok(())
-    }
-
     /// Rewrites one side of a packet as its session says.
     fn rewrite(&mut self, cx: &mut Ctx<'_>, side: Side, frame: &mut Frame) -> Verdict {
         let Some((handle, s)) = self.conntrack.of(frame) else { return Verdict::Accept };
@@ -303,6 +249,15 @@ impl Filter {
         match self.confirm(cx, frame) {
             Ok(()) => Verdict::Accept,
             Err(reason) => self.dropped(reason),
+        }
+    }
+}
+
+impl From<Policy> for Target {
+    fn from(policy: Policy) -> Target {
+        match policy {
+            Policy::Accept => Target::Accept,
+            Policy::Drop => Target::Drop,
         }
     }
 }

@@ -3,15 +3,16 @@
 
 use core::net::SocketAddr;
 
-use netarium_base::trace::Text;
 use netarium_base::{DropReason, Duration, IfIndex, Instant};
 
 use crate::Filter;
 use crate::chain::{Chain, Counters, Policy};
 use crate::conntrack::session::{Flags, Session};
 use crate::conntrack::{ConntrackStats, TcpState, Timeout, Timeouts};
-use crate::nat::{PortForward, SourceNat};
+use crate::log::LogLine;
+use crate::nat::{Behaviour, PortForward};
 use crate::rules::Rule;
+use crate::table::{Rules, Table};
 use crate::tuple::Tuple;
 
 /// A tracked flow.
@@ -59,25 +60,38 @@ pub struct MappingView {
 }
 
 impl Filter {
-    /// The rules of a chain, in order, with what they matched.
-    pub fn rules(&self, chain: Chain) -> impl ExactSizeIterator<Item = (&Rule, Counters)> {
-        self.list(chain).iter()
+    /// The rules of a table.
+    pub fn table(&self, table: Table) -> &Rules {
+        match table {
+            Table::Filter => &self.rules,
+            Table::Nat => &self.nat_rules,
+        }
     }
 
-    /// The policy of a chain, its name in trace events, and what it decided about.
-    pub fn policy(&self, chain: Chain) -> (Policy, &Text, Counters) {
-        let list = self.list(chain);
-        (list.policy, &list.policy_text, list.policy_counters)
+    /// The rules of a chain of the table `filter`, in order, with what they matched.
+    pub fn rules(&self, chain: Chain) -> impl Iterator<Item = (&Rule, Counters)> {
+        self.rules.chain(chain.id()).into_iter().flat_map(|c| c.rules())
     }
 
-    /// The port forwards for flows that arrive, in order, with the flows they led inside.
-    pub fn forwards(&self) -> impl Iterator<Item = (&PortForward, Counters)> {
-        self.nat.forwards.iter().filter(|f| !f.local).map(|f| (&f.spec, f.counters))
+    /// The policy of a chain of the table `filter`, its name in trace events, and what it decided
+    /// about; a chain that the table does not have lets everything pass.
+    pub fn policy(&self, chain: Chain) -> (Policy, Counters) {
+        let found = self.rules.chain(chain.id()).map(|c| c.policy());
+        found.map_or_else(Default::default, |(policy, _, counters)| (policy, counters))
     }
 
-    /// The forwards for flows that this host begins, in order, with the flows they redirected.
-    pub fn local_forwards(&self) -> impl Iterator<Item = (&PortForward, Counters)> {
-        self.nat.forwards.iter().filter(|f| f.local).map(|f| (&f.spec, f.counters))
+    /// The port forwards for flows that arrive, in order, with the flows they led inside: the rules
+    /// of the chain PREROUTING of the table `nat` that are nothing more than that.
+    pub fn forwards(&self) -> impl Iterator<Item = (PortForward, Counters)> {
+        self.forwards_at().map(|(_, forward, counters)| (forward, counters))
+    }
+
+    pub(crate) fn forwards_at(&self) -> impl Iterator<Item = (usize, PortForward, Counters)> {
+        let rules = self.nat_rules.chain(Chain::Prerouting.id()).into_iter();
+        let rules = rules.flat_map(|c| c.rules()).enumerate();
+        rules.filter_map(|(at, (rule, counters))| {
+            PortForward::of(rule).map(|forward| (at, forward, counters))
+        })
     }
 
     /// The pairs of interfaces, outside and inside, between which this host is a NAT router.
@@ -85,9 +99,15 @@ impl Filter {
         self.nat.guarded()
     }
 
-    /// The source translations, in order, with the flows they were applied to.
-    pub fn source_nats(&self) -> impl ExactSizeIterator<Item = (&SourceNat, Counters)> {
-        self.nat.sources.iter().map(|s| (&s.spec, s.counters))
+    /// How sources are translated.
+    pub fn behaviour(&self) -> Behaviour {
+        self.nat.behaviour
+    }
+
+    /// The host's log of packets that met a LOG rule, oldest line first, and how many lines there
+    /// were too many of.
+    pub fn log(&self) -> (impl ExactSizeIterator<Item = &LogLine>, u64) {
+        (self.log.lines(), self.log.suppressed())
     }
 
     /// The tracked flows. `now` is for their remaining time.
@@ -102,7 +122,7 @@ impl Filter {
 
     /// Bytes of memory taken by the tables of sessions and mappings.
     pub fn bytes_used(&self) -> usize {
-        self.conntrack.table.bytes() + self.nat.mappings.bytes()
+        self.conntrack.table.bytes() + self.nat.mappings.bytes() + self.nat.peers.bytes()
     }
 
     /// How many flows may be tracked.
@@ -137,7 +157,7 @@ impl Filter {
     }
 }
 
-fn view(s: &Session, now: Instant) -> SessionView {
+pub(crate) fn view(s: &Session, now: Instant) -> SessionView {
     let has = |flag| s.flags.contains(flag);
     SessionView {
         original: s.tuples[0],

@@ -74,9 +74,13 @@ pub mod conntrack;
 pub mod firewall;
 mod hooks;
 mod inspect;
+pub mod log;
+pub mod matches;
 pub mod nat;
 pub mod prefix;
 pub mod rules;
+pub mod table;
+pub mod target;
 mod track;
 pub mod tuple;
 
@@ -84,9 +88,15 @@ pub use chain::{Chain, Counters, Policy};
 pub use conntrack::{Direction, TcpState, Timeout, Timeouts};
 pub use firewall::{InboundAction, InboundRule};
 pub use inspect::{MappingView, SessionView};
-pub use nat::{PortForward, SourceNat, SourceTo};
+pub use log::LogLine;
+pub use matches::{
+    FlagTest, IcmpType, Interfaces, Is, Layout, Match, Module, PortSide, Ports, States,
+};
+pub use nat::{Behaviour, Dependence, PortForward, Preset};
 pub use prefix::{Cidr, PortRange};
-pub use rules::{IcmpType, Is, Match, Rule, RuleError, States, Target};
+pub use rules::{Profiles, Rule, RuleError};
+pub use table::{ChainView, Rules, Table};
+pub use target::{Log, NatTo, Target};
 pub use tuple::Tuple;
 
 /// The loopback interface of every host.
@@ -124,12 +134,26 @@ pub trait LocalPorts {
     fn in_use(&self, protocol: u8, port: u16) -> bool;
 }
 
+/// The addresses of the host itself.
+pub trait Addresses {
+    /// The first IPv4 address of an interface.
+    fn address(&self, iface: IfIndex) -> Option<core::net::IpAddr>;
+
+    /// Whether an address is one of an interface.
+    fn has(&self, iface: IfIndex, address: core::net::IpAddr) -> bool;
+}
+
 /// One host's filter; a host without rules has none at all.
 #[derive(Debug)]
 pub struct Filter {
     node: NodeId,
     luck: Luck,
-    chains: [chain::RuleList; 5],
+    /// The table `filter`.
+    rules: Rules,
+    /// The table `nat`.
+    nat_rules: Rules,
+    face: firewall::Face,
+    log: log::HostLog,
     conntrack: conntrack::Conntrack,
     nat: nat::Nat,
     drops: BTreeMap<DropReason, u64>,
@@ -146,7 +170,10 @@ impl Filter {
         Filter {
             node,
             luck,
-            chains: std::array::from_fn(|_| chain::RuleList::new()),
+            rules: Rules::empty(Table::Filter),
+            nat_rules: Rules::empty(Table::Nat),
+            face: firewall::Face::default(),
+            log: log::HostLog::default(),
             conntrack: conntrack::Conntrack::new(luck.draw(0, 0)),
             nat: nat::Nat::default(),
             drops: BTreeMap::new(),

@@ -15,6 +15,9 @@ impl PortRange {
     /// Every port.
     pub const ALL: PortRange = PortRange { first: 0, last: u16::MAX };
 
+    /// All but the well-known ones: 1024 to 65535.
+    pub const DYNAMIC: PortRange = PortRange { first: 1024, last: u16::MAX };
+
     /// Ports `first..=last`; `None` when `first` is beyond `last`.
     pub fn new(first: u16, last: u16) -> Option<PortRange> {
         (first <= last).then_some(PortRange { first, last })

@@ -1,115 +1,29 @@
-//! Rules: what they compare, what they ask for, and the check that makes a rule of both.
+//! Rules: a comparison and a target, and the check that makes a rule of both.
 //!
 //! A [`Rule`] is validated when it is made and again, against the chain, when it is put into one
-//! (see [`crate::Filter::insert_rule`]); behind that door nothing is re-checked.
+//! (see [`crate::table::Rules`]); behind that door nothing is re-checked.
 
 use core::net::IpAddr;
 
 use bitflags::bitflags;
-use netarium_base::IfIndex;
 use netarium_base::trace::Text;
-use netarium_wire::{Frame, protocol};
+use netarium_wire::protocol;
 
 use crate::Reject;
+use crate::matches::{Is, Match};
 use crate::prefix::{Cidr, PortRange};
-use crate::tuple::icmp_of;
+use crate::target::{LOG_PREFIX_MAX, Target};
 
 bitflags! {
-    /// What connection tracking thinks of a packet. A packet is in exactly one state; a rule may
-    /// ask for several.
+    /// The profiles of a host's firewall in which a rule holds.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-    pub struct States: u8 {
-        /// It belongs to a flow that no answer was seen of yet.
-        const NEW = 1;
-        /// It belongs to a flow with packets in both directions.
-        const ESTABLISHED = 2;
-        /// It is an ICMP error about a tracked flow.
-        const RELATED = 4;
-        /// It belongs to nothing known and cannot begin anything.
-        const INVALID = 8;
-    }
-}
-
-/// A value to compare with, or (`not`) to differ from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Is<T> {
-    /// The value.
-    pub value: T,
-    /// Whether the rule wants anything but the value (`!` of iptables).
-    pub not: bool,
-}
-
-impl<T> From<T> for Is<T> {
-    fn from(value: T) -> Is<T> {
-        Is { value, not: false }
-    }
-}
-
-impl<T> Is<T> {
-    /// Anything but `value`.
-    pub fn not(value: T) -> Is<T> {
-        Is { value, not: true }
-    }
-
-    fn ok(&self, test: impl FnOnce(&T) -> bool) -> bool {
-        test(&self.value) != self.not
-    }
-}
-
-/// An ICMP type with an optional code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct IcmpType {
-    /// Type.
-    pub kind: u8,
-    /// Code; any when absent.
-    pub code: Option<u8>,
-}
-
-/// What a rule compares. Absent parts match everything; a packet matches when all parts do.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Match {
-    /// IP protocol number.
-    pub protocol: Option<Is<u8>>,
-    /// Source address.
-    pub source: Option<Is<Cidr>>,
-    /// Destination address.
-    pub destination: Option<Is<Cidr>>,
-    /// Source port; TCP or UDP only.
-    pub source_ports: Option<Is<PortRange>>,
-    /// Destination port; TCP or UDP only.
-    pub destination_ports: Option<Is<PortRange>>,
-    /// Interface the packet came by.
-    pub input: Option<Is<IfIndex>>,
-    /// Interface the packet leaves by.
-    pub output: Option<Is<IfIndex>>,
-    /// Connection-tracking state.
-    pub states: Option<Is<States>>,
-    /// ICMP type; ICMP or ICMPv6 only.
-    pub icmp: Option<Is<IcmpType>>,
-}
-
-/// What happens to a packet that a rule matches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// It goes on; no later rule of the chain is asked.
-    Accept,
-    /// It ends without a word.
-    Drop,
-    /// It ends, and its sender is told.
-    Reject(Reject),
-    /// It is noted in the trace, and the next rule is asked.
-    Log,
-}
-
-impl Target {
-    /// accept, drop, reject or log: the verdict in a trace event.
-    pub fn name(self) -> &'static str {
-        match self {
-            Target::Accept => "accept",
-            Target::Drop => "drop",
-            Target::Reject(_) => "reject",
-            Target::Log => "log",
-        }
+    pub struct Profiles: u8 {
+        /// In a network with a domain controller.
+        const DOMAIN = 1;
+        /// At home or at work.
+        const PRIVATE = 2;
+        /// Among strangers.
+        const PUBLIC = 4;
     }
 }
 
@@ -119,6 +33,8 @@ pub struct Rule {
     matches: Match,
     target: Target,
     text: Text,
+    enabled: bool,
+    profiles: Profiles,
 }
 
 /// Why something is not a rule, or not one for this chain.
@@ -127,12 +43,18 @@ pub enum RuleError {
     /// Ports without TCP or UDP.
     #[error("ports need the protocol tcp or udp")]
     PortsNeedProtocol,
+    /// TCP flags without TCP.
+    #[error("flags need the protocol tcp")]
+    FlagsNeedTcp,
     /// An ICMP type without ICMP.
     #[error("an ICMP type needs the protocol icmp")]
     IcmpNeedsProtocol,
     /// A RST for something other than TCP.
     #[error("rejecting with a TCP reset needs the protocol tcp")]
     ResetNeedsTcp,
+    /// An empty list of ports, or too long a one.
+    #[error("a list of ports has 1 to 15 ports; a range counts as two")]
+    PortList,
     /// Source and destination of different address families.
     #[error("source {0} and destination {1} are of different address families")]
     FamiliesDiffer(Cidr, Cidr),
@@ -141,13 +63,53 @@ pub enum RuleError {
     NoStates,
     /// An input interface in a chain for packets without one.
     #[error("the chain {0} has no input interface to compare with")]
-    NoInput(&'static str),
+    NoInput(Text),
     /// An output interface in a chain where none is chosen yet.
     #[error("the chain {0} has no output interface to compare with")]
-    NoOutput(&'static str),
-    /// REJECT where no answer can be made.
-    #[error("reject works in the chains input, forward and output only, not in {0}")]
-    RejectHere(&'static str),
+    NoOutput(Text),
+    /// A target where it cannot work.
+    #[error("{target} does not work in the chain {chain} of the table {table}")]
+    TargetHere {
+        /// The kind of target.
+        target: &'static str,
+        /// The built-in chain from which the rule is reached.
+        chain: &'static str,
+        /// The table.
+        table: &'static str,
+    },
+    /// Addresses or ports that cannot be translated to.
+    #[error("the addresses or ports to translate to make no sense")]
+    NatTo,
+    /// Too long a prefix for the log.
+    #[error("a prefix of the log has at most {LOG_PREFIX_MAX} bytes")]
+    LogPrefix,
+    /// No chain has this name.
+    #[error("there is no chain {0}")]
+    NoSuchChain(Text),
+    /// A chain with this name is there already.
+    #[error("the chain {0} is there already")]
+    ChainExists(Text),
+    /// What is not a name for a chain.
+    #[error("a chain's name has 1 to 28 visible characters and is no target's name, not {0:?}")]
+    ChainName(Text),
+    /// A built-in chain can neither be removed nor jumped to.
+    #[error("{0} is a built-in chain")]
+    BuiltIn(Text),
+    /// Only built-in chains have a policy.
+    #[error("{0} is no built-in chain: it has no policy")]
+    NoPolicy(Text),
+    /// A policy that the table does not have.
+    #[error("the table nat translates and does not filter: it drops nothing")]
+    PolicyHere,
+    /// The chain still has rules.
+    #[error("the chain {0} has rules")]
+    NotEmpty(Text),
+    /// Rules lead to the chain.
+    #[error("rules lead to the chain {0}")]
+    InUse(Text),
+    /// Jumps in a circle, or more than a packet may be asked about.
+    #[error("a packet would pass more than {0} rules, or go in circles")]
+    TooDeep(u32),
     /// No rule has this index.
     #[error("there is no rule {index}; the chain has {len}")]
     NoSuchRule {
@@ -159,6 +121,9 @@ pub enum RuleError {
     /// The list is full.
     #[error("at most {0} rules fit into a chain")]
     TooMany(usize),
+    /// Enough chains.
+    #[error("at most {0} chains fit into a table")]
+    TooManyChains(usize),
     /// The forwarded ports do not fit behind the target's first port.
     #[error("ports {ports} forwarded to port {to} would go beyond 65535 or include port 0")]
     ForwardRange {
@@ -180,13 +145,49 @@ pub enum RuleError {
 
 impl Rule {
     /// A rule, when its parts fit together. `text` is how it is shown: as written, or its name.
+    ///
+    /// # Errors
+    /// When the parts do not fit together.
     pub fn new(matches: Match, target: Target, text: Text) -> Result<Rule, RuleError> {
         matches.check()?;
         let tcp = matches.protocol == Some(Is::from(protocol::TCP));
-        if target == Target::Reject(Reject::TcpReset) && !tcp {
-            return Err(RuleError::ResetNeedsTcp);
+        match &target {
+            Target::Reject(Reject::TcpReset) if !tcp => return Err(RuleError::ResetNeedsTcp),
+            Target::Log(log) if log.prefix.len() > LOG_PREFIX_MAX => {
+                return Err(RuleError::LogPrefix);
+            }
+            Target::Dnat(to) | Target::Snat(to) if !to.makes_sense() => {
+                return Err(RuleError::NatTo);
+            }
+            _ => {}
         }
-        Ok(Rule { matches, target, text })
+        let has_ports = matches
+            .protocol
+            .is_some_and(|p| !p.not && matches!(p.value, protocol::TCP | protocol::UDP));
+        let needs_ports = match &target {
+            Target::Dnat(to) | Target::Snat(to) => to.ports.is_some(),
+            Target::Masquerade(ports) | Target::Redirect(ports) => ports.is_some(),
+            _ => false,
+        };
+        if needs_ports && !has_ports {
+            return Err(RuleError::PortsNeedProtocol);
+        }
+        Ok(Rule { matches, target, text, enabled: true, profiles: Profiles::all() })
+    }
+
+    /// The same rule, asked or not, in these profiles.
+    #[must_use]
+    pub fn scoped(self, enabled: bool, profiles: Profiles) -> Rule {
+        Rule { enabled, profiles, ..self }
+    }
+
+    /// The same rule, leading to a chain of another name.
+    pub(crate) fn leading_to(self, chain: Text) -> Rule {
+        let target = match self.target {
+            Target::Goto(_) => Target::Goto(chain),
+            _ => Target::Jump(chain),
+        };
+        Rule { target, ..self }
     }
 
     /// What it compares.
@@ -195,148 +196,30 @@ impl Rule {
     }
 
     /// What it asks for.
-    pub fn target(&self) -> Target {
-        self.target
+    pub fn target(&self) -> &Target {
+        &self.target
     }
 
     /// How it is shown.
     pub fn text(&self) -> &Text {
         &self.text
     }
-}
 
-impl Match {
-    pub(crate) fn check(&self) -> Result<(), RuleError> {
-        let is = |wanted: &[u8]| self.protocol.is_some_and(|p| !p.not && wanted.contains(&p.value));
-        let ports = self.source_ports.is_some() || self.destination_ports.is_some();
-        if ports && !is(&[protocol::TCP, protocol::UDP]) {
-            return Err(RuleError::PortsNeedProtocol);
-        }
-        if self.icmp.is_some() && !is(&[protocol::ICMP, protocol::ICMPV6]) {
-            return Err(RuleError::IcmpNeedsProtocol);
-        }
-        if self.states.is_some_and(|s| s.value.is_empty()) {
-            return Err(RuleError::NoStates);
-        }
-        match (self.source, self.destination) {
-            (Some(s), Some(d)) if s.value.address().is_ipv4() != d.value.address().is_ipv4() => {
-                Err(RuleError::FamiliesDiffer(s.value, d.value))
-            }
-            _ => Ok(()),
-        }
+    /// Whether it is asked at all.
+    pub fn enabled(&self) -> bool {
+        self.enabled
     }
 
-    pub(crate) fn matches(&self, f: &Facts) -> bool {
-        self.protocol.is_none_or(|m| m.ok(|&p| p == f.protocol))
-            && self.input.is_none_or(|m| m.ok(|&i| f.input == Some(i)))
-            && self.output.is_none_or(|m| m.ok(|&i| f.output == Some(i)))
-            && self.states.is_none_or(|m| m.ok(|s| s.intersects(f.state)))
-            && self.source.is_none_or(|m| m.ok(|p| p.contains(f.src)))
-            && self.destination.is_none_or(|m| m.ok(|p| p.contains(f.dst)))
-            && port_matches(self.source_ports, f.ports.map(|p| p.0))
-            && port_matches(self.destination_ports, f.ports.map(|p| p.1))
-            && self.icmp.is_none_or(|m| {
-                f.icmp.is_some_and(|(kind, code)| {
-                    m.ok(|t| t.kind == kind && t.code.is_none_or(|c| c == code))
-                })
-            })
-    }
-}
-
-/// A packet without ports matches neither a range nor its opposite.
-fn port_matches(wanted: Option<Is<PortRange>>, port: Option<u16>) -> bool {
-    wanted.is_none_or(|m| port.is_some_and(|p| m.ok(|r| r.contains(p))))
-}
-
-/// What rules compare with, taken from a packet once per hook.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Facts {
-    pub(crate) protocol: u8,
-    pub(crate) src: IpAddr,
-    pub(crate) dst: IpAddr,
-    pub(crate) ports: Option<(u16, u16)>,
-    pub(crate) icmp: Option<(u8, u8)>,
-    pub(crate) input: Option<IfIndex>,
-    pub(crate) output: Option<IfIndex>,
-    pub(crate) state: States,
-}
-
-impl Facts {
-    /// The facts of an IP packet; `None` for other frames.
-    pub(crate) fn of(
-        frame: &Frame,
-        input: Option<IfIndex>,
-        output: Option<IfIndex>,
-        state: States,
-    ) -> Option<Facts> {
-        Some(Facts {
-            protocol: frame.protocol()?,
-            src: frame.src_ip()?,
-            dst: frame.dst_ip()?,
-            ports: frame.ports(),
-            icmp: icmp_of(frame).map(|i| (i.kind, i.code)),
-            input,
-            output,
-            state,
-        })
+    /// The profiles in which it is asked.
+    pub fn profiles(&self) -> Profiles {
+        self.profiles
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn facts(dport: u16, state: States) -> Facts {
-        Facts {
-            protocol: protocol::TCP,
-            src: "10.0.0.7".parse().unwrap(),
-            dst: "192.168.17.17".parse().unwrap(),
-            ports: Some((40_000, dport)),
-            icmp: None,
-            input: Some(IfIndex(2)),
-            output: None,
-            state,
-        }
-    }
-
-    #[test]
-    fn every_part_of_a_match_counts() {
-        let all = Match {
-            protocol: Some(protocol::TCP.into()),
-            source: Some("10.0.0.0/24".parse::<Cidr>().unwrap().into()),
-            destination: Some(Cidr::host("192.168.17.17".parse().unwrap()).into()),
-            source_ports: Some(PortRange::new(1024, 65_535).unwrap().into()),
-            destination_ports: Some(PortRange::one(80).into()),
-            input: Some(IfIndex(2).into()),
-            output: None,
-            states: Some((States::NEW | States::RELATED).into()),
-            icmp: None,
-        };
-        let hit = facts(80, States::NEW);
-        assert!(all.matches(&hit) && Match::default().matches(&hit));
-        let misses = [
-            Facts { protocol: protocol::UDP, ..hit },
-            Facts { src: "10.0.1.7".parse().unwrap(), ..hit },
-            Facts { dst: "192.168.17.18".parse().unwrap(), ..hit },
-            Facts { ports: Some((1023, 80)), ..hit },
-            Facts { ports: Some((40_000, 81)), ..hit },
-            Facts { ports: None, ..hit },
-            Facts { input: Some(IfIndex(3)), ..hit },
-            Facts { state: States::ESTABLISHED, ..hit },
-        ];
-        for miss in misses {
-            assert!(!all.matches(&miss), "{miss:?}");
-        }
-    }
-
-    #[test]
-    fn a_not_turns_one_part_round() {
-        let not_80 =
-            Match { destination_ports: Some(Is::not(PortRange::one(80))), ..Match::default() };
-        assert!(!not_80.matches(&facts(80, States::NEW)));
-        assert!(not_80.matches(&facts(81, States::NEW)));
-        assert!(!not_80.matches(&Facts { ports: None, ..facts(81, States::NEW) }));
-    }
+    use crate::matches::{IcmpType, States};
 
     #[test]
     fn rules_that_make_no_sense_are_refused() {

@@ -7,8 +7,8 @@ use netarium_wire::Frame;
 use crate::conntrack::session::{Flags, Handle, NIL, Session};
 use crate::conntrack::tcp::Step;
 use crate::conntrack::{Conntrack, Direction, TcpState, apply};
-use crate::rules::States;
-use crate::tuple::{Quoted, Tuple, is_icmp_error};
+use crate::matches::States;
+use crate::tuple::{Quoted, Tuple, is_icmp_error, is_neighbour_discovery};
 use crate::{Filter, LOOPBACK};
 
 /// Where a packet enters the filter.
@@ -164,13 +164,19 @@ impl Filter {
 
     /// What rules see of a packet's session.
     pub(crate) fn state_of(&self, frame: &Frame) -> States {
-        match self.conntrack.of(frame) {
-            None => States::INVALID,
-            Some(_) if is_icmp_error(frame) => States::RELATED,
-            Some((Handle { dir: Direction::Reply, .. }, _)) => States::ESTABLISHED,
-            Some((_, s)) if s.flags.contains(Flags::SEEN_REPLY) => States::ESTABLISHED,
-            Some(_) => States::NEW,
-        }
+        let Some((handle, s)) = self.conntrack.of(frame) else {
+            return if is_neighbour_discovery(frame) { States::UNTRACKED } else { States::INVALID };
+        };
+        let mut state = if is_icmp_error(frame) {
+            States::RELATED
+        } else if handle.dir == Direction::Reply || s.flags.contains(Flags::SEEN_REPLY) {
+            States::ESTABLISHED
+        } else {
+            States::NEW
+        };
+        state.set(States::SNAT, s.flags.contains(Flags::SNAT));
+        state.set(States::DNAT, s.flags.contains(Flags::DNAT));
+        state
     }
 
     /// Enters the session of a first packet into the table, at the end of the packet's way.
@@ -189,10 +195,12 @@ impl Filter {
         if s.tuples.iter().any(|t| table.find(t).is_some()) {
             return Err(DropReason::NatPortsExhausted);
         }
-        if s.flags.contains(Flags::SNAT) {
-            let (inside, outside) = (s.tuples[0].source(), s.tuples[1].destination());
+        if let Some((inside, outside, far)) = s.mapped_ends() {
             let protocol = s.tuples[0].protocol;
             s.mapping = self.nat.mappings.acquire(protocol, inside, outside, self.now);
+            if self.nat.behaviour.needs_peers() {
+                self.nat.peers.add(protocol, inside, far, s.mapping);
+            }
         }
         let timeout = timeouts.get(s.timeout);
         stats.confirmed += 1;
@@ -227,6 +235,11 @@ impl Filter {
     pub(crate) fn end(&mut self, index: u32) -> Option<Session> {
         let mut s = self.conntrack.table.remove(index)?;
         if s.mapping != NIL {
+            if let Some((inside, _, far)) = s.mapped_ends()
+                && self.nat.behaviour.needs_peers()
+            {
+                self.nat.peers.remove(s.tuples[0].protocol, inside, far);
+            }
             self.nat.mappings.release(s.mapping);
             s.mapping = NIL;
         }

@@ -245,10 +245,10 @@ proptest! {
             let mut cx = Ctx::new(Instant::ZERO, Cause::NONE, &mut r.trace);
             let f = &mut r.filter;
             let _ = match hook {
-                0 => f.prerouting(&mut cx, netarium_filter::LOOPBACK, &mut frame),
+                0 => f.prerouting(&mut cx, netarium_filter::LOOPBACK, &Own, &mut frame),
                 1 => f.input(&mut cx, INSIDE, &mut frame),
                 2 => f.forward(&mut cx, OUTSIDE, INSIDE, &mut frame),
-                3 => f.output(&mut cx, OUTSIDE, &mut frame),
+                3 => f.output(&mut cx, OUTSIDE, &Own, &mut frame),
                 _ => f.postrouting(&mut cx, OUTSIDE, ip(ROUTER), &r.ports, &mut frame),
             };
             if frame.parse().is_ok() && frame.len() > 34 {

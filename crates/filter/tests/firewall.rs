@@ -4,11 +4,11 @@ mod common;
 
 use common::*;
 use netarium_base::{DropReason, IfIndex};
-use netarium_filter::chain::RULES_MAX;
 use netarium_filter::firewall::DEFAULT_DENY;
+use netarium_filter::table::RULES_MAX;
 use netarium_filter::{
-    Chain, Cidr, InboundAction, InboundRule, Is, Match, Policy, PortRange, Reject, Rule, RuleError,
-    States, Target, TcpState,
+    Chain, Cidr, InboundAction, InboundRule, Is, Log, Match, Policy, PortRange, Reject, Rule,
+    RuleError, States, Table, Target, TcpState,
 };
 use netarium_wire::icmp::kind;
 use netarium_wire::protocol;
@@ -43,7 +43,8 @@ fn only_what_a_rule_names_comes_in() {
         rules,
         [("loopback".into(), 0), ("established, related".into(), 0), ("allow tcp/80".into(), 1)]
     );
-    let (policy, text, counters) = h.filter.policy(Chain::Input);
+    let input = h.filter.table(Table::Filter).chain("INPUT").unwrap();
+    let (policy, text, counters) = input.policy();
     assert_eq!((policy, text.as_ref(), counters.packets), (Policy::Drop, DEFAULT_DENY, 2));
     assert_eq!(counters.bytes, 20 + 20 + 7 + 20 + 8 + 3);
     assert_eq!(h.filter.session_count(), 1, "a dropped first packet leaves nothing");
@@ -106,7 +107,7 @@ fn blocking_goes_before_allowing() {
     h.arrive(INSIDE, &tcp("10.0.0.8:4000", "192.168.17.1:80", SYN)).local();
     let ports_of_nothing = InboundRule { protocol: None, ..InboundRule::allow_tcp(1) };
     assert_eq!(h.filter.host_firewall(vec![ports_of_nothing]), Err(RuleError::PortsNeedProtocol));
-    assert_eq!(h.filter.rules(Chain::Input).len(), 4, "a refused change changes nothing");
+    assert_eq!(h.filter.rules(Chain::Input).count(), 4, "a refused change changes nothing");
 }
 
 fn rule(matches: Match, target: Target, text: &str) -> Rule {
@@ -123,23 +124,25 @@ fn rules_change_at_run_time_by_index() {
     };
     let f = &mut r.filter;
     f.append_rule(Chain::Forward, rule(tcp_80.clone(), Target::Drop, "drop")).unwrap();
-    f.insert_rule(Chain::Forward, 0, rule(tcp_80.clone(), Target::Log, "log")).unwrap();
+    f.insert_rule(Chain::Forward, 0, rule(tcp_80.clone(), Target::Log(Log::default()), "log"))
+        .unwrap();
     let syn = tcp("192.168.17.20:4000", "10.0.0.7:80", SYN);
     assert_eq!(r.arrive(INSIDE, &syn).dropped(), DropReason::FilterDrop);
     assert_eq!(r.events(), ["rule forward log log", "rule forward drop drop"]);
     let reset = Target::Reject(Reject::TcpReset);
-    r.filter.replace_rule(Chain::Forward, 1, rule(tcp_80.clone(), reset, "reset")).unwrap();
+    let all = r.filter.table_mut(Table::Filter);
+    all.replace("FORWARD", 1, rule(tcp_80.clone(), reset, "reset")).unwrap();
     assert!(matches!(r.arrive(INSIDE, &syn), Out::Rejected(Reject::TcpReset)));
     r.filter.delete_rule(Chain::Forward, 1).unwrap();
     r.arrive(INSIDE, &syn).left();
     let counted: Vec<_> = r.filter.rules(Chain::Forward).map(|(_, c)| c.packets).collect();
     assert_eq!(counted, [3]);
-    r.filter.zero(Chain::Forward);
+    r.filter.table_mut(Table::Filter).zero("FORWARD", None).unwrap();
     assert!(r.filter.rules(Chain::Forward).all(|(_, c)| c.packets == 0));
     let no_rule = Err(RuleError::NoSuchRule { index: 7, len: 1 });
     assert_eq!(r.filter.delete_rule(Chain::Forward, 7), no_rule);
-    r.filter.flush(Chain::Forward);
-    assert_eq!(r.filter.rules(Chain::Forward).len(), 0);
+    r.filter.table_mut(Table::Filter).flush("FORWARD").unwrap();
+    assert_eq!(r.filter.rules(Chain::Forward).count(), 0);
     assert_eq!(
         r.filter.drops().collect::<Vec<_>>(),
         [(DropReason::FilterDrop, 1), (DropReason::FilterReject, 1)]
@@ -153,13 +156,14 @@ fn a_chain_takes_only_rules_that_it_can_ask() {
     let to = Match { output: Some(INSIDE.into()), ..Match::default() };
     let f = &mut r.filter;
     let no = f.append_rule(Chain::Output, rule(from, Target::Drop, "x"));
-    assert_eq!(no, Err(RuleError::NoInput("output")));
+    assert_eq!(no, Err(RuleError::NoInput("OUTPUT".into())));
     let no = f.append_rule(Chain::Input, rule(to, Target::Drop, "x"));
-    assert_eq!(no, Err(RuleError::NoOutput("input")));
+    assert_eq!(no, Err(RuleError::NoOutput("INPUT".into())));
     let how = Reject::Icmp { kind: kind::UNREACHABLE, code: 13 };
     let reject = rule(Match::default(), Target::Reject(how), "x");
-    let no = f.append_rule(Chain::Postrouting, reject);
-    assert_eq!(no, Err(RuleError::RejectHere("postrouting")));
+    let no = f.table_mut(Table::Nat).append("POSTROUTING", reject);
+    let here = RuleError::TargetHere { target: "reject", chain: "POSTROUTING", table: "nat" };
+    assert_eq!(no, Err(here));
     let any = rule(Match::default(), Target::Accept, "x");
     for _ in 0..RULES_MAX {
         f.append_rule(Chain::Input, any.clone()).unwrap();
@@ -175,11 +179,11 @@ fn states_separate_old_from_new() {
     r.filter.append_rule(Chain::Forward, rule(m, Target::Accept, "old")).unwrap();
     let m = Match {
         states: Some(States::NEW.into()),
-        input: Some(Is::not(OUTSIDE)),
+        input: Some(Is::not(OUTSIDE.into())),
         ..Match::default()
     };
     r.filter.append_rule(Chain::Forward, rule(m, Target::Accept, "new from inside")).unwrap();
-    r.filter.set_policy(Chain::Forward, Policy::Drop, "default".into());
+    r.filter.set_policy(Chain::Forward, Policy::Drop, "default".into()).unwrap();
     let syn = tcp("192.168.17.20:4000", "10.0.0.7:80", SYN);
     let out = r.arrive(INSIDE, &syn).left();
     r.arrive(INSIDE, &syn).left();
@@ -191,7 +195,7 @@ fn states_separate_old_from_new() {
     }
     let counted: Vec<_> = r.filter.rules(Chain::Forward).map(|(_, c)| c.packets).collect();
     assert_eq!(counted, [2, 2]);
-    assert_eq!(r.filter.policy(Chain::Forward).2.packets, 4);
+    assert_eq!(r.filter.policy(Chain::Forward).1.packets, 4);
 }
 
 /// The note's two firewalls: on the way in, rules see the port after its translation.
@@ -206,7 +210,7 @@ fn a_rule_behind_a_forward_names_the_translated_port() {
             ..Match::default()
         };
         r.filter.append_rule(Chain::Forward, rule(m, Target::Accept, "in")).unwrap();
-        r.filter.set_policy(Chain::Forward, Policy::Drop, "default".into());
+        r.filter.set_policy(Chain::Forward, Policy::Drop, "default".into()).unwrap();
         let out = r.arrive(OUTSIDE, &tcp("10.0.0.7:4000", "10.0.0.2:65535", SYN));
         assert_eq!(matches!(out, Out::Left(..)), passes, "rule for {port}");
     }

@@ -101,7 +101,7 @@ fn the_routers_own_errors_quote_what_the_sender_sent() {
 fn prerouted(r: &mut Router, input: netarium_base::IfIndex, frame: &mut Frame) {
     let cause = netarium_base::Cause::NONE;
     let mut cx = netarium_base::Ctx::new(r.now, cause, &mut r.trace);
-    let verdict = r.filter.prerouting(&mut cx, input, frame);
+    let verdict = r.filter.prerouting(&mut cx, input, &Own, frame);
     assert_eq!(verdict, netarium_filter::Verdict::Accept);
 }
 

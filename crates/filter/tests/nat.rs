@@ -4,7 +4,9 @@ mod common;
 
 use common::*;
 use netarium_base::{DropReason, Duration};
-use netarium_filter::{Filter, PortForward, PortRange, RuleError, SourceNat, SourceTo};
+use netarium_filter::{
+    Chain, Filter, Match, NatTo, PortForward, PortRange, Rule, RuleError, Table, Target,
+};
 use netarium_wire::icmp::kind;
 use netarium_wire::{TcpFlags, protocol};
 
@@ -144,7 +146,7 @@ fn forwards_match_interface_address_and_range() {
         to: at("192.168.17.17:53"),
         text: "udp".into(),
     };
-    r.filter.add_forward(forward).unwrap();
+    r.filter.add_forward(&forward).unwrap();
     let f = r.arrive(OUTSIDE, &udp("10.0.0.7:4000", "10.0.0.2:5002")).left();
     assert_eq!(ends(&f), "10.0.0.7:4000 > 192.168.17.17:55");
     let back = r.arrive(INSIDE, &udp("192.168.17.17:55", "10.0.0.7:4000")).left();
@@ -170,7 +172,7 @@ fn forwards_change_while_connections_go_on() {
 #[test]
 fn a_forward_and_a_direct_flow_to_one_server_are_kept_apart() {
     let mut r = Router::new();
-    r.filter.add_forward(PortForward::tcp(65_535, at("192.168.17.17:80"))).unwrap();
+    r.filter.add_forward(&PortForward::tcp(65_535, at("192.168.17.17:80"))).unwrap();
     r.arrive(OUTSIDE, &tcp("10.0.0.7:4000", "192.168.17.17:80", SYN)).left();
     let f = r.arrive(OUTSIDE, &tcp("10.0.0.7:4000", "10.0.0.2:65535", SYN)).left();
     let port = f.ports().unwrap().0;
@@ -200,13 +202,15 @@ fn pings_share_the_outside_by_identifier() {
 #[test]
 fn a_range_of_ports_runs_out() {
     let mut r = Router::new();
-    let nat = SourceNat {
-        output: OUTSIDE,
-        source: Some("192.168.17.0/24".parse().unwrap()),
-        to: SourceTo::Address(ip("10.0.0.3")),
-        ports: PortRange::new(2000, 2009),
+    let to = NatTo { ports: PortRange::new(2000, 2009), ..NatTo::address(ip("10.0.0.3")) };
+    let matches = Match {
+        protocol: Some(protocol::TCP.into()),
+        output: Some(OUTSIDE.into()),
+        source: Some("192.168.17.0/24".parse::<netarium_filter::Cidr>().unwrap().into()),
+        ..Match::default()
     };
-    r.filter.add_source_nat(nat).unwrap();
+    let rule = Rule::new(matches, Target::Snat(to), "snat".into()).unwrap();
+    r.filter.table_mut(Table::Nat).append(Chain::Postrouting.id(), rule).unwrap();
     let mut seen = std::collections::BTreeSet::new();
     let from = |n: u16| format!("192.168.17.20:{}", 40_000 + n);
     for n in 0..10 {
@@ -257,7 +261,7 @@ fn what_belongs_to_no_flow_does_not_leave_with_an_inside_address() {
 fn forwards_that_make_no_sense_are_refused() {
     let mut f = Filter::new(netarium_base::NodeId(0), netarium_base::Seed(0).luck("x", "y"));
     let ok = PortForward::tcp(1, at("10.0.0.1:1"));
-    let refuse = |f: &mut Filter, p: PortForward| f.add_forward(p).unwrap_err();
+    let refuse = |f: &mut Filter, p: PortForward| f.add_forward(&p).unwrap_err();
     let ports = PortRange::new(1, 10).unwrap();
     let beyond = PortForward { ports, to: at("10.0.0.1:65530"), ..ok.clone() };
     assert_eq!(refuse(&mut f, beyond), RuleError::ForwardRange { ports, to: 65_530 });
@@ -268,7 +272,8 @@ fn forwards_that_make_no_sense_are_refused() {
     assert_eq!(f.nat_router(INSIDE, INSIDE, vec![]), Err(RuleError::SameInterface));
     let bad = PortForward { protocol: 99, ..ok.clone() };
     assert!(f.nat_router(INSIDE, OUTSIDE, vec![ok, bad]).is_err());
-    assert_eq!((f.forwards().count(), f.source_nats().len()), (0, 0), "all or nothing");
+    let rules: usize = f.table(Table::Nat).chains().map(|c| c.rules().len()).sum();
+    assert_eq!((f.forwards().count(), rules), (0, 0), "all or nothing");
 }
 
 /// A forward of flows that the host begins: the router reaches the server by its own address.
@@ -279,20 +284,29 @@ fn a_local_forward_redirects_what_the_host_itself_begins() {
         destination: Some(ip(ROUTER)),
         ..PortForward::tcp(65_535, at("192.168.17.17:80"))
     };
-    r.filter.add_local_forward(forward).unwrap();
+    let rule = forward.rule().unwrap();
+    r.filter.table_mut(Table::Nat).append(Chain::Output.id(), rule).unwrap();
     let out = r.send(tcp("192.168.17.1:4000", "10.0.0.2:65535", SYN)).left();
     assert_eq!(ends(&out), "192.168.17.1:4000 > 192.168.17.17:80");
     let back = r.arrive(INSIDE, &tcp("192.168.17.17:80", "192.168.17.1:4000", SYN_ACK)).local();
     // The source is translated on the way in: the program sees the address that it asked for.
     assert_eq!(ends(&back), "10.0.0.2:65535 > 192.168.17.1:4000");
-    assert_eq!((r.filter.local_forwards().count(), r.filter.forwards().count()), (1, 1));
+    let local = r.filter.table(Table::Nat).chain("OUTPUT").unwrap().rules().next().unwrap();
+    assert_eq!((local.1.packets, r.filter.forwards().count()), (1, 1));
 }
 
 /// And to a port of its own (REDIRECT): over the loopback interface, translated once.
 #[test]
 fn a_redirect_to_the_host_itself_passes_the_loopback_once() {
     let mut r = Router::new();
-    r.filter.add_local_forward(PortForward::tcp(80, at("127.0.0.1:8080"))).unwrap();
+    let redirect = Target::Redirect(Some(PortRange::one(8080)));
+    let matches = Match {
+        protocol: Some(protocol::TCP.into()),
+        destination_ports: Some(PortRange::one(80).into()),
+        ..Match::default()
+    };
+    let rule = Rule::new(matches, redirect, "redirect".into()).unwrap();
+    r.filter.table_mut(Table::Nat).append(Chain::Output.id(), rule).unwrap();
     let lo = netarium_filter::LOOPBACK;
     let out = r.send(tcp("127.0.0.1:4000", "127.0.0.1:80", SYN)).left();
     let seen = r.arrive(lo, &out).local();

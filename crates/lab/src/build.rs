@@ -8,8 +8,8 @@
 use core::net::IpAddr;
 use std::rc::Rc;
 
-use netarium_base::{IfIndex, Instant, NodeId, Seed};
-use netarium_filter::{Chain, Filter, PortForward, RuleError};
+use netarium_base::{Duration, IfIndex, Instant, NodeId, Seed};
+use netarium_filter::{Behaviour, Chain, Filter, PortForward, PortRange, RuleError, Timeout};
 use netarium_wire::{Cidr, protocol};
 use netarium_world::process::Programs;
 use netarium_world::{
@@ -19,7 +19,9 @@ use netarium_world::{
 
 use crate::edit::ports;
 use crate::model::{GATEWAY, Mirror, SwitchSettings};
-use crate::{Action, Firewall, Host, Interface, Ipv4Net, Lab, Link, NodeKind, Protocol, Traffic};
+use crate::{
+    Action, Firewall, Host, Interface, Ipv4Net, Lab, Link, NatKind, NodeKind, Protocol, Traffic,
+};
 
 /// What a lab's hosts take for the time at the start, unless told otherwise: 2026-01-01 UTC, in
 /// nanoseconds since 1970. Fixed, so that runs are reproducible.
@@ -256,8 +258,33 @@ fn filter(host: &Host, node: NodeId, seed: Seed) -> Result<Filter, RuleError> {
         };
         let forwards = nat.forwards.iter().map(forward).collect();
         filter.nat_router(index(&nat.inside), index(&nat.outside), forwards)?;
+        nat_kind(&mut filter, &nat.kind);
     }
     Ok(filter)
+}
+
+/// Makes a router's NAT one of a kind. Who asks for a behaviour that overloaded ports cannot have
+/// gets ports without.
+fn nat_kind(filter: &mut Filter, kind: &NatKind) {
+    let now = Instant::ZERO;
+    filter.set_preset(now, kind.preset);
+    let preset = kind.preset.behaviour();
+    filter.set_behaviour(Behaviour {
+        mapping: kind.mapping.unwrap_or(preset.mapping),
+        filtering: kind.filtering.unwrap_or(preset.filtering),
+        preserve_ports: kind.preserve_ports.unwrap_or(preset.preserve_ports),
+        overload: preset.overload && kind.mapping.is_none() && kind.filtering.is_none(),
+        ports: kind.ports.and_then(|p| PortRange::new(p.first, p.last)).or(preset.ports),
+        hairpin: kind.hairpin.unwrap_or(preset.hairpin),
+    });
+    let mut set = |kinds: &[Timeout], to: Option<Duration>| {
+        if let Some(to) = to {
+            kinds.iter().for_each(|&kind| filter.set_timeout(now, kind, to));
+        }
+    };
+    set(&[Timeout::Udp, Timeout::UdpStream], kind.udp_timeout);
+    set(&[Timeout::Established], kind.tcp_timeout);
+    set(&[Timeout::Icmp], kind.icmp_timeout);
 }
 
 /// Loopback and answers come in, the rest is denied; between them the lab's rules, of which the

@@ -44,7 +44,7 @@ pub use error::{Code, LabError, LabErrors, Place};
 pub use files::{Files, FilesError, HostFiles};
 pub use model::{
     Action, Attach, Command, Firewall, Forward, Gateway, Host, InboundRule, Interface, Lab, Link,
-    Nat, Network, NodeKind, Publish, Route, Run, Switch, Title, Wire,
+    Nat, NatKind, Network, NodeKind, Publish, Route, Run, Switch, Title, Wire,
 };
 pub use raw::schema;
 pub use value::{Ipv4Net, Mac, PortRange, Probability, Protocol, Rate, Traffic};

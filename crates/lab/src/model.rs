@@ -9,6 +9,7 @@ use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 
 use netarium_base::Duration;
+use netarium_filter::{Dependence, Preset};
 use netarium_world::Faults;
 
 use crate::files::{Files, HostFiles};
@@ -383,6 +384,32 @@ pub struct Nat {
     pub outside: String,
     /// Outside ports that lead inside. No two have the same protocol and port.
     pub forwards: Vec<Forward>,
+    /// How it translates.
+    pub kind: NatKind,
+}
+
+/// How a NAT translates: a preset, and what differs from it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NatKind {
+    /// Where everything else comes from.
+    pub preset: Preset,
+    /// Which flows of an inside port share an outside port.
+    pub mapping: Option<Dependence>,
+    /// From whom a mapping lets new flows in without a forward.
+    pub filtering: Option<Dependence>,
+    /// Whether an inside port keeps its number where it is free.
+    pub preserve_ports: Option<bool>,
+    /// The outside ports to choose from.
+    pub ports: Option<PortRange>,
+    /// Whether inside hosts reach each other by the outside address.
+    pub hairpin: Option<bool>,
+    /// How long a silent UDP flow is remembered.
+    pub udp_timeout: Option<Duration>,
+    /// How long a silent TCP connection is remembered.
+    pub tcp_timeout: Option<Duration>,
+    /// How long an ICMP query is remembered.
+    pub icmp_timeout: Option<Duration>,
 }
 
 /// A forwarded port.

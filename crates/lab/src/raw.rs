@@ -11,8 +11,9 @@ use crate::decode::{At, Decode, Named, OneOrMany, Tried, either, table, wrong_ty
 use crate::error::Errors;
 use crate::tree::{Kind, Node};
 use crate::value::{
-    Delay, Endpoint, ForwardFrom, HostAddress, Ipv4Net, Listen, Mac, Mtu, OrNone, Probability,
-    Protocol, Queue, QueueBytes, Rate, RouteTarget, RunAt, Span, Traffic,
+    Delay, DependenceWord, Endpoint, ForwardFrom, HostAddress, Ipv4Net, Listen, Mac, Mtu, NatPorts,
+    OrNone, PresetWord, Probability, Protocol, Queue, QueueBytes, Rate, RouteTarget, RunAt, Span,
+    Traffic,
 };
 
 /// The JSON Schema (draft 2020-12) of lab files, for editors.
@@ -431,6 +432,35 @@ table! {
         optional {
             /// Outside ports that lead to an inside address.
             forward: Vec<RawForward>,
+            /// The kind of NAT, in behaviour and time-outs; `linux` when left out.
+            preset: PresetWord,
+            /// Which flows of an inside port share an outside port.
+            mapping: DependenceWord,
+            /// From whom a mapping lets new flows in without a forward.
+            filtering: DependenceWord,
+            /// Whether an inside port keeps its number where it is free.
+            preserve: bool,
+            /// The outside ports to choose from.
+            ports: NatPorts,
+            /// Whether inside hosts reach each other by the outside address.
+            hairpin: bool,
+            /// How long silent flows are remembered.
+            timeouts: RawNatTimeouts,
+        }
+    }
+}
+
+table! {
+    /// How long a NAT remembers silent flows.
+    RawNatTimeouts: "time-outs" {
+        required {}
+        optional {
+            /// UDP, answered or not.
+            udp: RunAt,
+            /// TCP, established.
+            tcp: RunAt,
+            /// ICMP queries.
+            icmp: RunAt,
         }
     }
 }

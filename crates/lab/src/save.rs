@@ -103,7 +103,7 @@ impl Present {
             };
             if let Some(filter) = world.stack(node.id).and_then(|s| s.filter()) {
                 host.read_inbound(Inbound::of(filter));
-                host.forwards = filter.forwards().filter_map(|(f, _)| forward(f)).collect();
+                host.forwards = filter.forwards().filter_map(|(f, _)| forward(&f)).collect();
             }
             present.hosts.insert(node.name.to_owned(), host);
         }

@@ -250,11 +250,25 @@ pub(crate) fn rule(rule: &InboundRule) -> String {
 
 fn nat(nat: &Nat) -> String {
     let forwards = nat.forwards.iter().map(forward);
+    let k = &nat.kind;
+    let timeouts = [k.udp_timeout, k.tcp_timeout, k.icmp_timeout];
     table(&[
         ("inside", Some(quoted(&nat.inside))),
         ("outside", Some(quoted(&nat.outside))),
         ("forward", (!nat.forwards.is_empty()).then(|| list(forwards))),
+        ("preset", (k.preset != Default::default()).then(|| quoted(k.preset.name()))),
+        ("mapping", k.mapping.map(|d| quoted(d.name()))),
+        ("filtering", k.filtering.map(|d| quoted(d.name()))),
+        ("preserve", k.preserve_ports.map(|b| b.to_string())),
+        ("ports", k.ports.map(|p| quoted(&p.to_string()))),
+        ("hairpin", k.hairpin.map(|b| b.to_string())),
+        ("timeouts", (timeouts != [None; 3]).then(|| nat_timeouts(timeouts))),
     ])
+}
+
+fn nat_timeouts([udp, tcp, icmp]: [Option<netarium_base::Duration>; 3]) -> String {
+    let text = |t: Option<netarium_base::Duration>| t.map(|t| quoted(&t.to_string()));
+    table(&[("udp", text(udp)), ("tcp", text(tcp)), ("icmp", text(icmp))])
 }
 
 pub(crate) fn forward(f: &Forward) -> String {

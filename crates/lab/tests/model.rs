@@ -9,7 +9,7 @@ use netarium_lab::{
     builtin, builtins, schema,
 };
 
-const PROGRAMS: [&str; 3] = ["curl", "httpd", "ping"];
+const PROGRAMS: [&str; 5] = ["curl", "httpd", "iptables", "netsh", "ping"];
 
 fn lab(text: &str) -> Lab {
     let text = format!("version = 1\n{text}");

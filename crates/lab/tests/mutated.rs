@@ -4,7 +4,7 @@
 use netarium_lab::{Files, Lab, builtins};
 use proptest::prelude::*;
 
-const PROGRAMS: [&str; 3] = ["curl", "httpd", "ping"];
+const PROGRAMS: [&str; 5] = ["curl", "httpd", "iptables", "netsh", "ping"];
 
 /// A lab that uses every key of the format.
 const EVERYTHING: &str = r#"version = 1

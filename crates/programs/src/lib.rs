@@ -17,10 +17,14 @@
 mod arp;
 mod bench;
 pub mod calendar;
+mod conntrack;
 pub mod curl;
+mod dmesg;
 pub mod getopt;
 mod httpd;
 mod ip;
+mod iptables;
+mod netsh;
 mod netstat;
 mod ping;
 mod ps;
@@ -35,14 +39,19 @@ use netarium_world::process::{Program, Programs};
 const PROGRAMS: &[(&str, Program)] = &[
     ("arp", arp::main),
     ("cat", tools::cat),
+    ("conntrack", conntrack::main),
     ("curl", curl::main),
+    ("dmesg", dmesg::main),
     ("echo", tools::echo),
     ("false", tools::fail),
     ("hostname", tools::hostname),
     ("httpd", httpd::main),
     ("ip", ip::main),
+    ("iptables", iptables::main),
+    ("iptables-save", iptables::save),
     ("kill", tools::kill),
     ("ls", tools::ls),
+    ("netsh", netsh::main),
     ("netstat", netstat::main),
     ("ping", ping::main),
     ("ps", ps::main),

@@ -8,7 +8,7 @@ use netarium_wire::frame::ChecksumError;
 use netarium_wire::icmp::{kind, time_exceeded, unreachable};
 use netarium_wire::{Arp, Frame, Network, protocol};
 
-use crate::layer::LO;
+use crate::layer::{LO, Own};
 use crate::stack::Stack;
 use crate::tcp::segment_in::SegmentIn;
 
@@ -133,7 +133,12 @@ impl Stack {
             None => return,
         };
         if let Some(filter) = &mut self.ip.filter {
-            let verdict = filter.prerouting(&mut cx.with(frame.meta.cause), iface, &mut frame);
+            let verdict = filter.prerouting(
+                &mut cx.with(frame.meta.cause),
+                iface,
+                &Own(&self.ip.interfaces),
+                &mut frame,
+            );
             if verdict != Verdict::Accept {
                 return self.refuse(cx, &frame, verdict);
             }

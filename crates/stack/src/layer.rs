@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use netarium_base::map::Map;
 use netarium_base::{Cause, Ctx, DropReason, Event, IfIndex, Instant, Luck, NodeId, Place};
-use netarium_filter::{Filter, LocalPorts, Verdict};
+use netarium_filter::{Addresses, Filter, LocalPorts, Verdict};
 use netarium_wire::{Arp, Cidr, Frame, Mac, Network, icmp};
 
 use crate::errno::Errno;
@@ -56,6 +56,26 @@ impl PortUse {
 impl LocalPorts for PortUse {
     fn in_use(&self, protocol: u8, port: u16) -> bool {
         self.uses.contains_key(&(protocol, port))
+    }
+}
+
+/// A host's addresses, as its filter asks for them.
+pub(crate) struct Own<'a>(pub(crate) &'a [Interface]);
+
+impl Own<'_> {
+    fn of(&self, iface: IfIndex) -> impl Iterator<Item = IpAddr> {
+        let found = self.0.get(usize::from(iface.0).wrapping_sub(1));
+        found.into_iter().flat_map(|i| i.addresses.iter().map(Cidr::address))
+    }
+}
+
+impl Addresses for Own<'_> {
+    fn address(&self, iface: IfIndex) -> Option<IpAddr> {
+        self.of(iface).find(IpAddr::is_ipv4)
+    }
+
+    fn has(&self, iface: IfIndex, address: IpAddr) -> bool {
+        self.of(iface).any(|own| own == address)
     }
 }
 
@@ -112,6 +132,8 @@ pub struct IpLayer {
     pub(crate) routes: RouteTable,
     pub(crate) neighbours: NeighbourCache,
     pub(crate) filter: Option<Box<Filter>>,
+    /// The luck of a filter that is made later.
+    pub(crate) filter_luck: Luck,
     pub(crate) transmit: VecDeque<(IfIndex, Box<Frame>)>,
     pub(crate) stats: StackStats,
     pub(crate) ports: PortUse,
@@ -143,6 +165,7 @@ impl IpLayer {
             routes: RouteTable::default(),
             neighbours: NeighbourCache::default(),
             filter: None,
+            filter_luck: config.seed.luck(&config.name, "filter"),
             transmit: VecDeque::new(),
             stats: StackStats::default(),
             ports: PortUse::default(),
@@ -233,7 +256,9 @@ impl IpLayer {
         };
         let mut hop = hop;
         if let Some(filter) = &mut self.filter {
-            let verdict = filter.output(&mut cx.with(frame.meta.cause), hop.iface, &mut frame);
+            let own = Own(&self.interfaces);
+            let cx = &mut cx.with(frame.meta.cause);
+            let verdict = filter.output(cx, hop.iface, &own, &mut frame);
             if let Some(reason) = refused(verdict) {
                 return self.drop(cx, &frame, reason);
             }

@@ -111,6 +111,13 @@ impl Stack {
         self.ip.filter.as_deref_mut()
     }
 
+    /// The host's filter; a host without one gets one that lets everything pass, tracks connections
+    /// from now on and picks up those that exist in the middle.
+    pub fn filter_or_new(&mut self) -> &mut Filter {
+        let (node, luck) = (self.ip.node, self.ip.filter_luck);
+        self.ip.filter.get_or_insert_with(|| Box::new(Filter::new(node, luck)))
+    }
+
     /// The settings of TCP.
     pub fn tcp_config(&self) -> &TcpConfig {
         &self.tcp_config

@@ -352,7 +352,7 @@ fn is_standing(rule: &Rule) -> bool {
     let answers = (States::ESTABLISHED | States::RELATED).into();
     let answers = Match { states: Some(answers), ..Match::default() };
     let matches = rule.matches();
-    rule.target() == Target::Accept && (*matches == loopback || *matches == answers)
+    *rule.target() == Target::Accept && (*matches == loopback || *matches == answers)
 }
 
 /// The rule without its name, when it is one of the kind that lab files have.
@@ -361,7 +361,7 @@ fn read_rule(rule: &Rule) -> Option<InboundRule> {
         Target::Accept => Action::Allow,
         Target::Drop => Action::Drop,
         Target::Reject(_) => Action::Reject,
-        Target::Log => return None,
+        _ => return None,
     };
     let matches = rule.matches();
     let ports = matches.destination_ports.map(|p| (p.value.first(), p.value.last()));
@@ -392,8 +392,7 @@ pub(crate) fn set_default(filter: &mut Filter, deny: bool) -> Result<(), RuleErr
         true => (Policy::Drop, netarium_filter::firewall::DEFAULT_DENY),
         false => (Policy::Accept, DEFAULT_ALLOW),
     };
-    filter.set_policy(Chain::Input, policy, text.into());
-    Ok(())
+    filter.set_policy(Chain::Input, policy, text.into())
 }
 
 /// Puts a rule before the rule number `before` (from 1), or behind all others. A host without a
@@ -408,7 +407,7 @@ pub(crate) fn add_rule(
         set_default(filter, false).map_err(|e| e.to_string())?;
     }
     let inbound = Inbound::of(filter).unwrap_or_default();
-    let end = filter.rules(Chain::Input).len();
+    let end = filter.rules(Chain::Input).count();
     let at = match before {
         None => end,
         Some(n) if n as usize == inbound.rules.len() + 1 => end,

@@ -1,6 +1,7 @@
 //! One tracked flow.
 
 use bitflags::bitflags;
+use core::net::SocketAddr;
 use core::num::NonZeroU32;
 
 use netarium_base::{Cause, Instant};
@@ -57,7 +58,7 @@ pub(crate) struct Session {
 bitflags! {
     /// What is known about a session.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub(crate) struct Flags: u8 {
+    pub(crate) struct Flags: u16 {
         /// A packet of the reply direction was seen.
         const SEEN_REPLY = 1;
         /// Surely a conversation: it does not make room for others.
@@ -74,6 +75,16 @@ bitflags! {
         const BOUND = 64;
         /// The original side sent a SYN that was ignored.
         const IGNORED_SYN = 128;
+        /// From inside to inside by the outside address.
+        const HAIRPIN = 256;
+        /// It came in by a mapping, without a forward.
+        const MAPPED = 512;
+        /// A FIN began to close it.
+        const CLOSING = 1024;
+        /// The last segment was a RST from the original side.
+        const RST_ORIGINAL = 2048;
+        /// The last segment was a RST from the replying side.
+        const RST_REPLY = 4096;
     }
 }
 
@@ -102,6 +113,17 @@ impl Session {
     /// What packets of a direction look like when they leave here.
     pub(crate) fn translated(&self, dir: Direction) -> Tuple {
         self.tuple(dir.other()).inverse()
+    }
+
+    /// The inside and the outside end point of the mapping that the flow needs, and the far end as
+    /// the inside sees it.
+    pub(crate) fn mapped_ends(&self) -> Option<(SocketAddr, SocketAddr, SocketAddr)> {
+        let [original, reply] = &self.tuples;
+        if self.flags.contains(Flags::SNAT) {
+            return Some((original.source(), reply.destination(), original.destination()));
+        }
+        let mapped = self.flags.contains(Flags::MAPPED);
+        mapped.then(|| (reply.source(), original.destination(), original.source()))
     }
 
     /// Whether `quoted` can be a packet of direction `dir` anywhere on its way through this host:

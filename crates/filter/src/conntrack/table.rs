@@ -216,6 +216,15 @@ impl Table {
             + self.index.allocation_size()
     }
 
+    /// The indices of all sessions.
+    pub(crate) fn indices(&self) -> impl Iterator<Item = u32> {
+        let blocks = self.blocks.iter().enumerate();
+        blocks.flat_map(|(b, block)| {
+            let there = block.iter().enumerate().filter(|(_, slot)| slot.is_some());
+            there.map(move |(i, _)| (b * BLOCK + i) as u32)
+        })
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Session> {
         self.blocks.iter().flatten().flatten()
     }

@@ -4,9 +4,7 @@
 //! Left out, and why: sequence numbers are not compared with the windows seen (Linux'
 //! `tcp_be_liberal = 1`), so a RST ends tracking even when the end point will ignore it; the
 //! shorter time-out after three retransmissions is not applied. A segment in the middle of an
-//! unknown connection begins a flow (Linux' `tcp_loose = 1`). A SYN in TIME_WAIT or CLOSE always
-//! begins a new flow; Linux makes it wait for the SYN+ACK when the server sent the last RST, with
-//! the same outcome for the end points.
+//! unknown connection begins a flow (Linux' `tcp_loose = 1`).
 
 use netarium_wire::{TcpFlags, TcpHeader};
 
@@ -119,7 +117,8 @@ enum Next {
     Ignore,
     /// Not part of this connection.
     Invalid,
-    /// The connection is over; the segment begins another one.
+    /// The connection is over; the segment begins another one, if it was closed by a FIN or by a RST
+    /// of the same side. Else it is ignored until the SYN+ACK comes.
     Reopen,
 }
 
@@ -192,17 +191,30 @@ pub(crate) enum Step {
 pub(crate) fn segment(s: &mut Session, dir: Direction, header: &TcpHeader, len: usize) -> Step {
     let Some(segment) = Segment::of(header.flags) else { return Step::Invalid };
     let old = s.tcp;
-    let new = match next(segment, dir, old) {
+    let next = next(segment, dir, old);
+    let (own_rst, other_rst) = match dir {
+        Direction::Original => (Flags::RST_ORIGINAL, Flags::RST_REPLY),
+        Direction::Reply => (Flags::RST_REPLY, Flags::RST_ORIGINAL),
+    };
+    let over = s.flags.intersects(Flags::CLOSING | own_rst);
+    if next != Next::Invalid {
+        s.flags.remove(other_rst);
+        s.flags.set(own_rst, segment == Segment::Rst);
+    }
+    let new = match next {
         Next::To(new) => new,
-        Next::Reopen => return Step::Reopen,
+        Next::Reopen if over => return Step::Reopen,
         Next::Invalid => return Step::Invalid,
-        Next::Ignore => match ignored(s, segment, dir, header, len) {
+        Next::Ignore | Next::Reopen => match ignored(s, segment, dir, header, len) {
             Some(state) => state,
             None => return Step::Ignore,
         },
     };
     s.flags.remove(Flags::IGNORED_SYN);
     s.tcp = new;
+    if new == TcpState::FinWait {
+        s.flags.insert(Flags::CLOSING);
+    }
     if segment == Segment::Rst && !s.flags.contains(Flags::SEEN_REPLY) {
         return Step::Forget;
     }

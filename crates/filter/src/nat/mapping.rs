@@ -36,9 +36,46 @@ pub(crate) struct Mappings {
     slots: Vec<Option<Mapping>>,
     free: Vec<u32>,
     by_inside: HashTable<u32>,
+    /// The same by their outside end points; only kept for kinds of NAT that ask for it.
+    by_outside: Option<HashTable<u32>>,
 }
 
 impl Mappings {
+    /// From now on mappings can, or cannot, be found by their outside end points.
+    pub(crate) fn index_outside(&mut self, on: bool) {
+        self.by_outside = on.then(HashTable::new);
+        for index in (0..self.slots.len() as u32).filter(|_| on) {
+            self.link_outside(index);
+        }
+    }
+
+    /// The mapping that an outside end point stands for; the oldest, when there are several.
+    pub(crate) fn at_outside(&self, protocol: u8, outside: SocketAddr) -> Option<(u32, &Mapping)> {
+        let outside = (outside.ip(), outside.port());
+        let same = self.by_outside.as_ref()?.iter_hash(hash(protocol, outside));
+        let same = same.filter_map(|&i| self.get(i).map(|m| (i, m)));
+        same.filter(|(_, m)| m.protocol == protocol && m.outside == outside)
+            .min_by_key(|&(i, m)| (m.created, i))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_inside.is_empty()
+    }
+
+    /// The outside end point of a mapping.
+    pub(crate) fn outside_of(&self, index: u32) -> Option<SocketAddr> {
+        self.get(index).map(Mapping::outside)
+    }
+
+    fn link_outside(&mut self, index: u32) {
+        let slots = &self.slots;
+        let at = |i: u32| slots.get(i as usize).and_then(Option::as_ref);
+        let rehash = |&i: &u32| at(i).map_or(0, |m| hash(m.protocol, m.outside));
+        if let (Some(table), Some(m)) = (&mut self.by_outside, at(index)) {
+            table.insert_unique(hash(m.protocol, m.outside), index, rehash);
+        }
+    }
+
     /// The port under which the inside end point is already seen at the outside address: the
     /// lowest, when there are several.
     pub(crate) fn port_of(&self, protocol: u8, inside: SocketAddr, outside: IpAddr) -> Option<u16> {
@@ -86,6 +123,7 @@ impl Mappings {
             _ => 0,
         };
         self.by_inside.insert_unique(hash(m.protocol, m.inside), index, rehash);
+        self.link_outside(index);
         index
     }
 
@@ -96,8 +134,14 @@ impl Mappings {
         if m.sessions > 0 {
             return;
         }
+        let m = *m;
         let h = hash(m.protocol, m.inside);
         if let Ok(entry) = self.by_inside.find_entry(h, |&i| i == index) {
+            entry.remove();
+        }
+        let h = hash(m.protocol, m.outside);
+        if let Some(Ok(entry)) = self.by_outside.as_mut().map(|t| t.find_entry(h, |&i| i == index))
+        {
             entry.remove();
         }
         self.slots[index as usize] = None;
@@ -112,6 +156,7 @@ impl Mappings {
         self.slots.capacity() * size_of::<Option<Mapping>>()
             + self.free.capacity() * size_of::<u32>()
             + self.by_inside.allocation_size()
+            + self.by_outside.as_ref().map_or(0, HashTable::allocation_size)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Mapping> {

@@ -4,7 +4,7 @@
 use core::net::{IpAddr, SocketAddr};
 
 use netarium_base::{Cause, Ctx, DropReason, Duration, IfIndex, Instant, NodeId, Seed, Tracer};
-use netarium_filter::{Filter, LocalPorts, PortForward, Reject, SessionView, Verdict};
+use netarium_filter::{Addresses, Filter, LocalPorts, PortForward, Reject, SessionView, Verdict};
 use netarium_wire::icmp::{Icmp, kind};
 use netarium_wire::{Frame, IpHeader, Payload, TcpFlags, TcpHeader, TcpOptions, udp};
 
@@ -120,6 +120,27 @@ impl LocalPorts for Ports {
     }
 }
 
+/// The addresses of [`Router`].
+pub struct Own;
+
+impl Addresses for Own {
+    fn address(&self, iface: IfIndex) -> Option<IpAddr> {
+        Some(ip(own_address(iface)))
+    }
+
+    fn has(&self, iface: IfIndex, address: IpAddr) -> bool {
+        address == ip(own_address(iface))
+    }
+}
+
+fn own_address(iface: IfIndex) -> &'static str {
+    match iface {
+        INSIDE => ROUTER_IN,
+        OUTSIDE => ROUTER,
+        _ => "127.0.0.1",
+    }
+}
+
 pub struct Router {
     pub filter: Filter,
     pub trace: Tracer,
@@ -159,7 +180,7 @@ impl Router {
 
     pub fn arrive_frame(&mut self, input: IfIndex, mut frame: Box<Frame>) -> Out {
         let mut cx = Ctx::new(self.now, Cause::NONE, &mut self.trace);
-        match self.filter.prerouting(&mut cx, input, &mut frame) {
+        match self.filter.prerouting(&mut cx, input, &Own, &mut frame) {
             Verdict::Accept => {}
             end => return ended(end),
         }
@@ -179,18 +200,14 @@ impl Router {
     pub fn send(&mut self, mut frame: Box<Frame>) -> Out {
         let output = route(&frame).unwrap_or(IfIndex(1));
         let mut cx = Ctx::new(self.now, Cause::NONE, &mut self.trace);
-        match self.filter.output(&mut cx, output, &mut frame) {
+        match self.filter.output(&mut cx, output, &Own, &mut frame) {
             Verdict::Accept => self.leave(route(&frame).unwrap_or(IfIndex(1)), frame),
             end => ended(end),
         }
     }
 
     fn leave(&mut self, output: IfIndex, mut frame: Box<Frame>) -> Out {
-        let source = ip(match output {
-            INSIDE => ROUTER_IN,
-            OUTSIDE => ROUTER,
-            _ => "127.0.0.1",
-        });
+        let source = ip(own_address(output));
         let mut cx = Ctx::new(self.now, Cause::NONE, &mut self.trace);
         match self.filter.postrouting(&mut cx, output, source, &self.ports, &mut frame) {
             Verdict::Accept => Out::Left(output, checked(frame)),

@@ -63,6 +63,13 @@ const LABS: &[BuiltIn] = &[
         ],
     },
     BuiltIn {
+        name: "two-firewalls",
+        title: "Two firewalls",
+        title_ko: "방화벽 두 개",
+        toml: include_str!("../../labs/two-firewalls/lab.toml"),
+        files: &[("htdocs/index.html", lab_file!("two-firewalls/htdocs/index.html"))],
+    },
+    BuiltIn {
         name: "two-hosts",
         title: "Two hosts on one switch",
         title_ko: "스위치 하나에 호스트 둘",

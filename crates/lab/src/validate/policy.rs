@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::decode::{At, Tried};
 use crate::error::{Code, Errors, shown};
 use crate::limits::MAX_PER_HOST;
-use crate::model::{Action, Firewall, Forward, Host, InboundRule, Nat, Network};
+use crate::model::{Action, Firewall, Forward, Host, InboundRule, Nat, NatKind, Network};
 use crate::raw::{RawFirewall, RawForward, RawLab, RawNat, RawRule};
 use crate::value::{EndpointHost, Ipv4Net};
 
@@ -74,6 +74,7 @@ pub(super) fn nats(
                 inside: inside.value.clone(),
                 outside: outside.value.clone(),
                 forwards: Vec::new(),
+                kind: kind(nat),
             });
         }
         let network = inside.and_then(|i| networks.binary_search_by(|n| n.name.cmp(&i.value)).ok());
@@ -82,6 +83,21 @@ pub(super) fn nats(
         if let Some(nat) = &mut host.nat {
             nat.forwards = forwards;
         }
+    }
+}
+
+fn kind(nat: &RawNat) -> NatKind {
+    let timeouts = nat.timeouts.as_ref();
+    NatKind {
+        preset: nat.preset.map(|p| p.0).unwrap_or_default(),
+        mapping: nat.mapping.map(|d| d.0),
+        filtering: nat.filtering.map(|d| d.0),
+        preserve_ports: nat.preserve,
+        ports: nat.ports.map(|p| p.0),
+        hairpin: nat.hairpin,
+        udp_timeout: timeouts.and_then(|t| t.udp).map(|t| t.0),
+        tcp_timeout: timeouts.and_then(|t| t.tcp).map(|t| t.0),
+        icmp_timeout: timeouts.and_then(|t| t.icmp).map(|t| t.0),
     }
 }
 

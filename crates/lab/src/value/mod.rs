@@ -4,6 +4,7 @@
 
 mod amount;
 mod faults;
+mod nat;
 mod net;
 mod port;
 
@@ -13,6 +14,7 @@ pub use port::{PortRange, Protocol, Traffic};
 
 pub(crate) use amount::{At as RunAt, Delay, Queue};
 pub(crate) use faults::{Mtu, OrNone, QueueBytes, Span};
+pub(crate) use nat::{DependenceWord, NatPorts, PresetWord};
 pub(crate) use net::{HostAddress, RouteTarget};
 pub(crate) use port::{Endpoint, EndpointHost, ForwardFrom, Listen};
 

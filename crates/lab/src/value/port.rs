@@ -128,7 +128,7 @@ fn port(text: &str) -> Result<u16, Problem> {
     port.ok_or_else(|| Problem::new(format!("`{}` is not a port from 1 to 65535", shown(text))))
 }
 
-fn port_range(text: &str) -> Result<PortRange, Problem> {
+pub(super) fn port_range(text: &str) -> Result<PortRange, Problem> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     let (first, last) = (port(first)?, port(last)?);
     if first > last {

@@ -48,7 +48,7 @@ pub(super) async fn forwards(
 ) -> Result<Json<Vec<ForwardView>>, Failure> {
     let list = world.query(move |world| {
         let filter = world.stack(host_id(world, &host)?).and_then(|s| s.filter());
-        let view = |(f, c): (&netarium_filter::PortForward, netarium_filter::Counters)| {
+        let view = |(f, c): (netarium_filter::PortForward, netarium_filter::Counters)| {
             let (from, _) = f.text.split_once(" -> ").unwrap_or((&f.text, ""));
             ForwardView { from: from.to_owned(), to: f.to.to_string(), flows: c.packets }
         };

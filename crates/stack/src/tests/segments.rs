@@ -136,7 +136,8 @@ fn segment(luck: &mut Rng, expected: Option<Expected>) -> Box<Frame> {
         window: [0, 1, 700, 65_535, luck.next_u32() as u16][luck.below(5) as usize],
         urgent: luck.next_u32() as u16,
     };
-    let options = options(luck, expected.map_or(0, |e| e.recent));
+    let (recent, flight) = expected.map_or((0, None), |e| (e.recent, Some(e.acks)));
+    let options = options(luck, recent, flight);
     let len = [0, 0, 0, 1, 2, 100, 1400][luck.below(7) as usize];
     let payload = Payload::copy_from(&vec![luck.next_u32() as u8; len]);
     let peer = IpAddr::from([10, 0, 0, 2]);
@@ -145,14 +146,31 @@ fn segment(luck: &mut Rng, expected: Option<Expected>) -> Box<Frame> {
     f
 }
 
-fn options(luck: &mut Rng, recent: u32) -> TcpOptions {
+/// SACK blocks in and around what is in flight, or anywhere.
+fn blocks(luck: &mut Rng, flight: Option<[u32; 4]>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for _ in 0..1 + luck.below(4) {
+        let Some([una, nxt, ..]) = flight.filter(|_| luck.below(8) > 0) else {
+            bytes.extend(luck.next_u64().to_be_bytes());
+            continue;
+        };
+        let around = nxt.wrapping_sub(una).saturating_add(1500);
+        let start = una.wrapping_sub(1500).wrapping_add(luck.below(around));
+        let len = [1, 100, 700, 1448, 2896, luck.below(20_000)][luck.below(6) as usize];
+        bytes.extend(start.to_be_bytes());
+        bytes.extend(start.wrapping_add(len).to_be_bytes());
+    }
+    bytes
+}
+
+fn options(luck: &mut Rng, recent: u32, flight: Option<[u32; 4]>) -> TcpOptions {
     let mut o = TcpOptions::new();
     for _ in 0..luck.below(4) {
         match luck.below(7) {
             0 => _ = o.push(TcpOption::Mss(luck.next_u32() as u16 >> luck.below(16))),
             1 => _ = o.push(TcpOption::WindowScale(luck.next_u32() as u8)),
             2 => _ = o.push(TcpOption::SackPermitted),
-            3 => _ = o.push(TcpOption::Sack(&luck.next_u64().to_be_bytes())),
+            3 => _ = o.push(TcpOption::Sack(&blocks(luck, flight))),
             4 => _ = o.push_raw(&[luck.next_u32() as u8, luck.next_u32() as u8]),
             _ => {
                 let val = recent.wrapping_add(luck.below(5)).wrapping_sub(1);

@@ -103,16 +103,8 @@ impl Core {
         Ok(&mut self.net.links[id.0 as usize])
     }
 
-    /// A host's filter. One that has none gets one, which tracks connections from now on and picks
-    /// up those that exist in the middle.
     fn filter_or_new(&mut self, node: NodeId) -> &mut Filter {
-        let seed = self.seed;
-        let host = self.host_mut(node);
-        if host.stack.filter().is_none() {
-            let luck = seed.luck(&host.name, "filter");
-            host.stack.set_filter(Some(Filter::new(node, luck)));
-        }
-        host.stack.filter_mut().expect("it was just made")
+        self.host_mut(node).stack.filter_or_new()
     }
 
     fn add_forward(
@@ -136,12 +128,12 @@ impl Core {
         }
         let filter = stack.filter_mut().ok_or(NO_NAT)?;
         let forward = PortForward { input: Some(outside), ..from.to(to) };
-        filter.add_forward(forward).map_err(|e| e.to_string())
+        filter.add_forward(&forward).map_err(|e| e.to_string())
     }
 
     fn remove_forward(&mut self, node: NodeId, from: ForwardPort) -> Result<(), String> {
         let filter = self.host_mut(node).stack.filter_mut().ok_or(NO_NAT)?;
-        let index = filter.forwards().position(|(f, _)| from.is_of(f));
+        let index = filter.forwards().position(|(f, _)| from.is_of(&f));
         let index = index.ok_or_else(|| format!("it has no forward of {from}"))?;
         filter.remove_forward(index).map(drop).map_err(|e| e.to_string())
     }
