@@ -209,10 +209,13 @@ impl Stack {
         let flow = flow_id(protocol::TCP, (local.ip(), local.port()), (to.ip(), to.port()));
         self.note_call(cx, id, "connect", flow, 0);
         let mut setup = self.connection_setup(cx, local, to, Some(id), &settings);
-        if let Some(used) = after {
+        if let Some((used, _)) = after {
             setup.iss = used + 65_537;
         }
-        let conn = Connection::connect(cx, setup, self.tcp_config.clone(), settings);
+        let mut conn = Connection::connect(cx, setup, self.tcp_config.clone(), settings);
+        if let (Some((_, recent)), Some(ts)) = (after, &mut conn.timestamps) {
+            ts.recent = recent;
+        }
         let slot = self.tcp.insert(conn, Some(id), None).ok_or(Errno::EADDRINUSE)?;
         self.ip.ports.add(protocol::TCP, local.port());
         self.ip.stats.tcp_active_opens += 1;
@@ -239,9 +242,12 @@ impl Stack {
             && conn.timestamps.is_some_and(|ts| older(ts.recent_at))
     }
 
-    /// Ends a connection in TIME-WAIT whose ends are used again; the last number that it used.
-    fn take_over(&mut self, cx: &mut Ctx<'_>, slot: u32) -> Seq {
-        let used = self.tcp.get(slot).map_or(Seq(0), |e| e.conn.snd.nxt);
+    /// Ends a connection in TIME-WAIT whose ends are used again; the last number that it used, and
+    /// the peer's last timestamp.
+    fn take_over(&mut self, cx: &mut Ctx<'_>, slot: u32) -> (Seq, u32) {
+        let used = self.tcp.get(slot).map_or((Seq(0), 0), |e| {
+            (e.conn.snd.nxt, e.conn.timestamps.map_or(0, |ts| ts.recent))
+        });
         self.with_connection(cx, slot, |cx, conn| {
             conn.transition(cx, Trigger::Syn);
         });

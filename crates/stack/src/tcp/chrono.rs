@@ -59,7 +59,7 @@ impl Connection {
         let next = unsent.min(self.snd.mss);
         let limit = if self.send.is_empty() {
             Limit::Idle
-        } else if unsent > 0 && self.in_flight() + next > self.snd.wnd {
+        } else if unsent > 0 && self.in_flight() + next > self.snd.wnd && self.cwnd_room() > 0 {
             Limit::Window
         } else if unsent == 0 && self.no_space {
             Limit::Buffer
