@@ -245,9 +245,10 @@ impl Stack {
     /// Ends a connection in TIME-WAIT whose ends are used again; the last number that it used, and
     /// the peer's last timestamp.
     fn take_over(&mut self, cx: &mut Ctx<'_>, slot: u32) -> (Seq, u32) {
-        let used = self.tcp.get(slot).map_or((Seq(0), 0), |e| {
-            (e.conn.snd.nxt, e.conn.timestamps.map_or(0, |ts| ts.recent))
-        });
+        let used = self
+            .tcp
+            .get(slot)
+            .map_or((Seq(0), 0), |e| (e.conn.snd.nxt, e.conn.timestamps.map_or(0, |ts| ts.recent)));
         self.with_connection(cx, slot, |cx, conn| {
             conn.transition(cx, Trigger::Syn);
         });

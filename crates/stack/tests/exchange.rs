@@ -78,6 +78,17 @@ fn gaps_and_duplicates_are_told_at_once() {
     ends(&p.inject(seg(".", 4501, 1).len(500)), &sack("4501:5001"));
 }
 
+/// RFC 2883 §4.2: a segment in order that covers what had come out of order.
+#[test]
+fn what_was_sent_again_in_one_piece_is_told() {
+    let (mut p, _s) = established();
+    p.inject(seg(".", 1001, 1).len(1000));
+    p.inject(seg(".", 4001, 1).len(1000));
+    let all = p.inject(seg(".", 1, 1).len(3000));
+    assert!(all[0].contains("ack 3001"), "{all:?}");
+    assert!(all[0].ends_with("<nop,nop,sack 1001:2001 4001:5001>"), "{all:?}");
+}
+
 /// RFC 5961 §3 to §5 and §10: resets, SYNs and ACKs that do not fit are challenged, at most twice
 /// a second.
 #[test]

@@ -95,6 +95,14 @@ impl Reassembly {
         self.0.as_ref()?.runs.back().map(|r| r.end)
     }
 
+    /// The part of the first run that lies before `seq`, unless a duplicate waits to be reported
+    /// already (RFC 2883 §4: the first one counts).
+    pub fn covered_before(&self, seq: Seq) -> Option<Block> {
+        let r = self.0.as_ref().filter(|r| r.duplicate.is_none())?;
+        let first = r.runs.front().filter(|run| run.start.before(seq))?;
+        Some((first.start, first.end.min(seq)))
+    }
+
     /// Takes in the payload that starts at `seq`.
     pub fn insert(&mut self, seq: Seq, payload: Payload) -> Inserted {
         self.0.get_or_insert_default().insert(seq, payload)

@@ -149,6 +149,9 @@ impl Connection {
             return;
         }
         let mut filled = false;
+        if let Some((from, to)) = self.ooo.covered_before(self.rcv.nxt) {
+            self.report_duplicate(from, to);
+        }
         while let Some(payload) = self.ooo.take(self.rcv.nxt) {
             filled = true;
             self.rcv.nxt += payload.len() as u32;
