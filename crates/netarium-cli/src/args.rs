@@ -96,7 +96,7 @@ pub(crate) enum Command {
     /// Pause a running lab when a condition holds
     Break(eyes::Break),
     /// List the wires of the running lab, or change one: cut, loss, delay, rate
-    Link(edit::Link),
+    Link(Box<edit::Link>),
     /// Part hosts of the running lab from each other, or list the partitions
     Partition(edit::Partition),
     /// End a partition of the running lab

@@ -54,7 +54,7 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<i32, Error> {
         Command::Resume(args) => pacing::pause(&args, false, json, terminal),
         Command::Step(args) => pacing::step(&args, json, terminal),
         Command::Break(args) => pacing::breakpoints(&args, json, terminal),
-        Command::Link(args) => edit::link(args, json),
+        Command::Link(args) => edit::link(*args, json),
         Command::Partition(args) => edit::partition(args, json),
         Command::Heal(args) => edit::heal(args, terminal),
         Command::Switch(args) => edit::switch(args, json),

@@ -172,7 +172,6 @@ fn a_rate_is_what_tcp_gets_at_any_delay() {
         (ms(100), 10_000_000, 120, 0.60),
     ] {
         let share = share(delay, rate, seconds);
-        println!("{:.2} % at {delay}, {rate} bit/s", share * 100.0);
         assert!(share > least && share <= 1.0001, "{share} at {delay}, {rate} bit/s");
     }
 }

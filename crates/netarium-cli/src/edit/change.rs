@@ -21,7 +21,7 @@ pub(crate) struct Change(pub(crate) Recorded);
 #[derive(Debug, Parser)]
 #[command(no_binary_name = true, disable_help_flag = true, disable_help_subcommand = true)]
 enum Line {
-    Link(Link),
+    Link(Box<Link>),
     Partition(Partition),
     Heal(Heal),
     Mirror(Mirror),
