@@ -4,10 +4,12 @@
 //! The tables `filter` and `nat` are there. What is changed holds for the next packet.
 
 mod names;
+mod options;
 mod parse;
 mod show;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use netarium_base::IfIndex;
 use netarium_filter::{Filter, Policy, Rule, RuleError, Rules, Table};
