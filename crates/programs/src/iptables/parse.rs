@@ -2,9 +2,7 @@
 //! only once their `-m`, `-p` or `-j` was read.
 
 use netarium_base::IfIndex;
-use netarium_filter::{
-    Cidr, FlagTest, Interfaces, Is, Match, Module, PortSide, Table, Target,
-};
+use netarium_filter::{Cidr, FlagTest, Interfaces, Is, Match, Module, PortSide, Table, Target};
 use netarium_wire::protocol;
 
 use super::names;
@@ -280,10 +278,10 @@ impl Reader<'_> {
         }
         self.line.chain = (!value.is_empty()).then_some(value);
         match verb {
-            Verb::Insert | Verb::Delete | Verb::List | Verb::ListRules | Verb::Zero => {
-                if self.line.chain.is_some() {
-                    self.line.number = self.operand().map(|w| number(&w)).transpose()?;
-                }
+            Verb::Insert | Verb::Delete | Verb::List | Verb::ListRules | Verb::Zero
+                if self.line.chain.is_some() =>
+            {
+                self.line.number = self.operand().map(|w| number(&w)).transpose()?;
             }
             Verb::Replace => {
                 let Some(word) = self.operand() else {
