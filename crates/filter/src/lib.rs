@@ -5,8 +5,8 @@
 //! ```text
 //!  arrives ─ prerouting ─ route ─┬─ forward ───────┬─ postrouting ─ leaves
 //!            conntrack           │  rules          │  rules
-//!            rules               │                 │  SNAT
-//!            DNAT                └─ input ─ socket │  confirm
+//!            nat: DNAT           │                 │  nat: SNAT
+//!                                └─ input ─ socket │  confirm
 //!                                   rules          │
 //!                                   confirm        │
 //!                          socket ─ route ─ output ┘
@@ -50,19 +50,20 @@
 //!
 //! IPv6 is tracked and filtered but not translated. Neighbour discovery passes, as ARP does.
 //! There are no expectations (FTP and its like), no zones and no marks: nothing in a lab asks for
-//! them. The modes of RFC 4787 (mapping and filtering behaviour) and hairpinning come later.
+//! them.
 //!
 //! # Limits
 //!
 //! Sessions: [`conntrack::SESSIONS_DEFAULT`] or as set; at the limit the longest silent unassured
 //! session makes room, then the longest silent closing one, else the packet is dropped with
-//! [`DropReason::ConntrackFull`]. Mappings: never more than sessions. Rules: 4096 per chain;
-//! forwards and source translations: 4096 each.
+//! [`DropReason::ConntrackFull`]. Mappings: never more than sessions. Rules: 4096 per chain, 256
+//! chains of one's own per table, 65,536 rules for one packet (see [`mod@table`]).
 //!
 //! # Reading order
 //!
-//! [`prefix`], [`rules`], [`chain`], [`firewall`]; [`mod@tuple`], [`conntrack`]; [`nat`]; `track` (frame
-//! to session), `hooks` (the way of a packet), `config` and `inspect` (from outside).
+//! [`prefix`], [`matches`](mod@matches), [`target`], [`rules`], [`chain`], [`mod@table`], [`firewall`];
+//! [`mod@tuple`], [`conntrack`]; [`nat`]; `track` (frame to session), `hooks` (the way of a packet),
+//! [`log`], `config` and `inspect` (from outside).
 
 use std::collections::BTreeMap;
 

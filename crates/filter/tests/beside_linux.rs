@@ -8,7 +8,6 @@
     clippy::disallowed_methods,
     clippy::disallowed_types,
     clippy::disallowed_macros,
-    clippy::print_stderr,
     reason = "asks the kernel of the machine"
 )]
 

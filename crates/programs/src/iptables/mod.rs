@@ -4,10 +4,12 @@
 //! The tables `filter` and `nat` are there. What is changed holds for the next packet.
 
 mod names;
+mod options;
 mod parse;
 mod show;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use netarium_base::IfIndex;
 use netarium_filter::{Filter, Policy, Rule, RuleError, Rules, Table};
@@ -155,10 +157,10 @@ fn rules_of(line: &Line, ifaces: &[Interface]) -> Result<Vec<Rule>, RuleError> {
 }
 
 fn put(rules: &mut Rules, line: &Line, chain: &str, ifaces: &[Interface]) -> Result<(), Refusal> {
-    if let Some(name) = line.specs.first().and_then(|(_, target)| target.chain()) {
-        if rules.chain(name).is_none() {
-            return Err(Refusal::Usage(format!("Chain '{name}' does not exist")));
-        }
+    if let Some(name) = line.specs.first().and_then(|(_, target)| target.chain())
+        && rules.chain(name).is_none()
+    {
+        return Err(Refusal::Usage(format!("Chain '{name}' does not exist")));
     }
     let what = match line.verb {
         Verb::Append => "RULE_APPEND",

@@ -1,17 +1,14 @@
 //! The command line of iptables, read as the original reads it: options of matches and targets exist
 //! only once their `-m`, `-p` or `-j` was read.
 
-use core::net::{IpAddr, Ipv4Addr};
-
 use netarium_base::IfIndex;
-use netarium_filter::{
-    Cidr, FlagTest, Interfaces, Is, Log, Match, Module, NatTo, PortRange, PortSide, Ports, Reject,
-    Table, Target,
-};
+use netarium_filter::{Cidr, FlagTest, Interfaces, Is, Match, Module, PortSide, Table, Target};
 use netarium_wire::protocol;
 
 use super::names;
+use super::options::{GLOBAL, Opt, Takes, long_name, options_for, options_of};
 use super::show::Layout;
+use super::values::{dashed, list, nat_to, nets, number, ports, target};
 
 /// Why nothing is done, and the exit code.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +23,8 @@ pub(super) enum Refusal {
     Table(String),
 }
 
-fn usage<T>(text: impl Into<String>) -> Result<T, Refusal> {
+/// A wrong command line.
+pub(super) fn usage<T>(text: impl Into<String>) -> Result<T, Refusal> {
     Err(Refusal::Usage(text.into()))
 }
 
@@ -66,111 +64,6 @@ pub(super) struct Line {
     pub(super) has_spec: bool,
 }
 
-/// An option: its letter or, for options of matches and targets, its name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Opt {
-    short: char,
-    long: &'static str,
-    takes: Takes,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Takes {
-    Nothing,
-    One,
-    /// A word that is no option, when there is one.
-    Perhaps,
-}
-
-const fn opt(short: char, long: &'static str, takes: Takes) -> Opt {
-    Opt { short, long, takes }
-}
-
-const GLOBAL: &[Opt] = &[
-    opt('A', "append", Takes::One),
-    opt('D', "delete", Takes::One),
-    opt('C', "check", Takes::One),
-    opt('I', "insert", Takes::One),
-    opt('R', "replace", Takes::One),
-    opt('L', "list", Takes::Perhaps),
-    opt('S', "list-rules", Takes::Perhaps),
-    opt('F', "flush", Takes::Perhaps),
-    opt('Z', "zero", Takes::Perhaps),
-    opt('N', "new-chain", Takes::One),
-    opt('X', "delete-chain", Takes::Perhaps),
-    opt('E', "rename-chain", Takes::One),
-    opt('P', "policy", Takes::One),
-    opt('s', "source", Takes::One),
-    opt('s', "src", Takes::One),
-    opt('d', "destination", Takes::One),
-    opt('d', "dst", Takes::One),
-    opt('p', "protocol", Takes::One),
-    opt('p', "proto", Takes::One),
-    opt('i', "in-interface", Takes::One),
-    opt('o', "out-interface", Takes::One),
-    opt('j', "jump", Takes::One),
-    opt('g', "goto", Takes::One),
-    opt('t', "table", Takes::One),
-    opt('m', "match", Takes::One),
-    opt('n', "numeric", Takes::Nothing),
-    opt('v', "verbose", Takes::Nothing),
-    opt('x', "exact", Takes::Nothing),
-    opt('0', "line-numbers", Takes::Nothing),
-    opt('w', "wait", Takes::Perhaps),
-    opt('V', "version", Takes::Nothing),
-    opt('h', "help", Takes::Nothing),
-    opt('4', "ipv4", Takes::Nothing),
-];
-
-const PORTS: &[Opt] = &[
-    opt('\0', "sport", Takes::One),
-    opt('\0', "source-port", Takes::One),
-    opt('\0', "dport", Takes::One),
-    opt('\0', "destination-port", Takes::One),
-];
-
-const TCP: &[Opt] = &[opt('\0', "tcp-flags", Takes::One), opt('\0', "syn", Takes::Nothing)];
-const ICMP: &[Opt] = &[opt('\0', "icmp-type", Takes::One)];
-const CONNTRACK: &[Opt] = &[opt('\0', "ctstate", Takes::One)];
-const STATE: &[Opt] = &[opt('\0', "state", Takes::One)];
-const COMMENT: &[Opt] = &[opt('\0', "comment", Takes::One)];
-const MULTIPORT: &[Opt] = &[
-    opt('\0', "sports", Takes::One),
-    opt('\0', "source-ports", Takes::One),
-    opt('\0', "dports", Takes::One),
-    opt('\0', "destination-ports", Takes::One),
-    opt('\0', "ports", Takes::One),
-];
-
-fn options_of(module: Module) -> [&'static [Opt]; 2] {
-    match module {
-        Module::Tcp => [PORTS, TCP],
-        Module::Udp => [PORTS, &[]],
-        Module::Icmp => [ICMP, &[]],
-        Module::Conntrack => [CONNTRACK, &[]],
-        Module::State => [STATE, &[]],
-        Module::Multiport => [MULTIPORT, &[]],
-        Module::Comment => [COMMENT, &[]],
-    }
-}
-
-const REJECT: &[Opt] = &[opt('\0', "reject-with", Takes::One)];
-const LOG: &[Opt] = &[opt('\0', "log-prefix", Takes::One), opt('\0', "log-level", Takes::One)];
-const DNAT: &[Opt] = &[opt('\0', "to-destination", Takes::One)];
-const SNAT: &[Opt] = &[opt('\0', "to-source", Takes::One)];
-const TO_PORTS: &[Opt] = &[opt('\0', "to-ports", Takes::One)];
-
-fn options_for(target: &Target) -> &'static [Opt] {
-    match target {
-        Target::Reject(_) => REJECT,
-        Target::Log(_) => LOG,
-        Target::Dnat(_) => DNAT,
-        Target::Snat(_) => SNAT,
-        Target::Masquerade(_) | Target::Redirect(_) => TO_PORTS,
-        _ => &[],
-    }
-}
-
 /// Reads a command line; `ifaces` are the host's interfaces.
 pub(super) fn parse(args: &[String], ifaces: &[(String, IfIndex)]) -> Result<Line, Refusal> {
     let reader = Reader {
@@ -199,7 +92,7 @@ pub(super) fn parse(args: &[String], ifaces: &[(String, IfIndex)]) -> Result<Lin
 }
 
 /// Addresses of `-s` or `-d`.
-type Nets = Vec<Is<Cidr>>;
+pub(super) type Nets = Vec<Is<Cidr>>;
 
 struct Reader<'a> {
     words: &'a [String],
@@ -385,10 +278,10 @@ impl Reader<'_> {
         }
         self.line.chain = (!value.is_empty()).then_some(value);
         match verb {
-            Verb::Insert | Verb::Delete | Verb::List | Verb::ListRules | Verb::Zero => {
-                if self.line.chain.is_some() {
-                    self.line.number = self.operand().map(|w| number(&w)).transpose()?;
-                }
+            Verb::Insert | Verb::Delete | Verb::List | Verb::ListRules | Verb::Zero
+                if self.line.chain.is_some() =>
+            {
+                self.line.number = self.operand().map(|w| number(&w)).transpose()?;
             }
             Verb::Replace => {
                 let Some(word) = self.operand() else {
@@ -628,125 +521,3 @@ impl Reader<'_> {
 /// What iptables says about DROP in the table `nat`.
 pub(super) const NAT_DROP: &str = "\nThe \"nat\" table is not intended for filtering, \
                                    the use of DROP is therefore inhibited.\n\n";
-
-fn long_name(c: char) -> &'static str {
-    GLOBAL.iter().find(|o| o.short == c).map_or("", |o| o.long)
-}
-
-fn number(word: &str) -> Result<usize, Refusal> {
-    match word.parse::<u32>() {
-        Ok(n) if n > 0 => Ok(n as usize),
-        _ => usage(format!("Invalid rule number `{word}'")),
-    }
-}
-
-fn target(word: &str) -> Target {
-    match word {
-        "ACCEPT" => Target::Accept,
-        "DROP" => Target::Drop,
-        "RETURN" => Target::Return,
-        "REJECT" => Target::Reject(Reject::Icmp { kind: 3, code: 3 }),
-        "LOG" => Target::Log(Log::default()),
-        "DNAT" => Target::Dnat(NatTo::default()),
-        "SNAT" => Target::Snat(NatTo::default()),
-        "MASQUERADE" => Target::Masquerade(None),
-        "REDIRECT" => Target::Redirect(None),
-        chain => Target::Jump(chain.into()),
-    }
-}
-
-/// How many addresses one `-s` or `-d` may list.
-const NETS_MAX: usize = 64;
-
-fn nets(list: &str, not: bool) -> Result<Nets, Refusal> {
-    let all = list.split(',').map(|word| net(word.trim()).map(|value| Is { value, not }));
-    let all: Nets = all.take(NETS_MAX).collect::<Result<_, _>>()?;
-    if not && all.len() > 1 {
-        return usage("! not allowed with multiple source or destination IP addresses");
-    }
-    Ok(all)
-}
-
-fn net(word: &str) -> Result<Cidr, Refusal> {
-    let (address, mask) = match word.split_once('/') {
-        Some((address, mask)) => (address, Some(mask)),
-        None => (word, None),
-    };
-    let Ok(ip) = address.parse::<Ipv4Addr>() else {
-        return usage(format!("host/network `{address}' not found"));
-    };
-    let length = match mask {
-        None => Some(32),
-        Some(mask) => mask.parse().ok().filter(|n| *n <= 32).or_else(|| dotted(mask)),
-    };
-    let net = length.and_then(|n| Cidr::new(IpAddr::V4(ip), n)).map(|net| net.network());
-    net.map_or_else(|| usage(format!("invalid mask `{}' specified", mask.unwrap_or_default())), Ok)
-}
-
-/// `255.255.255.0`: 24; masks with holes are not known here.
-fn dotted(mask: &str) -> Option<u8> {
-    let bits = u32::from(mask.parse::<Ipv4Addr>().ok()?);
-    (bits.leading_ones() + bits.trailing_zeros() >= 32).then_some(bits.leading_ones() as u8)
-}
-
-fn port(word: &str) -> Result<u16, Refusal> {
-    let bad = || Refusal::Usage(format!("invalid port/service `{word}' specified"));
-    names::port(word).ok_or_else(bad)
-}
-
-/// `80`, `8000:8080`, `:1023`, `1024:`.
-fn ports(word: &str) -> Result<PortRange, Refusal> {
-    let Some((first, last)) = word.split_once(':') else {
-        return port(word).map(PortRange::one);
-    };
-    let first = if first.is_empty() { 0 } else { port(first)? };
-    let last = if last.is_empty() { u16::MAX } else { port(last)? };
-    let range = PortRange::new(first, last);
-    range.map_or_else(|| usage("invalid portrange (min > max)"), Ok)
-}
-
-fn list(side: PortSide, words: &str, not: bool) -> Result<Ports, Refusal> {
-    let ranges = words.split(',').map(ports).collect::<Result<Vec<_>, _>>()?;
-    let width: usize = ranges.iter().map(|r| if r.count() > 1 { 2 } else { 1 }).sum();
-    if width > netarium_filter::matches::MULTIPORT_MAX {
-        return usage("too many ports specified");
-    }
-    Ok(Ports { side, ranges, not })
-}
-
-/// `8080` or `1000-2000`.
-fn dashed(word: &str) -> Result<PortRange, Refusal> {
-    let bad = || Refusal::Usage(format!("Port `{word}' not valid"));
-    let one = |w: &str| w.parse::<u16>().ok().filter(|p| *p > 0).ok_or_else(bad);
-    match word.split_once('-') {
-        None => one(word).map(PortRange::one),
-        Some((first, last)) => PortRange::new(one(first)?, one(last)?).ok_or_else(bad),
-    }
-}
-
-/// `ADDRESS[-ADDRESS][:PORT[-PORT][/BASE]]`; a base only where destinations are translated.
-fn nat_to(word: &str, destination: bool) -> Result<NatTo, Refusal> {
-    let (addresses, ports) = match word.split_once(':') {
-        Some((addresses, ports)) => (addresses, Some(ports)),
-        None => (word, None),
-    };
-    let address = |w: &str| match w.parse::<Ipv4Addr>() {
-        Ok(ip) => Ok(IpAddr::V4(ip)),
-        Err(_) => usage(format!("Bad IP address \"{w}\"\n")),
-    };
-    let addresses = match addresses.split_once('-') {
-        _ if addresses.is_empty() => None,
-        Some((first, last)) => Some((address(first)?, address(last)?)),
-        None => Some((address(addresses)?, address(addresses)?)),
-    };
-    let (ports, base) =
-        match ports.map(|p| p.split_once('/').map_or((p, None), |(p, b)| (p, Some(b)))) {
-            None => (None, None),
-            Some((ports, None)) => (Some(dashed(ports)?), None),
-            Some((ports, Some(base))) if destination => {
-                (Some(dashed(ports)?), Some(dashed(base)?.first()))
-            }
-            Some((ports, Some(_))) => return usage(format!("Port `{ports}' not valid")),
-        };
-    Ok(NatTo { addresses, ports, base })
-}

@@ -58,7 +58,7 @@ fn prints_what_is_in_the_snapshot() {
 #[allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
-    clippy::print_stderr,
+    clippy::disallowed_macros,
     reason = "asks the real one"
 )]
 fn prints_what_the_real_one_prints() {
