@@ -1,3 +1,5 @@
+//! What rules match.
+
 use super::*;
 
 fn facts(dport: u16, state: States) -> Facts {

@@ -405,6 +405,12 @@ fn faults_of_wires_and_settings_of_switches_are_read_and_written() {
     assert_eq!((first.at, first.again), (Duration::from_secs(1), None));
     assert_eq!((second.commands.len(), second.again), (2, Some((Duration::from_secs(2), 2))));
     assert_eq!(again(&lab), lab);
+    faults_reach_the_world(&lab);
+}
+
+/// The same settings, in the world that is built of them.
+fn faults_reach_the_world(lab: &Lab) {
+    let spy = &lab.host("spy").unwrap().interfaces[0].link;
     let options = netarium_lab::build::BuildOptions {
         seed: 1,
         epoch: None,
@@ -412,7 +418,7 @@ fn faults_of_wires_and_settings_of_switches_are_read_and_written() {
         runs: false,
         programs: std::rc::Rc::new(netarium_world::process::NoPrograms),
     };
-    let mut world = netarium_lab::build::world(&lab, options).unwrap();
+    let mut world = netarium_lab::build::world(lab, options).unwrap();
     assert_eq!(world.scheduled().len(), 3);
     let link = world.links().find(|l| l.name == "spy.n").unwrap();
     assert_eq!(link.faults, [spy.up.faults.clone(), spy.down.faults.clone()]);

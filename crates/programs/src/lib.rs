@@ -4,8 +4,8 @@
 //!
 //! 1. [`Builtin`], the library of programs that a world is given;
 //! 2. servers: `httpd`; `bench` has `source` and `sink`, for measuring;
-//! 3. clients: [`curl`], `ping`;
-//! 4. what is there: `netstat`, `ps`, `ip`, `arp`;
+//! 3. clients: [`curl`], `ping`, `traceroute`;
+//! 4. what is there: `netstat`, `ps`, `ip`, `arp`, `conntrack`, `dmesg`; filters: `iptables`, `netsh`;
 //! 5. `tools` for scripts: `cat`, `ls`, `echo`, `sleep`, `kill`, `hostname`, `true`, `false`;
 //! 6. what they share: [`getopt`], [`calendar`], `table`, `wait`.
 //!

@@ -1,3 +1,5 @@
+//! What `iptables` reads and prints, and that no words make it panic.
+
 use netarium_base::{NodeId, Seed};
 use netarium_stack::StackConfig;
 use netarium_wire::Mac;

@@ -73,18 +73,7 @@ pub(super) fn build(b: WorldBuilder) -> Result<World, BuildError> {
     let gateway = b.gateway.map(|name| host_id(&names, &made, "the gateway", &name)).transpose()?;
     let mut queue = Queue::default();
     let planned = plan_programs(b.starts, &names, &mut made, &mut queue, root)?;
-    let net = Net {
-        now: Instant::ZERO,
-        queue,
-        links,
-        tracer,
-        captures: Captures::default(),
-        in_flight: 0,
-        frames: FrameHash::default(),
-        doomed: netarium_base::EventId::NONE,
-        serial: 0,
-        partitions: Vec::new(),
-    };
+    let net = net(queue, links, tracer);
     let mut hosts_table = Map::default();
     hosts_table.extend(b.names.into_iter().map(|(name, to)| (name.to_ascii_lowercase(), to)));
     let mut core = Core {
@@ -122,6 +111,22 @@ pub(super) fn build(b: WorldBuilder) -> Result<World, BuildError> {
     b.schedule.into_iter().for_each(|entry| core.schedule(entry));
     let header = Header { build: b.build, lab: b.lab, seed: seed.0, epoch: b.epoch };
     Ok(World::new(core, Journal::new(&header)))
+}
+
+/// The wires at the start: nothing is on its way.
+fn net(queue: Queue<Due>, links: Vec<Link>, tracer: Tracer) -> Net {
+    Net {
+        now: Instant::ZERO,
+        queue,
+        links,
+        tracer,
+        captures: Captures::default(),
+        in_flight: 0,
+        frames: FrameHash::default(),
+        doomed: netarium_base::EventId::NONE,
+        serial: 0,
+        partitions: Vec::new(),
+    }
 }
 
 /// The given links and the loopback link of every host, by name.
