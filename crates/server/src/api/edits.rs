@@ -1,5 +1,5 @@
 //! Forwards, inbound rules and programs that change while the lab runs, and the lab file that says
-//! what they are now. Links and switches have [their own file](super::links).
+//! what they are now. Links and switches have [their own file](mod@super::links).
 //!
 //! Values are texts, as in a lab file. Each change is a journalled command; one that cannot be done
 //! is answered by status 409 (404 for a host or link that is not there, 400 for a value that cannot
