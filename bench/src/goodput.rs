@@ -98,13 +98,15 @@ fn capture(world: &mut World, written: Rc<Cell<u64>>) {
 fn network(bytes: u64, trace: bool, middle: Middle) -> World {
     let via = "192.168.1.1".parse().ok();
     let default = RouteSpec { to: "0.0.0.0/0".parse().expect("a prefix"), via, iface: 0 };
+    // Without NAT the server must know the way back.
+    let back = RouteSpec { via: "10.0.0.1".parse().ok(), ..default.clone() };
     WorldBuilder::new(Seed(1))
         .trace_limit(if trace { 1_000_000 } else { 0 })
         .programs(Rc::new(Plain))
         .switch(SwitchSpec::new("inside"))
         .switch(SwitchSpec::new("outside"))
         .host(HostSpec { routes: vec![default], ..host("client", &[("inside", "192.168.1.2/24")]) })
-        .host(host("server", &[("outside", "10.0.0.2/24")]))
+        .host(HostSpec { routes: vec![back], ..host("server", &[("outside", "10.0.0.2/24")]) })
         .host(HostSpec {
             forwarding: true,
             filter: (middle != Middle::Plain)

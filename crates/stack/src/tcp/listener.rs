@@ -1,6 +1,6 @@
 //! A listener: it stays in LISTEN while connections begin beside it (RFC 9293 §3.10.7.2).
 //!
-//! Two queues, as in Linux: the SYN queue holds a small [`Request`](super::request::Request) for
+//! Two queues, as in Linux: the SYN queue holds a small `Request` for
 //! each handshake under way, the accept queue holds connections whose handshake is complete until
 //! the program accepts them. When the accept queue is full, SYNs are dropped, and the last ACK of a
 //! handshake is ignored, so that the peer, or our SYN+ACK timer, tries again later. When the SYN
