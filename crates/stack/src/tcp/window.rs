@@ -198,9 +198,10 @@ impl Connection {
     /// The window field of a segment, and the new right edge.
     pub(crate) fn advertise(&mut self, syn: bool) -> u16 {
         if syn {
-            let window = self.rcv.ssthresh.min(65_535);
-            self.rcv.adv = self.rcv.adv.max(self.rcv.nxt + self.rcv.ssthresh);
-            return window as u16;
+            // A SYN+ACK may go again behind data that came before it was acknowledged.
+            let window = self.rcv.ssthresh.min(self.free_window());
+            self.rcv.adv = self.rcv.adv.max(self.rcv.nxt + window);
+            return window.min(65_535) as u16;
         }
         let offered = self.rcv.adv.ahead_of(self.rcv.nxt);
         let mut window = self.allowed_window();
