@@ -99,7 +99,7 @@ fn network(bytes: u64, trace: bool, middle: Middle) -> World {
     let via = "192.168.1.1".parse().ok();
     let default = RouteSpec { to: "0.0.0.0/0".parse().expect("a prefix"), via, iface: 0 };
     // Without NAT the server must know the way back.
-    let back = RouteSpec { via: "10.0.0.1".parse().ok(), ..default.clone() };
+    let back = RouteSpec { via: "10.0.0.1".parse().ok(), ..default };
     WorldBuilder::new(Seed(1))
         .trace_limit(if trace { 1_000_000 } else { 0 })
         .programs(Rc::new(Plain))
