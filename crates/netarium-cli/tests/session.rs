@@ -24,6 +24,8 @@ address = "10.0.0.254"
 "127.0.0.1:0" = "10.0.0.1:80"
 "#;
 
+/// Nothing takes this long; a wait that does is a failure with a name instead of a hang.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 /// How many replays are compared.
 const REPLAYS: usize = 20;
 /// How many of them run at once in the second half.
@@ -93,8 +95,9 @@ fn session(lab: &Running, home: &Path) {
     }
     // The watch on the folder brings it in when the system tells.
     std::fs::write(home.join("lab/htdocs/index.html"), "<title>second</title>").unwrap();
+    let patience = std::time::Instant::now() + PATIENCE;
     while !text("").contains("second") {
-        std::thread::yield_now();
+        assert!(std::time::Instant::now() < patience, "the edit does not enter the lab");
     }
     assert_eq!(lab.run(&["link", "web.lan", "--delay", "2ms", "--loss", "2%"]).0, 0);
     let waiting =

@@ -1,8 +1,6 @@
 //! Wires and switches of a running lab: `link`, `partition`, `heal`, `switch`, `mirror`.
 
 use clap::{Args, ValueEnum};
-use netarium::lab::edit::ValueError;
-use netarium::world::{Command, MirrorSpec};
 use netarium_server::api::links::{
     LinkEdit, LinkView, MirrorView, PartitionView, SwitchView, WireView,
 };
@@ -202,11 +200,6 @@ impl Link {
             mtu: self.mtu.clone(),
         }
     }
-
-    /// The commands that it is.
-    pub(super) fn commands(&self, link: &str) -> Result<Vec<Command>, ValueError> {
-        self.edit().commands(link)
-    }
 }
 
 /// `netarium link`.
@@ -260,12 +253,6 @@ impl Partition {
         let names = |side: &String| side.split(',').map(str::to_owned).collect();
         self.sides.iter().map(names).collect()
     }
-
-    /// The command that it is; none for a list.
-    pub(super) fn command(&self) -> Option<Command> {
-        let (sides, in_flight) = (self.sides(), self.in_flight);
-        self.name.clone().map(|name| Command::Partition { name, sides, in_flight })
-    }
 }
 
 /// `netarium partition`.
@@ -290,13 +277,6 @@ fn partition_table(list: &[PartitionView]) -> String {
     let rows = list.iter().map(|p| [p.name.clone(), sides(p)]);
     let head = ["PARTITION", "SIDES"].map(str::to_owned);
     columns(&std::iter::once(head).chain(rows).collect::<Vec<_>>())
-}
-
-impl Heal {
-    /// The command that it is.
-    pub(super) fn command(&self) -> Command {
-        Command::Heal { name: self.name.clone() }
-    }
 }
 
 /// `netarium heal`.
@@ -352,12 +332,6 @@ impl Mirror {
     fn spec(&self) -> Option<(String, Vec<String>)> {
         let to = self.to.clone().filter(|_| self.off.is_none())?;
         Some((to, self.from.clone()))
-    }
-
-    /// The command that it is.
-    pub(super) fn command(&self) -> Command {
-        let mirror = self.spec().map(|(to, from)| MirrorSpec { to, from });
-        Command::Mirror { switch: self.switch.clone(), mirror }
     }
 }
 

@@ -223,7 +223,7 @@ impl LinkEdit {
     ///
     /// # Errors
     /// The first mistake.
-    pub fn commands(&self, link: &str) -> Result<Vec<Command>, edit::ValueError> {
+    fn commands(&self, link: &str) -> Result<Vec<Command>, edit::ValueError> {
         let bad = |message: String| edit::ValueError { message, hint: None };
         let directions = match self.direction.as_deref() {
             None | Some("both") => Directions::Both,
