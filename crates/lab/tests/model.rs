@@ -429,3 +429,31 @@ fn faults_reach_the_world(lab: &Lab) {
     assert_eq!(world.partitions().len(), 1);
     assert!(!world.links().find(|l| l.name == "a.n").unwrap().up);
 }
+
+#[test]
+fn groups_are_for_whoever_looks_at_the_lab() {
+    let lab = lab(r#"
+        [networks.n]
+        subnet = "10.0.0.0/24"
+        [groups.names]
+        title = { en = "Name servers", ko = "네임 서버" }
+        [groups.empty]
+        [hosts.root]
+        group = "names"
+        networks.n = {}
+        [hosts.pc]
+        networks.n = {}
+    "#);
+    let names: Vec<_> = lab.groups().iter().map(|g| g.name.as_str()).collect();
+    assert_eq!(names, ["empty", "names"]);
+    assert_eq!(lab.groups()[1].title.text("ko"), Some("네임 서버"));
+    let group = |host: &str| lab.host(host).unwrap().group.as_deref();
+    assert_eq!((group("root"), group("pc")), (Some("names"), None));
+    assert_eq!(again(&lab), lab);
+    let built = LabBuilder::new("built")
+        .network("n", "10.0.0.0/24")
+        .group("names", "Name servers", "네임 서버")
+        .host("root", |h| h.on_next("n").group("names"))
+        .build(&PROGRAMS);
+    assert_eq!(built.unwrap().host("root").unwrap().group.as_deref(), Some("names"));
+}
