@@ -6,7 +6,7 @@ use netarium_base::{Duration, name_hash};
 use netarium_lab::model::NodeKind;
 use netarium_lab::{
     Action, Files, HostBuilder, Ipv4Net, Lab, LabBuilder, PortRange, Protocol, Rate, Traffic,
-    builtin, builtins, schema,
+    builtin, schema,
 };
 
 const PROGRAMS: [&str; 5] = ["curl", "httpd", "iptables", "netsh", "ping"];
@@ -72,32 +72,6 @@ fn the_course_is_as_the_class_knows_it() {
     assert_eq!(lab.runs().len(), 4);
     assert_eq!(lab.runs()[0].at, Duration::from_millis(100));
     assert!(lab.files_of("web").get("htdocs/menu/index.html").is_some());
-}
-
-#[test]
-fn built_in_labs_are_whole() {
-    for built_in in builtins() {
-        let lab = built_in.load(&PROGRAMS).unwrap_or_else(|e| panic!("{e}"));
-        assert_eq!(lab.name(), built_in.name);
-        assert_eq!(lab.title().text("en"), Some(built_in.title));
-        assert_eq!(lab.title().text("ko"), Some(built_in.title_ko));
-        assert_eq!(again(&lab), lab);
-        let page = lab.files().get("htdocs/index.html").unwrap();
-        let page = std::str::from_utf8(page).unwrap();
-        for other_site in ["http://", "https://", "//cdn"] {
-            let found = page.matches(other_site).count();
-            let addresses = page.matches("http://1").count();
-            assert_eq!(found, if other_site == "http://" { addresses } else { 0 }, "{other_site}");
-        }
-    }
-    let course = builtin("course").unwrap().files();
-    assert_eq!(course.len(), 5);
-    let page = std::str::from_utf8(course.get("htdocs/index.html").unwrap()).unwrap();
-    assert!(
-        page.contains("이 페이지가 당신에게 온 길")
-            && page.contains("The way this page came to you")
-    );
-    assert!(builtin("no such lab").is_none());
 }
 
 #[test]
