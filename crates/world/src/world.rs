@@ -449,7 +449,7 @@ impl World {
     /// The latest output of a running process that has no session.
     pub fn process_log(&self, host: NodeId, pid: Pid) -> Option<Vec<u8>> {
         self.stack(host)?;
-        Some(self.seat.look().host(host).procs.get(&pid)?.stdio.kept())
+        Some(self.seat.look().host(host).procs.get(&pid)?.kept())
     }
 
     /// The outside connections by port.

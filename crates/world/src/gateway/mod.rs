@@ -12,6 +12,7 @@ use netarium_base::map::Map;
 use netarium_base::{Cause, NodeId, Pid, SocketId};
 
 use crate::message::{LAB_PORTS, PortId};
+use crate::process::session::Session;
 
 pub(crate) use connection::{Connection, Wanted};
 
@@ -37,7 +38,7 @@ pub struct ConnectionInfo {
 #[derive(Debug)]
 pub(crate) enum Port {
     Connection(Box<Connection>),
-    Session(NodeId, Pid),
+    Session(Box<Session>),
     /// A connection that is being looked after right now.
     Busy,
 }
@@ -58,10 +59,10 @@ impl Gateway {
         Gateway { node, ..Gateway::default() }
     }
 
-    /// The process of a session.
+    /// The first process of a session.
     pub(crate) fn session(&self, port: PortId) -> Option<(NodeId, Pid)> {
         match self.ports.get(&port)? {
-            Port::Session(node, pid) => Some((*node, *pid)),
+            Port::Session(session) => Some((session.node, session.leader)),
             Port::Connection(_) | Port::Busy => None,
         }
     }
@@ -69,7 +70,7 @@ impl Gateway {
     fn connection(&mut self, port: PortId) -> Option<&mut Connection> {
         match self.ports.get_mut(&port)? {
             Port::Connection(c) => Some(c),
-            Port::Session(..) | Port::Busy => None,
+            Port::Session(_) | Port::Busy => None,
         }
     }
 
@@ -77,7 +78,7 @@ impl Gateway {
     pub(crate) fn connections(&self) -> Vec<ConnectionInfo> {
         let connections = self.ports.iter().filter_map(|(&port, p)| match p {
             Port::Connection(c) => Some(c.info(port)),
-            Port::Session(..) | Port::Busy => None,
+            Port::Session(_) | Port::Busy => None,
         });
         let mut list: Vec<_> = connections.collect();
         list.sort_by_key(|c| c.port);
