@@ -161,18 +161,37 @@ impl Stack {
     /// EINPROGRESS when a TCP handshake began (the usual case), EBADF, EISCONN, EALREADY,
     /// ENETUNREACH, ENETDOWN, EADDRNOTAVAIL, EADDRINUSE.
     pub fn connect(&mut self, cx: &mut Ctx<'_>, id: SocketId, to: SocketAddr) -> Result<(), Errno> {
+        self.connect_from(cx, id, None, to)
+    }
+
+    /// Like [`connect`](Self::connect), from this address of the host. The port is chosen as for any
+    /// connection: as Linux does it after IP_BIND_ADDRESS_NO_PORT and `bind` to port 0, so that ports
+    /// of other peers' connections are no obstacle.
+    ///
+    /// # Errors
+    /// Those of `connect`; EADDRNOTAVAIL when the host has no such address.
+    pub fn connect_from(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        id: SocketId,
+        source: Option<IpAddr>,
+        to: SocketAddr,
+    ) -> Result<(), Errno> {
+        if source.is_some_and(|ip| !self.ip.is_own(ip)) {
+            return Err(Errno::EADDRNOTAVAIL);
+        }
         let s = self.sockets.get(id).ok_or(Errno::EBADF)?;
         if to.is_ipv6() {
             return Err(Errno::EAFNOSUPPORT);
         }
         match &s.inner {
-            Inner::Idle => self.connect_stream(cx, id, to),
+            Inner::Idle => self.connect_stream(cx, id, source, to),
             Inner::Listener(_) => Err(Errno::EISCONN),
             Inner::Stream(slot) => Err(match self.tcp.get(*slot).map(|e| e.conn.state) {
                 Some(State::SynSent | State::SynReceived) => Errno::EALREADY,
                 _ => Errno::EISCONN,
             }),
-            Inner::Datagram(_) => self.connect_datagram(id, to),
+            Inner::Datagram(_) => self.connect_datagram(id, source, to),
         }
     }
 
@@ -180,6 +199,7 @@ impl Stack {
         &mut self,
         cx: &mut Ctx<'_>,
         id: SocketId,
+        source: Option<IpAddr>,
         to: SocketAddr,
     ) -> Result<(), Errno> {
         let to = if to.ip().is_unspecified() {
@@ -199,7 +219,10 @@ impl Stack {
         let local = match s.bound {
             Some(b) if !b.ip().is_unspecified() => b,
             Some(b) => SocketAddr::new(hop.source, b.port()),
-            None => SocketAddr::new(hop.source, self.ephemeral_for(cx.now, hop.source, to)?),
+            None => {
+                let source = source.unwrap_or(hop.source);
+                SocketAddr::new(source, self.ephemeral_for(cx.now, source, to)?)
+            }
         };
         let after = match self.tcp.find(&Ends::new(local, to)) {
             None => None,
@@ -279,10 +302,15 @@ impl Stack {
         ports.find(free).ok_or(Errno::EADDRNOTAVAIL)
     }
 
-    fn connect_datagram(&mut self, id: SocketId, to: SocketAddr) -> Result<(), Errno> {
+    fn connect_datagram(
+        &mut self,
+        id: SocketId,
+        source: Option<IpAddr>,
+        to: SocketAddr,
+    ) -> Result<(), Errno> {
         let hop = self.ip.hop_for(to.ip())?;
         if self.sockets.get(id).is_some_and(|s| s.bound.is_none()) {
-            self.bind(id, SocketAddr::new(hop.source, 0))?;
+            self.bind(id, SocketAddr::new(source.unwrap_or(hop.source), 0))?;
         }
         if let Some(d) = self.sockets.datagram_mut(id) {
             d.remote = Some(to);

@@ -91,6 +91,15 @@ impl Stack {
         });
     }
 
+    /// Adds a further address of a network that the interface is on: no route, for that of the
+    /// network is there already. False when there is no such interface, or the host has it.
+    pub fn add_alias(&mut self, iface: IfIndex, address: Cidr) -> bool {
+        if self.ip.is_own(address.address()) {
+            return false;
+        }
+        self.ip.iface_mut(iface).map(|i| i.addresses.push(address)).is_some()
+    }
+
     /// Adds a route; `false` when it is there already or the table is full.
     pub fn add_route(&mut self, route: Route) -> bool {
         self.ip.add_route(route)

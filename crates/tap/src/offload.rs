@@ -96,7 +96,8 @@ pub(crate) fn cut(bytes: &mut [u8], frames: &mut VecDeque<Box<Frame>>) {
         return;
     }
     let whole = Frame::from_bytes(packet);
-    let is_tcp = whole.meta.layers.network == Network::Ipv4 && whole.protocol() == Some(protocol::TCP);
+    let is_tcp =
+        whole.meta.layers.network == Network::Ipv4 && whole.protocol() == Some(protocol::TCP);
     if !is_tcp {
         // Not what the kernel was told that we take: let it be judged as it is.
         frames.push_back(whole);
