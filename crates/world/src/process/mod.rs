@@ -8,7 +8,7 @@
 //! In reading order:
 //!
 //! 1. [`Programs`], the library of what can be started, and [`Process`], what a program holds;
-//! 2. [`TcpStream`], [`TcpListener`], [`UdpSocket`], [`PingSocket`], with tokio's `AsyncRead` and
+//! 2. [`TcpStream`], [`TcpListener`], [`UdpSocket`], [`PingSocket`], [`PacketSocket`], with tokio's `AsyncRead` and
 //!    `AsyncWrite` (traits only: there is no runtime);
 //! 3. [`Stdin`] and [`StdStream`], [`Sleep`];
 //! 4. inside: `slot` (where the world is while a task runs), `task` (wakers and the ready queue),
@@ -23,6 +23,7 @@ mod error;
 pub(crate) mod executor;
 mod handle;
 mod life;
+mod packet;
 mod ping;
 pub(crate) mod slot;
 pub(crate) mod socket;
@@ -39,6 +40,7 @@ use std::pin::Pin;
 pub use error::{errno, io_error};
 pub use handle::{Process, ResolveError};
 pub(crate) use life::{Ending, Spawned, Start, Started};
+pub use packet::PacketSocket;
 pub use ping::{PingReply, PingSocket};
 pub(crate) use socket::SocketWait;
 pub(crate) use stdio::{Sink, Stdio};
