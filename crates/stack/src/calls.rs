@@ -23,6 +23,8 @@ pub(crate) fn protocol_of(kind: SocketKind) -> u8 {
         SocketKind::Tcp => protocol::TCP,
         SocketKind::Udp => protocol::UDP,
         SocketKind::Ping => protocol::ICMP,
+        // Has no ports.
+        SocketKind::Packet => u8::MAX,
     }
 }
 
@@ -30,10 +32,11 @@ impl Stack {
     /// A new socket for process `pid`.
     ///
     /// # Errors
-    /// EMFILE when the host has too many.
+    /// EMFILE when the host has too many, ENOPROTO for packet sockets: see [`Stack::open_packet`].
     pub fn socket(&mut self, kind: SocketKind, pid: Pid) -> Result<SocketId, Errno> {
         let inner = match kind {
             SocketKind::Tcp => Inner::Idle,
+            SocketKind::Packet => return Err(Errno::ENOPROTO),
             _ => Inner::Datagram(Box::default()),
         };
         let socket = Socket { kind, pid, bound: None, settings: Settings::default(), inner };
@@ -43,9 +46,12 @@ impl Stack {
     /// Binds a socket to a local address; port 0 lets the host choose.
     ///
     /// # Errors
-    /// EBADF, EINVAL when bound already, EADDRNOTAVAIL for an address of another host, EADDRINUSE.
+    /// EBADF, EOPNOTSUPP for packet sockets, EINVAL when bound already, EADDRNOTAVAIL for an address of another host, EADDRINUSE.
     pub fn bind(&mut self, id: SocketId, addr: SocketAddr) -> Result<(), Errno> {
         let s = self.sockets.get(id).ok_or(Errno::EBADF)?;
+        if s.kind == SocketKind::Packet {
+            return Err(Errno::EOPNOTSUPP);
+        }
         if s.bound.is_some() {
             return Err(Errno::EINVAL);
         }
@@ -129,7 +135,7 @@ impl Stack {
             }
             Inner::Idle => {}
             Inner::Stream(_) => return Err(Errno::EINVAL),
-            Inner::Datagram(_) => return Err(Errno::EOPNOTSUPP),
+            Inner::Datagram(_) | Inner::Packet => return Err(Errno::EOPNOTSUPP),
         }
         if s.bound.is_none() {
             self.bind(id, SocketAddr::new(ANY, 0))?;
@@ -192,6 +198,7 @@ impl Stack {
                 _ => Errno::EISCONN,
             }),
             Inner::Datagram(_) => self.connect_datagram(id, source, to),
+            Inner::Packet => Err(Errno::EOPNOTSUPP),
         }
     }
 
@@ -389,6 +396,7 @@ impl Stack {
     ) -> Result<usize, Errno> {
         match &self.sockets.get(id).ok_or(Errno::EBADF)?.inner {
             Inner::Idle | Inner::Listener(_) => Err(Errno::EPIPE),
+            Inner::Packet => Err(Errno::EOPNOTSUPP),
             Inner::Datagram(d) => {
                 let to = d.remote.ok_or(Errno::EDESTADDRREQ)?;
                 self.send_to(cx, id, to, data)
@@ -452,6 +460,7 @@ impl Stack {
     ) -> Result<usize, Errno> {
         match &self.sockets.get(id).ok_or(Errno::EBADF)?.inner {
             Inner::Idle | Inner::Listener(_) => Err(Errno::ENOTCONN),
+            Inner::Packet => Err(Errno::EOPNOTSUPP),
             Inner::Datagram(_) => self.recv_from(cx, id, buf).map(|(n, _)| n),
             Inner::Stream(slot) => {
                 let slot = *slot;
@@ -532,6 +541,7 @@ impl Stack {
             Inner::Listener(l) if l.ready.is_empty() => Readiness::empty(),
             Inner::Listener(_) => Readiness::READABLE,
             Inner::Datagram(d) => d.readiness(),
+            Inner::Packet => self.packet_readiness(id),
             Inner::Stream(slot) => {
                 self.tcp.get(*slot).map_or(Readiness::all(), |e| e.conn.readiness())
             }

@@ -11,6 +11,7 @@ use netarium_wire::{Arp, Cidr, Frame, Mac, Network, icmp};
 use crate::errno::Errno;
 use crate::fragments::{Added, Fragments};
 use crate::neighbour::{Due, NeighbourCache, Resolution};
+use crate::packet::{PacketKind, Taps};
 use crate::pmtu::PathMtus;
 use crate::route::RouteTable;
 use crate::types::{IfCounters, Interface, Route, StackConfig, StackStats};
@@ -143,6 +144,8 @@ pub struct IpLayer {
     pub(crate) fragments: Option<Box<Fragments>>,
     /// Packets that could not be resolved; the stack tells their senders.
     pub(crate) unreachable: VecDeque<Unreachable>,
+    /// Programs that look at every frame; none on most hosts.
+    pub(crate) taps: Option<Box<Taps>>,
     /// IPv4 identifications, per destination: what is sent elsewhere changes none of them.
     pub(crate) ids: Counters,
 }
@@ -156,6 +159,7 @@ impl IpLayer {
             mtu: 65_535,
             addresses: Vec::new(),
             up: true,
+            promiscuous: 0,
             counters: IfCounters::default(),
         };
         IpLayer {
@@ -173,6 +177,7 @@ impl IpLayer {
             path_mtus: PathMtus::default(),
             fragments: None,
             unreachable: VecDeque::new(),
+            taps: None,
             ids: Counters::new(config.seed.luck(&config.name, "ip-id")),
         }
     }
@@ -422,6 +427,9 @@ impl IpLayer {
         }
         i.counters.tx_packets += 1;
         i.counters.tx_bytes += frame.len() as u64;
+        if let Some(taps) = &mut self.taps {
+            taps.see(cx.now, iface, PacketKind::Outgoing, &frame, frame.meta.cause);
+        }
         self.transmit.push_back((iface, frame));
     }
 
