@@ -3,7 +3,8 @@
 //! In reading order:
 //!
 //! 1. [`types`] and [`errno`]: the words of the socket layer and of a host's tables;
-//! 2. [`stack`]: the [`Stack`] itself: `handle_*`, `poll_*`, one `next_deadline`;
+//! 2. [`stack`]: the [`Stack`] itself: `handle_*`, `poll_*`, one `next_deadline`; [`configure`]:
+//!    its interfaces, addresses and routes; [`conflict`]: whether somebody else has an address;
 //! 3. `input`: a frame arrives: Ethernet, ARP, IP, onward or to a socket;
 //! 4. [`layer`]: the tables of the IP layer and the way out: route, filter, neighbour, interface;
 //!    with [`route`], [`neighbour`], `pmtu` and `fragments`;
@@ -16,6 +17,8 @@
 
 pub mod calls;
 mod closing;
+pub mod configure;
+pub mod conflict;
 mod datagram;
 pub mod errno;
 mod fragments;
@@ -39,8 +42,8 @@ pub use options::{MtuDiscover, OptionName, RecvFlags, SendFlags, SocketOption};
 pub use stack::Stack;
 pub use tcp::{TcpConfig, TcpInfo};
 pub use types::{
-    IcmpError, IfCounters, Interface, NeighbourInfo, NeighbourState, Readiness, RecvMeta, Route,
-    Shutdown, SocketEvent, SocketInfo, SocketKind, StackConfig, StackStats,
+    IcmpError, IfCounters, Interface, Lifetime, NeighbourInfo, NeighbourState, Readiness, RecvMeta,
+    ReversePath, Route, Shutdown, SocketEvent, SocketInfo, SocketKind, StackConfig, StackStats,
 };
 
 // Lets the tests inside the crate share the helpers of those in `tests/`.

@@ -19,6 +19,7 @@
 //! Memory is bounded: see [`PROCESSES_MAX`], [`TASKS_MAX`], [`LOG_MAX`] and
 //! [`STDIN_CREDIT`](crate::message::STDIN_CREDIT).
 
+mod detach;
 mod error;
 pub(crate) mod executor;
 mod handle;
