@@ -3,7 +3,7 @@
 //! In reading order:
 //!
 //! 1. [`Builtin`], the library of programs that a world is given;
-//! 2. servers: `httpd`; `bench` has `source` and `sink`, for measuring;
+//! 2. servers: `httpd`, `dhcp`; `bench` has `source` and `sink`, for measuring;
 //! 3. clients: [`curl`], `ping`, `traceroute`;
 //! 4. what is there: `netstat`, `ps`, `ip`, `arp`, `conntrack`, `dmesg`; filters: `iptables`, `netsh`;
 //! 5. `tools` for scripts: `cat`, `ls`, `echo`, `sleep`, `kill`, `hostname`, `true`, `false`;
@@ -19,6 +19,7 @@ mod bench;
 pub mod calendar;
 mod conntrack;
 pub mod curl;
+mod dhcp;
 mod dmesg;
 pub mod getopt;
 mod httpd;
@@ -41,6 +42,8 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("cat", tools::cat),
     ("conntrack", conntrack::main),
     ("curl", curl::main),
+    ("dhclient", dhcp::dhclient::main),
+    ("dhcpd", dhcp::dhcpd::main),
     ("dmesg", dmesg::main),
     ("echo", tools::echo),
     ("false", tools::fail),
