@@ -3,7 +3,8 @@
 //! In reading order:
 //!
 //! 1. [`Builtin`], the library of programs that a world is given;
-//! 2. servers: `httpd`, `dhcp`; `bench` has `source` and `sink`, for measuring;
+//! 2. servers: `httpd`, `dhcp`; `attach`, behind which a real server stands; `bench` has `source` and
+//!    `sink`, for measuring;
 //! 3. clients: [`curl`], `ping`, `traceroute`;
 //! 4. what is there: `netstat`, `ps`, `ip`, `arp`, `conntrack`, `dmesg`; filters: `iptables`, `netsh`;
 //! 5. `tools` for scripts: `cat`, `ls`, `echo`, `sleep`, `kill`, `hostname`, `true`, `false`;
@@ -15,6 +16,7 @@
 //! `docs/programs.md` says so.
 
 mod arp;
+mod attach;
 mod bench;
 pub mod calendar;
 mod conntrack;
@@ -39,6 +41,7 @@ use netarium_world::process::{Program, Programs};
 /// Every program of this crate, by name; sorted.
 const PROGRAMS: &[(&str, Program)] = &[
     ("arp", arp::main),
+    ("attach", attach::main),
     ("cat", tools::cat),
     ("conntrack", conntrack::main),
     ("curl", curl::main),

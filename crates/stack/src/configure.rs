@@ -19,6 +19,7 @@ impl Stack {
             mtu,
             addresses: Vec::new(),
             up: true,
+            promiscuous: 0,
             counters: IfCounters::default(),
         });
         index
@@ -39,6 +40,15 @@ impl Stack {
             metric: 0,
             source: Some(address.address()),
         });
+    }
+
+    /// Adds a further address of a network that the interface is on: no route, for that of the
+    /// network is there already. False when there is no such interface, or the host has it.
+    pub fn add_alias(&mut self, iface: IfIndex, address: Cidr) -> bool {
+        if self.ip.is_own(address.address()) {
+            return false;
+        }
+        self.ip.iface_mut(iface).map(|i| i.addresses.push(address)).is_some()
     }
 
     /// Takes an address away, with the route to its network and the routes that prefer it as their

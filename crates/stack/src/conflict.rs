@@ -75,13 +75,8 @@ impl Stack {
         step: &'static str,
     ) {
         let Some(mac) = self.ip.iface(iface).map(|i| i.mac) else { return };
-        let request = Arp {
-            operation: Arp::REQUEST,
-            sender_mac: mac,
-            sender,
-            target_mac: Mac::ZERO,
-            target,
-        };
+        let request =
+            Arp { operation: Arp::REQUEST, sender_mac: mac, sender, target_mac: Mac::ZERO, target };
         let mut frame = request.frame(Mac::BROADCAST);
         let place = Place::Iface(self.ip.node, iface);
         let event = || Event::Arp { step, address: IpAddr::V4(target) };
@@ -107,7 +102,13 @@ impl Stack {
     }
 
     /// RFC 5227 §2.4: somebody else has an address of this host, or says so.
-    pub(crate) fn tell_conflict(&mut self, cx: &mut Ctx<'_>, iface: IfIndex, frame: &Frame, arp: &Arp) {
+    pub(crate) fn tell_conflict(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        iface: IfIndex,
+        frame: &Frame,
+        arp: &Arp,
+    ) {
         let address = IpAddr::V4(arp.sender);
         let place = Place::Iface(self.ip.node, iface);
         cx.cause = cx.emit(place, Default::default(), || Event::Arp { step: "conflict", address });

@@ -245,7 +245,9 @@ impl Stack {
         errno: Errno,
         error: Option<IcmpError>,
     ) {
-        let Some(id) = self.find_datagram(SocketKind::Udp, local, remote, (None, false)) else { return };
+        let Some(id) = self.find_datagram(SocketKind::Udp, local, remote, (None, false)) else {
+            return;
+        };
         self.fail_datagram(cx, id, errno, error, true);
     }
 
@@ -260,7 +262,9 @@ impl Stack {
         let local = SocketAddr::new(quoted.src, quoted.src_port);
         let remote = SocketAddr::new(quoted.dst, quoted.src_port);
         debug_assert_eq!(quoted.protocol, protocol::ICMP);
-        let Some(id) = self.find_datagram(SocketKind::Ping, local, remote, (None, false)) else { return };
+        let Some(id) = self.find_datagram(SocketKind::Ping, local, remote, (None, false)) else {
+            return;
+        };
         self.fail_datagram(cx, id, errno, error, false);
     }
 

@@ -2,7 +2,7 @@
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use netarium_base::{Ctx, DropReason, Event, IfIndex, Place};
+use netarium_base::{Ctx, DropReason, Event, IfIndex, Instant, Place};
 use netarium_filter::{Reject, Verdict};
 use netarium_wire::frame::ChecksumError;
 use netarium_wire::icmp::{kind, time_exceeded, unreachable};
@@ -29,7 +29,7 @@ impl Stack {
     /// A frame arrives at an interface. Its `meta.cause` is the event of its delivery.
     pub fn handle_frame(&mut self, cx: &mut Ctx<'_>, iface: IfIndex, mut frame: Box<Frame>) {
         cx.cause = frame.meta.cause;
-        if let Err(reason) = self.accept_frame(iface, &mut frame) {
+        if let Err(reason) = self.accept_frame(cx.now, iface, &mut frame) {
             if let Some(i) = self.ip.iface_mut(iface) {
                 i.counters.rx_dropped += 1;
             }
@@ -45,7 +45,12 @@ impl Stack {
     }
 
     /// Interface and Ethernet: is it up, is the frame for us, does it parse.
-    fn accept_frame(&mut self, iface: IfIndex, frame: &mut Frame) -> Result<(), DropReason> {
+    fn accept_frame(
+        &mut self,
+        now: Instant,
+        iface: IfIndex,
+        frame: &mut Frame,
+    ) -> Result<(), DropReason> {
         let len = frame.len() as u64;
         let Some(i) = self.ip.iface_mut(iface) else { return Err(DropReason::InterfaceDown) };
         i.counters.rx_packets += 1;
@@ -53,13 +58,9 @@ impl Stack {
         if !i.up {
             return Err(DropReason::InterfaceDown);
         }
-        let mac = i.mac;
+        let mine = self.ip.tap_in(now, iface, frame);
         frame.parse().map_err(|_| DropReason::Malformed)?;
-        let to = frame.dst_mac();
-        if iface != LO && to != mac && !to.is_multicast() {
-            return Err(DropReason::NotForMe);
-        }
-        Ok(())
+        if mine { Ok(()) } else { Err(DropReason::NotForMe) }
     }
 
     /// RFC 826, with what RFC 5227 asks of an address's owner.

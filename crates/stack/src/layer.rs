@@ -12,11 +12,10 @@ use crate::conflict::{Conflicts, Probe};
 use crate::errno::Errno;
 use crate::fragments::{Added, Fragments};
 use crate::neighbour::{Due, NeighbourCache, Resolution};
+use crate::packet::{PacketKind, Taps};
 use crate::pmtu::PathMtus;
 use crate::route::RouteTable;
-use crate::types::{
-    IfCounters, Interface, Lifetime, ReversePath, Route, StackConfig, StackStats,
-};
+use crate::types::{IfCounters, Interface, Lifetime, ReversePath, Route, StackConfig, StackStats};
 
 /// The loopback interface.
 pub const LO: IfIndex = IfIndex(1);
@@ -146,6 +145,8 @@ pub struct IpLayer {
     pub(crate) fragments: Option<Box<Fragments>>,
     /// Packets that could not be resolved; the stack tells their senders.
     pub(crate) unreachable: VecDeque<Unreachable>,
+    /// Programs that look at every frame; none on most hosts.
+    pub(crate) taps: Option<Box<Taps>>,
     /// Packets made here that the filter rejected; the stack tells their senders.
     pub(crate) rejected: VecDeque<(Box<Frame>, Reject)>,
     /// Until when addresses are good that do not stay.
@@ -167,6 +168,7 @@ impl IpLayer {
             mtu: 65_535,
             addresses: Vec::new(),
             up: true,
+            promiscuous: 0,
             counters: IfCounters::default(),
         };
         IpLayer {
@@ -184,6 +186,7 @@ impl IpLayer {
             path_mtus: PathMtus::default(),
             fragments: None,
             unreachable: VecDeque::new(),
+            taps: None,
             rejected: VecDeque::new(),
             lifetimes: BTreeMap::new(),
             probes: Vec::new(),
@@ -487,6 +490,9 @@ impl IpLayer {
         }
         i.counters.tx_packets += 1;
         i.counters.tx_bytes += frame.len() as u64;
+        if let Some(taps) = &mut self.taps {
+            taps.see(cx.now, iface, PacketKind::Outgoing, &frame, frame.meta.cause);
+        }
         self.transmit.push_back((iface, frame));
     }
 

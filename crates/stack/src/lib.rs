@@ -11,7 +11,8 @@
 //! 5. [`icmp`]: echo and errors;
 //! 6. [`tcp`]: connections; `tcp_io` and `listen_io` tie them to the IP layer;
 //! 7. `datagram`: UDP and pings;
-//! 8. [`sockets`], [`calls`], [`options`] and `closing`: the socket layer with a kernel's semantics.
+//! 8. [`sockets`], [`calls`], [`options`] and `closing`: the socket layer with a kernel's semantics;
+//! 9. [`packet`]: sockets that see every frame of an interface.
 //!
 //! Nothing here reads a clock, draws ambient randomness, performs I/O or spawns.
 
@@ -28,6 +29,7 @@ pub mod layer;
 mod listen_io;
 pub mod neighbour;
 pub mod options;
+pub mod packet;
 mod pmtu;
 pub mod route;
 pub mod sockets;
@@ -39,6 +41,7 @@ pub mod types;
 pub use datagram::RECV_LIMIT as DATAGRAM_RECV_LIMIT;
 pub use errno::Errno;
 pub use options::{MtuDiscover, OptionName, RecvFlags, SendFlags, SocketOption};
+pub use packet::{Captured, PacketConfig, PacketFilter, PacketKind, PacketStats};
 pub use stack::Stack;
 pub use tcp::{TcpConfig, TcpInfo};
 pub use types::{

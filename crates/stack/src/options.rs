@@ -494,7 +494,7 @@ impl Stack {
         match &self.sockets.get(id).ok_or(Errno::EBADF)?.inner {
             Inner::Stream(slot) => Ok(self.tcp.get(*slot).map_or(0, |e| ask(&e.conn))),
             Inner::Idle => Ok(0),
-            Inner::Listener(_) | Inner::Datagram(_) => Err(Errno::EINVAL),
+            Inner::Listener(_) | Inner::Datagram(_) | Inner::Packet => Err(Errno::EINVAL),
         }
     }
 
@@ -505,7 +505,7 @@ impl Stack {
     pub fn tcp_info(&self, now: Instant, id: SocketId) -> Result<TcpInfo, Errno> {
         let s = self.sockets.get(id).ok_or(Errno::EBADF)?;
         match &s.inner {
-            Inner::Datagram(_) => Err(Errno::ENOPROTOOPT),
+            Inner::Datagram(_) | Inner::Packet => Err(Errno::ENOPROTOOPT),
             Inner::Idle => {
                 Ok(TcpInfo { state: State::Closed.linux_number(), ..TcpInfo::default() })
             }

@@ -152,7 +152,7 @@ impl Stack {
 
     /// The next socket that became ready.
     pub fn poll_event(&mut self) -> Option<SocketEvent> {
-        self.events.pop_front()
+        self.events.pop_front().or_else(|| self.next_packet_event())
     }
 
     /// Whether no answer is owed to this host and none is held back by it: nothing unacknowledged,
@@ -193,6 +193,7 @@ impl Stack {
             (SocketKind::Tcp, _) => 1,
             (SocketKind::Udp, _) => 2,
             (SocketKind::Ping, _) => 3,
+            (SocketKind::Packet, _) => 4,
         };
         rows.sort_by_key(|r| (rank(r), r.local, r.remote, r.id));
         rows
@@ -213,8 +214,8 @@ impl Stack {
             timer: None,
         };
         Some(match &s.inner {
-            // Neither bound nor connected: netstat does not list it.
-            Inner::Idle => return None,
+            // Neither bound nor connected, or without addresses: netstat does not list it.
+            Inner::Idle | Inner::Packet => return None,
             Inner::Listener(l) => row(l.local, None, "LISTEN", l.ready.len() as u32, l.backlog),
             Inner::Datagram(d) => row(d.local.unwrap_or(unspecified), d.remote, "", d.queued(), 0),
             Inner::Stream(slot) => {

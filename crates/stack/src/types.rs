@@ -34,6 +34,8 @@ pub struct Interface {
     pub addresses: Vec<Cidr>,
     /// Whether it sends and receives.
     pub up: bool,
+    /// How many packet sockets have put it into promiscuous mode.
+    pub promiscuous: u16,
     /// What passed through it.
     pub counters: IfCounters,
 }
@@ -129,6 +131,8 @@ pub enum SocketKind {
     /// ICMP echo, as Linux' unprivileged `IPPROTO_ICMP` datagram sockets. The port is the echo
     /// identifier; data starts with the sequence number, two bytes in network order.
     Ping,
+    /// Every frame of an interface: see [`packet`](crate::packet).
+    Packet,
 }
 
 /// Which half of a connection to shut down.

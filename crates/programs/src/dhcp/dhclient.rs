@@ -118,7 +118,9 @@ async fn run(process: Process, options: Options) -> i32 {
     let Some(last) = clients.pop() else { return 1 };
     for client in clients {
         let options = options.clone();
-        process.spawn(async move { drop(look_after(client, &options).await) });
+        process.spawn(async move {
+            let _ = look_after(client, &options).await;
+        });
     }
     look_after(last, &options).await
 }

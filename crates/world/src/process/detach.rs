@@ -2,9 +2,9 @@
 
 use core::net::IpAddr;
 
-use super::{Process, Stdio, slot};
+use super::table::WORLD_PID;
+use super::{ChildState, LOGGED, Process, slot};
 use crate::core::Core;
-use crate::message::Output;
 
 impl Process {
     /// The process goes on in the background. Whoever waits for it, a session or an idle world,
@@ -24,16 +24,19 @@ impl Process {
 
 impl Core {
     fn detach(&mut self, process: &Process, code: i32) {
-        let Some(proc) = self.proc_mut(process.node(), process.pid()) else { return };
+        let (node, pid, cause) = (process.node(), process.pid(), self.current);
+        let led = self.proc_mut(node, pid).and_then(|p| p.session);
+        let led = led.filter(|&port| self.leads(port, node, pid));
+        let Some(proc) = self.proc_mut(node, pid) else { return };
         let foreground = !std::mem::replace(&mut proc.daemon, true);
-        let port = proc.stdio.port();
-        if port.is_some() {
-            proc.stdio = Stdio::log();
-        }
+        let slots = std::mem::replace(&mut proc.slots, LOGGED);
+        let parent = std::mem::replace(&mut proc.ppid, WORLD_PID);
+        proc.session = None;
         self.foreground -= usize::from(foreground);
-        if let Some(port) = port {
-            self.gateway.forget(port);
-            self.outbox.push(Output::Exit { port, code, message: None });
+        slots.iter().for_each(|&slot| self.release(node, slot, cause));
+        self.tell_parent(node, parent, pid, ChildState::Exited(code), cause);
+        if let Some(port) = led {
+            self.end_session(port, node, code, None, cause);
         }
     }
 
