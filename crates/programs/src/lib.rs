@@ -3,7 +3,8 @@
 //! In reading order:
 //!
 //! 1. [`Builtin`], the library of programs that a world is given;
-//! 2. servers: `httpd`; `attach`, behind which a real server stands; `bench` has `source` and `sink`, for measuring;
+//! 2. servers: `httpd`, `dhcp`; `attach`, behind which a real server stands; `bench` has `source` and
+//!    `sink`, for measuring;
 //! 3. clients: [`curl`], `ping`, `traceroute`;
 //! 4. what is there: `netstat`, `ps`, `ip`, `arp`, `conntrack`, `dmesg`; filters: `iptables`, `netsh`;
 //! 5. `tools` for scripts: `cat`, `ls`, `echo`, `sleep`, `kill`, `hostname`, `true`, `false`;
@@ -20,6 +21,7 @@ mod bench;
 pub mod calendar;
 mod conntrack;
 pub mod curl;
+mod dhcp;
 mod dmesg;
 pub mod getopt;
 mod httpd;
@@ -43,6 +45,8 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("cat", tools::cat),
     ("conntrack", conntrack::main),
     ("curl", curl::main),
+    ("dhclient", dhcp::dhclient::main),
+    ("dhcpd", dhcp::dhcpd::main),
     ("dmesg", dmesg::main),
     ("echo", tools::echo),
     ("false", tools::fail),
