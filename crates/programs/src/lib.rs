@@ -3,7 +3,7 @@
 //! In reading order:
 //!
 //! 1. [`Builtin`], the library of programs that a world is given;
-//! 2. servers: `httpd`; `bench` has `source` and `sink`, for measuring;
+//! 2. servers: `httpd`; `attach`, behind which a real server stands; `bench` has `source` and `sink`, for measuring;
 //! 3. clients: [`curl`], `ping`, `traceroute`;
 //! 4. what is there: `netstat`, `ps`, `ip`, `arp`, `conntrack`, `dmesg`; filters: `iptables`, `netsh`;
 //! 5. `tools` for scripts: `cat`, `ls`, `echo`, `sleep`, `kill`, `hostname`, `true`, `false`;
@@ -15,6 +15,7 @@
 //! `docs/programs.md` says so.
 
 mod arp;
+mod attach;
 mod bench;
 pub mod calendar;
 mod conntrack;
@@ -40,6 +41,7 @@ use netarium_world::process::{Program, Programs};
 const PROGRAMS: &[(&str, Program)] = &[
     ("[", tools::test::main),
     ("arp", arp::main),
+    ("attach", attach::main),
     ("cat", tools::cat),
     ("conntrack", conntrack::main),
     ("cp", tools::manage::cp),

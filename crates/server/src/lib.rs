@@ -19,6 +19,7 @@
 pub mod api;
 pub mod client;
 pub mod clock;
+mod copies;
 pub mod folder;
 mod observe;
 mod os;

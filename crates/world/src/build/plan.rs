@@ -83,6 +83,7 @@ pub(super) fn build(b: WorldBuilder) -> Result<World, BuildError> {
         epoch: b.epoch,
         names: Rc::new(names),
         hosts_table,
+        dynamic_names: Default::default(),
         programs: b.programs,
         environment: crate::process::environment(),
         planned,

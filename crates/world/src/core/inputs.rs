@@ -7,7 +7,7 @@ use netarium_base::{Cause, FlowId, Pid, Place};
 
 use super::Core;
 use crate::gateway::{Port, Wanted};
-use crate::message::{Input, Output, PortId, STDIN_CREDIT};
+use crate::message::{Input, LAB_PORTS, Output, PortId, STDIN_CREDIT};
 use crate::process::session::Session;
 use crate::process::{Start, session_slots};
 
@@ -29,26 +29,61 @@ impl Core {
                 self.exec(port, &host, argv, stdin, credit, cause);
             }
             Input::FileWrite { path, bytes } => self.edit_file(&path, bytes, cause),
-            Input::Data { port, bytes } => match self.gateway.session(port) {
+            Input::OpenUdp { port, client, from, source, to } => {
+                self.open_udp(port, Wanted { client, from, source, to });
+            }
+            Input::Client { address, label } => self.add_client(address, label, cause),
+            Input::Command(command) => return self.command(&command, cause),
+            of_port => self.apply_to_port(of_port, cause),
+        }
+        Ok(None)
+    }
+
+    /// What comes for a port that is open. Ports that are not ignore it: it was under way.
+    fn apply_to_port(&mut self, input: Input, cause: Cause) {
+        let port = input.port().unwrap_or_default();
+        let session = self.gateway.session(port);
+        match input {
+            input if port >= LAB_PORTS => self.apply_to_outside(input, cause),
+            Input::Data { bytes, .. } => match session {
                 Some(_) => self.feed_session(port, &bytes, cause),
                 None => self.connection_data(port, bytes, cause),
             },
-            Input::Eof { port } => match self.gateway.session(port) {
+            Input::Datagram { bytes, .. } => self.datagram(port, &bytes, cause),
+            Input::Eof { .. } => match session {
                 Some(_) => self.end_session_input(port, cause),
                 None => self.connection_eof(port, cause),
             },
-            Input::Reset { port } => match self.gateway.session(port) {
+            Input::Reset { .. } => match session {
                 Some(_) => self.hang_up(port, cause),
-                None => self.connection_reset(port),
+                None => {
+                    self.datagrams_reset(port);
+                    self.connection_reset(port);
+                }
             },
-            Input::Credit { port, bytes } => match self.gateway.session(port) {
+            Input::Credit { bytes, .. } => match session {
                 Some(_) => self.credit_session(port, bytes, cause),
-                None => self.connection_credit(port, bytes, cause),
+                None => {
+                    self.datagrams_credit(port, bytes, cause);
+                    self.connection_credit(port, bytes, cause);
+                }
             },
-            Input::Signal { port, signal } => self.signal_session(port, signal, cause),
-            Input::Command(command) => return self.command(&command, cause),
+            Input::Signal { signal, .. } => self.signal_session(port, signal, cause),
+            _ => {}
         }
-        Ok(None)
+    }
+
+    /// What comes for a connection that the lab opened.
+    fn apply_to_outside(&mut self, input: Input, cause: Cause) {
+        match input {
+            Input::Accepted { port, credit } => self.outside_accepted(port, credit, cause),
+            Input::Refused { port, reason } => self.outside_refused(port, reason, cause),
+            Input::Data { port, bytes } => self.outside_data(port, bytes, cause),
+            Input::Eof { port } => self.outside_eof(port, cause),
+            Input::Reset { port } => self.outside_reset(port, cause),
+            Input::Credit { port, bytes } => self.outside_credit(port, bytes, cause),
+            _ => {}
+        }
     }
 
     fn record_input(&mut self, input: &Input) -> Cause {

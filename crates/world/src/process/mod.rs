@@ -8,7 +8,7 @@
 //! In reading order:
 //!
 //! 1. [`Programs`], the library of what can be started, and [`Process`], what a program holds;
-//! 2. [`TcpStream`], [`TcpListener`], [`UdpSocket`], [`PingSocket`], with tokio's `AsyncRead` and
+//! 2. [`TcpStream`], [`TcpListener`], [`UdpSocket`], [`PingSocket`], [`PacketSocket`], with tokio's `AsyncRead` and
 //!    `AsyncWrite` (traits only: there is no runtime);
 //! 3. [`Stdin`], [`StdStream`] and [`Fd`] (pipes and files), [`Sleep`];
 //! 4. [`Spawn`] and [`Child`]: processes that processes start; [`signal`];
@@ -20,12 +20,15 @@
 //! Memory is bounded: see [`PROCESSES_MAX`], [`TASKS_MAX`], [`LOG_MAX`], [`OPENS_MAX`],
 //! [`PIPE_MAX`], [`ARGUMENTS_MAX`] and [`STDIN_CREDIT`](crate::message::STDIN_CREDIT).
 
+mod detach;
 mod error;
 pub(crate) mod executor;
 mod files;
 mod handle;
 mod life;
 mod open;
+mod outside;
+mod packet;
 mod ping;
 mod place;
 pub(crate) mod session;
@@ -49,6 +52,8 @@ pub use life::StartError;
 pub(crate) use life::{Ending, Spawned, Start, Started};
 pub(crate) use open::Opens;
 pub use open::{OpenError, OpenMode};
+pub use outside::OutsideStream;
+pub use packet::PacketSocket;
 pub use ping::{PingReply, PingSocket};
 pub(crate) use place::environment;
 pub(crate) use socket::SocketWait;

@@ -89,7 +89,7 @@ impl Core {
     fn session_mut(&mut self, port: PortId) -> Option<&mut Session> {
         match self.gateway.ports.get_mut(&port)? {
             Port::Session(session) => Some(session),
-            Port::Connection(_) | Port::Busy => None,
+            _ => None,
         }
     }
 
