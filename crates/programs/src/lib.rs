@@ -18,6 +18,7 @@ mod arp;
 mod bench;
 pub mod calendar;
 mod conntrack;
+mod cookies;
 pub mod curl;
 mod dmesg;
 pub mod getopt;
