@@ -20,6 +20,7 @@ mod attach;
 mod bench;
 pub mod calendar;
 mod conntrack;
+mod cookies;
 pub mod curl;
 mod dhcp;
 mod dmesg;
