@@ -43,8 +43,8 @@ pub use builtin::{BuiltIn, builtin, builtins};
 pub use error::{Code, LabError, LabErrors, Place};
 pub use files::{Files, FilesError, HostFiles};
 pub use model::{
-    Action, Attach, Command, Firewall, Forward, Gateway, Host, InboundRule, Interface, Lab, Link,
-    Nat, NatKind, Network, NodeKind, Publish, Route, Run, Switch, Title, Wire,
+    Action, Attach, Command, Firewall, Forward, Gateway, Group, Host, InboundRule, Interface, Lab,
+    Link, Nat, NatKind, Network, NodeKind, Publish, Route, Run, Switch, Title, Wire,
 };
 pub use raw::schema;
 pub use value::{Ipv4Net, Mac, PortRange, Probability, Protocol, Rate, Traffic};

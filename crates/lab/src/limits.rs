@@ -4,6 +4,8 @@
 pub const MAX_FILE_BYTES: usize = 8 << 20;
 /// Hosts of a lab.
 pub const MAX_HOSTS: usize = 100_000;
+/// Groups of hosts of a lab.
+pub const MAX_GROUPS: usize = 10_000;
 /// Networks of a lab.
 pub const MAX_NETWORKS: usize = 10_000;
 /// Switches beyond those that the networks are.

@@ -24,6 +24,7 @@ pub struct Lab {
     pub(crate) networks: Vec<Network>,
     pub(crate) switches: Vec<Switch>,
     pub(crate) hosts: Vec<Host>,
+    pub(crate) groups: Vec<Group>,
     pub(crate) gateway: Option<Gateway>,
     pub(crate) publish: Vec<Publish>,
     pub(crate) attach: Vec<Attach>,
@@ -61,6 +62,11 @@ impl Lab {
     /// The hosts, by name. The gateway is not among them.
     pub fn hosts(&self) -> &[Host] {
         &self.hosts
+    }
+
+    /// The groups of hosts, by name.
+    pub fn groups(&self) -> &[Group] {
+        &self.groups
     }
 
     /// The real machine's place in the lab.
@@ -213,6 +219,16 @@ pub struct Switch {
     pub cables: Vec<String>,
 }
 
+/// A group of hosts that a view may fold into one. It changes nothing in the world.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// What people read.
+    pub title: Title,
+}
+
 /// A host: a computer or a router.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -221,6 +237,8 @@ pub struct Host {
     pub name: String,
     /// What people read.
     pub title: Title,
+    /// The group that it is shown in.
+    pub group: Option<String>,
     /// Whether it forwards packets that are not for itself.
     pub router: bool,
     /// Its interfaces, in the order of their networks' names; at least one.

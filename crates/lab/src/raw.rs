@@ -77,6 +77,8 @@ table! {
             switches: Named<RawSwitch>,
             /// Hosts by name.
             hosts: Named<RawHost>,
+            /// Groups of hosts by name, for whoever looks at the lab.
+            groups: Named<RawGroup>,
             /// The real machine, as the lab sees it.
             gateway: RawGateway,
             /// Ports of the real machine that lead into the lab: `"127.0.0.1:8080" = "10.0.0.2:65535"`.
@@ -319,6 +321,17 @@ table! {
 }
 
 table! {
+    /// A group of hosts that a view may fold into one.
+    RawGroup: "a group" {
+        required {}
+        optional {
+            /// What people read.
+            title: RawTitle,
+        }
+    }
+}
+
+table! {
     /// A host: a computer, or with `router = true` a router.
     RawHost: "a host" {
         required {
@@ -328,6 +341,8 @@ table! {
         optional {
             /// What people read.
             title: RawTitle,
+            /// The group that it is shown in.
+            group: At<String>,
             /// Whether it forwards packets that are not for itself.
             router: At<bool>,
             /// Programs that start with the lab, as typed in a shell.

@@ -40,6 +40,10 @@ impl Lab {
                 line(&mut out, "cables", &list(switch.cables.iter().map(|c| quoted(c))));
             }
         }
+        for group in &self.groups {
+            let _ = writeln!(out, "\n[groups.{}]", group.name);
+            title(&mut out, &group.title);
+        }
         self.hosts.iter().for_each(|h| host(&mut out, h));
         self.gateway.iter().for_each(|g| gateway(&mut out, g));
         self.doors(&mut out);
@@ -207,6 +211,9 @@ fn addresses(interface: &Interface) -> String {
 fn host(out: &mut String, host: &Host) {
     let _ = writeln!(out, "\n[hosts.{}]", host.name);
     title(out, &host.title);
+    if let Some(group) = &host.group {
+        line(out, "group", &quoted(group));
+    }
     if host.router {
         line(out, "router", "true");
     }

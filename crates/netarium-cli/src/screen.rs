@@ -28,27 +28,49 @@ pub(crate) fn welcome(lab: &LabView, edited: bool, terminal: &Terminal) -> Strin
     out
 }
 
+/// The hosts that stand alone, a line each, then the groups with the names of their hosts.
 fn hosts(lab: &LabView, terminal: &Terminal, out: &mut String) {
-    let all: Vec<&HostView> = lab.hosts.iter().chain(&lab.gateway).collect();
+    let alone: Vec<&HostView> =
+        lab.hosts.iter().chain(&lab.gateway).filter(|h| h.group.is_none()).collect();
     // A large lab is not for one screen.
     const MOST: usize = 20;
-    let shown = &all[..all.len().min(MOST)];
+    let shown = &alone[..alone.len().min(MOST)];
+    let groups = &lab.groups[..lab.groups.len().min(MOST)];
     let addresses =
         |h: &HostView| h.addresses().map(|a| a.to_string()).collect::<Vec<_>>().join(", ");
-    let name_width = shown.iter().map(|h| h.name.len()).max().unwrap_or(0);
+    let names = shown.iter().map(|h| &h.name).chain(groups.iter().map(|g| &g.name));
+    let name_width = names.map(String::len).max().unwrap_or(0);
     let address_width = shown.iter().map(|h| addresses(h).len()).max().unwrap_or(0);
-    for host in shown {
-        let title = host.title.line().unwrap_or_default();
-        let line = format!(
-            "  {:name_width$}  {:address_width$}  {}",
-            host.name,
-            addresses(host),
-            terminal.paint(Style::Dim, title)
-        );
+    let mut line = |name: &str, middle: String, title: Option<String>| {
+        let title = terminal.paint(Style::Dim, title.unwrap_or_default());
+        let line = format!("  {name:name_width$}  {middle:address_width$}  {title}");
         let _ = writeln!(out, "{}", line.trim_end());
+    };
+    for host in shown {
+        line(&host.name, addresses(host), host.title.line());
     }
-    if all.len() > MOST {
-        let _ = writeln!(out, "  … and {} more hosts", all.len() - MOST);
+    for group in groups {
+        let of_group = lab.hosts.iter().filter(|h| h.group.as_ref() == Some(&group.name));
+        let names: Vec<&str> = of_group.map(|h| h.name.as_str()).collect();
+        let title = group.title.line();
+        let more = if names.len() > 4 { ", …" } else { "" };
+        let few = names[..names.len().min(4)].join(", ");
+        line(
+            &group.name,
+            format!("{} hosts", names.len()),
+            Some(match title {
+                Some(title) => format!("{title}: {few}{more}"),
+                None => format!("{few}{more}"),
+            }),
+        );
+    }
+    let more = alone.len() - shown.len();
+    if more > 0 {
+        let _ = writeln!(out, "  … and {more} more hosts");
+    }
+    let more = lab.groups.len() - groups.len();
+    if more > 0 {
+        let _ = writeln!(out, "  … and {more} more groups");
     }
 }
 

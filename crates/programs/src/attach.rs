@@ -86,13 +86,17 @@ mod tests {
 
     #[test]
     fn the_command_line() {
-        let of = |line: &str| {
-            parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
-        };
+        let of =
+            |line: &str| parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
         let (listen, to) = of("attach 80 127.0.0.1:8000").unwrap();
-        assert_eq!((listen.to_string(), to.to_string()), ("0.0.0.0:80".into(), "127.0.0.1:8000".into()));
+        assert_eq!(
+            (listen.to_string(), to.to_string()),
+            ("0.0.0.0:80".into(), "127.0.0.1:8000".into())
+        );
         assert!(of("attach 10.0.0.1:80 [::1]:8000").is_some());
-        for bad in ["attach", "attach 80", "attach x 127.0.0.1:1", "attach 80 web:1", "attach 1 2 3"] {
+        for bad in
+            ["attach", "attach 80", "attach x 127.0.0.1:1", "attach 80 web:1", "attach 1 2 3"]
+        {
             assert!(of(bad).is_none(), "{bad}");
         }
     }

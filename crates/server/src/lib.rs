@@ -24,6 +24,7 @@ pub mod browser;
 pub mod client;
 pub mod clients;
 pub mod clock;
+mod copies;
 pub mod folder;
 mod observe;
 mod os;

@@ -52,7 +52,7 @@ pub use edit::{Directions, ForwardPort, Inbound, InboundRule, LinkChange};
 pub use files::FileTree;
 pub use gateway::{CLIENTS_MAX, ConnectionInfo, PORTS_MAX};
 pub use journal::{Journal, JournalSink, ReplayEnd, replay};
-pub use link::{DirectionSpec, DirectionStats, Faults, PacketMatch};
+pub use link::{DirectionSpec, DirectionStats, Faults, PacketMatch, Wire};
 pub use message::{Command, Input, LAB_PORTS, Output, PortId, Stream, Target, Transport};
 pub use names::NameTable;
 pub use switch::{HubSpec, MirrorSpec, SwitchSpec, SwitchView};

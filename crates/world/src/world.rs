@@ -450,7 +450,7 @@ impl World {
     /// The latest output of a running process that has no session.
     pub fn process_log(&self, host: NodeId, pid: Pid) -> Option<Vec<u8>> {
         self.stack(host)?;
-        Some(self.seat.look().host(host).procs.get(&pid)?.stdio.kept())
+        Some(self.seat.look().host(host).procs.get(&pid)?.kept())
     }
 
     /// Who real clients are, by the addresses that they have in the lab; in the order in which they

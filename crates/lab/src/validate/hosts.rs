@@ -4,11 +4,11 @@
 use crate::decode::At;
 use crate::error::{Code, Errors, Spot, shown};
 use crate::limits::{MAX_INTERFACES, MAX_PER_HOST};
-use crate::model::{GATEWAY, Gateway, Host, Interface, Network, Switch};
+use crate::model::{GATEWAY, Gateway, Group, Host, Interface, Network, Switch};
 use crate::raw::{RawHost, RawInterface, RawInterfaceTable, RawLab, RawNetwork};
 use crate::value::Mac;
 
-use super::names::Names;
+use super::names::{self, Names};
 use super::programs::Programs;
 use super::{check_count, link, policy, title};
 
@@ -57,6 +57,7 @@ fn host(
     Host {
         name: name.value.clone(),
         title,
+        group: group(raw, plugs.names, errors),
         router: raw.router.is_some_and(|r| r.value),
         interfaces,
         programs: commands,
@@ -64,6 +65,22 @@ fn host(
         nat: None,
         routes: Vec::new(),
     }
+}
+
+fn group(raw: &RawHost, names: &Names<'_>, errors: &mut Errors) -> Option<String> {
+    let group = raw.group.as_ref()?;
+    names.group(group, group.spot, errors).then(|| group.value.clone())
+}
+
+/// The groups, by name.
+pub(super) fn groups(raw: &RawLab, errors: &mut Errors) -> Vec<Group> {
+    let list = raw.groups.as_ref().map_or(&[][..], |g| &g.0);
+    let read = list.iter().filter_map(|(name, g)| Some((name, g.as_ref()?)));
+    read.map(|(name, raw)| {
+        names::check("group", name, errors);
+        Group { name: name.value.clone(), title: title(raw.title.as_ref(), errors) }
+    })
+    .collect()
 }
 
 /// The gateway, when there is one that could be read.

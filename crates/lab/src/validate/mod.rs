@@ -64,6 +64,7 @@ pub(crate) fn validate(
         programs: known_programs,
     };
     let schedule = schedule::schedule(raw, &there, errors);
+    let groups = hosts::groups(raw, errors);
     let (name, title, seed) = about(raw, default_name, errors);
     let files = Arc::clone(files);
     Lab {
@@ -73,6 +74,7 @@ pub(crate) fn validate(
         networks,
         switches,
         hosts,
+        groups,
         gateway,
         publish,
         attach,

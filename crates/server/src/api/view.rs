@@ -18,6 +18,8 @@ pub struct LabView {
     pub folder: Option<String>,
     /// Networks by name.
     pub networks: Vec<NetworkView>,
+    /// Groups of hosts that a view may fold into one, by name.
+    pub groups: Vec<GroupView>,
     /// Hosts by name.
     pub hosts: Vec<HostView>,
     /// The real machine, as the lab sees it.
@@ -97,6 +99,15 @@ pub struct NetworkView {
     pub subnet: String,
 }
 
+/// A group of hosts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupView {
+    /// Its name.
+    pub name: String,
+    /// What people read.
+    pub title: TitleView,
+}
+
 /// A host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostView {
@@ -104,6 +115,9 @@ pub struct HostView {
     pub name: String,
     /// What people read.
     pub title: TitleView,
+    /// The group that it is shown in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// Whether it forwards packets.
     pub router: bool,
     /// Whether it translates addresses.
@@ -157,6 +171,7 @@ impl LabView {
         let gateway = lab.gateway().map(|g| HostView {
             name: netarium_lab::model::GATEWAY.to_owned(),
             title: (&g.title).into(),
+            group: None,
             router: false,
             nat: false,
             firewall: false,
@@ -177,6 +192,7 @@ impl LabView {
             title: lab.title().into(),
             folder: None,
             networks: lab.networks().iter().map(NetworkView::new).collect(),
+            groups: lab.groups().iter().map(GroupView::new).collect(),
             hosts,
             gateway,
             links,
@@ -202,11 +218,18 @@ impl NetworkView {
     }
 }
 
+impl GroupView {
+    fn new(group: &netarium_lab::Group) -> GroupView {
+        GroupView { name: group.name.clone(), title: (&group.title).into() }
+    }
+}
+
 impl HostView {
     fn new(host: &netarium_lab::Host) -> HostView {
         HostView {
             name: host.name.clone(),
             title: (&host.title).into(),
+            group: host.group.clone(),
             router: host.router,
             nat: host.nat.is_some(),
             firewall: host.firewall.is_some(),

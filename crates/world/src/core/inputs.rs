@@ -3,12 +3,13 @@
 use std::rc::Rc;
 
 use netarium_base::trace::Event;
-use netarium_base::{Cause, FlowId, NodeId, Pid, Place};
+use netarium_base::{Cause, FlowId, Pid, Place};
 
 use super::Core;
 use crate::gateway::{Port, Wanted};
-use crate::message::{CREDIT_MAX, Input, LAB_PORTS, Output, PortId, STDIN_CREDIT};
-use crate::process::{Sink, Start, Stdio};
+use crate::message::{Input, LAB_PORTS, Output, PortId, STDIN_CREDIT};
+use crate::process::session::Session;
+use crate::process::{Start, session_slots};
 
 impl Core {
     /// Applies an input, and gives the answer to a command. The executor must run afterwards.
@@ -45,33 +46,29 @@ impl Core {
         match input {
             input if port >= LAB_PORTS => self.apply_to_outside(input, cause),
             Input::Data { bytes, .. } => match session {
-                Some((node, pid)) => self.feed_stdin(port, node, pid, &bytes, cause),
+                Some(_) => self.feed_session(port, &bytes, cause),
                 None => self.connection_data(port, bytes, cause),
             },
             Input::Datagram { bytes, .. } => self.datagram(port, &bytes, cause),
             Input::Eof { .. } => match session {
-                Some((node, pid)) => self.end_stdin(node, pid, cause),
+                Some(_) => self.end_session_input(port, cause),
                 None => self.connection_eof(port, cause),
             },
             Input::Reset { .. } => match session {
-                Some((node, pid)) => self.signal(node, pid, 1, cause),
+                Some(_) => self.hang_up(port, cause),
                 None => {
                     self.datagrams_reset(port);
                     self.connection_reset(port);
                 }
             },
             Input::Credit { bytes, .. } => match session {
-                Some((node, pid)) => self.credit_output(node, pid, bytes, cause),
+                Some(_) => self.credit_session(port, bytes, cause),
                 None => {
                     self.datagrams_credit(port, bytes, cause);
                     self.connection_credit(port, bytes, cause);
                 }
             },
-            Input::Signal { signal, .. } => {
-                if let Some((node, pid)) = session {
-                    self.signal(node, pid, signal, cause);
-                }
-            }
+            Input::Signal { signal, .. } => self.signal_session(port, signal, cause),
             _ => {}
         }
     }
@@ -111,54 +108,20 @@ impl Core {
             let reason = format!("no host is called `{host}`");
             return self.outbox.push(Output::Reset { port, reason });
         };
-        let stdio = Stdio::session(port, credit.min(CREDIT_MAX), stdin);
+        let slots = session_slots(port);
         let argv: Rc<[String]> = argv.into();
         let name = argv.first().cloned().unwrap_or_default();
-        match self.start(Start { node, argv, daemon: false, stdio, cause }) {
+        match self.start(Start { node, argv, daemon: false, slots, cause }, Some(port)) {
             Ok(pid) => {
-                self.gateway.ports.insert(port, Port::Session(node, pid));
+                let session = Session::new(node, pid, credit, stdin);
+                self.gateway.ports.insert(port, Port::Session(Box::new(session)));
                 let credit = if stdin { STDIN_CREDIT } else { 0 };
                 self.outbox.push(Output::Accepted { port, credit });
             }
             Err(e) => {
-                let message = Some(format!("{name}: {}", e.text()));
+                let message = Some(format!("{name}: {e}"));
                 self.outbox.push(Output::Exit { port, code: e.code(), message });
             }
-        }
-    }
-
-    fn feed_stdin(&mut self, port: PortId, node: NodeId, pid: Pid, bytes: &[u8], cause: Cause) {
-        let ready = std::sync::Arc::clone(&self.ready);
-        let Some(proc) = self.proc_mut(node, pid) else { return };
-        let pipe = &mut proc.stdio.stdin;
-        if pipe.ended || bytes.len() > pipe.room() {
-            let text = if pipe.ended {
-                "standard input was sent behind its end"
-            } else {
-                "more standard input was sent than there was credit for"
-            };
-            let cause =
-                self.note(Place::Process(node, pid), &format!("port {port}: {text}"), cause);
-            return self.end(node, pid, 129, Some(text.to_owned()), cause);
-        }
-        pipe.bytes.extend(bytes);
-        pipe.waiters.wake(&ready, cause);
-    }
-
-    fn end_stdin(&mut self, node: NodeId, pid: Pid, cause: Cause) {
-        let ready = std::sync::Arc::clone(&self.ready);
-        if let Some(proc) = self.proc_mut(node, pid) {
-            proc.stdio.stdin.ended = true;
-            proc.stdio.stdin.waiters.wake(&ready, cause);
-        }
-    }
-
-    fn credit_output(&mut self, node: NodeId, pid: Pid, bytes: u32, cause: Cause) {
-        let ready = std::sync::Arc::clone(&self.ready);
-        let Some(proc) = self.proc_mut(node, pid) else { return };
-        if let Sink::Session { credit, waiters, .. } = &mut proc.stdio.sink {
-            *credit = credit.saturating_add(bytes).min(CREDIT_MAX);
-            waiters.wake(&ready, cause);
         }
     }
 }

@@ -21,6 +21,7 @@ use netarium_base::map::Map;
 use netarium_base::{Cause, NodeId, Pid, SocketId};
 
 use crate::message::{LAB_PORTS, PortId, Transport};
+use crate::process::session::Session;
 
 pub use clients::CLIENTS_MAX;
 pub(crate) use connection::{Connection, Wanted};
@@ -54,7 +55,7 @@ pub(crate) enum Port {
     Datagrams(Box<Datagrams>),
     /// The lab's own, to a real server.
     Outside(Box<Outside>),
-    Session(NodeId, Pid),
+    Session(Box<Session>),
     /// A connection that is being looked after right now.
     Busy,
 }
@@ -79,10 +80,10 @@ impl Gateway {
         Gateway { node, ..Gateway::default() }
     }
 
-    /// The process of a session.
+    /// The first process of a session.
     pub(crate) fn session(&self, port: PortId) -> Option<(NodeId, Pid)> {
         match self.ports.get(&port)? {
-            Port::Session(node, pid) => Some((*node, *pid)),
+            Port::Session(session) => Some((session.node, session.leader)),
             _ => None,
         }
     }
@@ -99,7 +100,7 @@ impl Gateway {
         let connections = self.ports.iter().filter_map(|(&port, p)| match p {
             Port::Connection(c) => Some(c.info(port)),
             Port::Datagrams(d) => Some(d.info(port)),
-            Port::Outside(_) | Port::Session(..) | Port::Busy => None,
+            Port::Outside(_) | Port::Session(_) | Port::Busy => None,
         });
         let mut list: Vec<_> = connections.collect();
         list.sort_by_key(|c| c.port);
