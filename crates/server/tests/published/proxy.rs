@@ -19,7 +19,18 @@ fn listen(up: &Up) -> SocketAddr {
 async fn exchange(to: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(to).await.unwrap();
     stream.write_all(bytes).await.unwrap();
+    read_all(stream).await
+}
+
+/// The same for a client that says nothing more.
+async fn last_words(to: SocketAddr, bytes: &[u8]) -> Vec<u8> {
+    let mut stream = TcpStream::connect(to).await.unwrap();
+    stream.write_all(bytes).await.unwrap();
     stream.shutdown().await.unwrap();
+    read_all(stream).await
+}
+
+async fn read_all(mut stream: TcpStream) -> Vec<u8> {
     let mut all = Vec::new();
     // Who is reset has read what there was.
     let _ = soon("the end", stream.read_to_end(&mut all)).await;
@@ -82,7 +93,7 @@ async fn what_is_no_proxy_protocol_is_refused() {
         (b"\x05\x01\x00\x04", "another version"),
         (b"", "nothing"),
     ] {
-        let answer = exchange(at, bytes).await;
+        let answer = last_words(at, bytes).await;
         assert!(answer.len() <= 2, "{what}: {answer:?}");
     }
     // What a page of another site could send: requests as to a server.
@@ -108,7 +119,7 @@ async fn requests_in_absolute_form_reach_the_lab_as_a_server_expects_them() {
     let request = "GET http://server:80/x?y=1 HTTP/1.1\r\nHost: wrong\r\nProxy-Connection: keep-alive\r\n\
                    Connection: X-Mine\r\nX-Mine: 1\r\nX-Kept: 2\r\n\r\n";
     // Two on one connection: the lab's side is kept, too.
-    let twice = [request, request].concat();
+    let twice = [request, &request.replace("X-Mine\r\n", "close, X-Mine\r\n")].concat();
     let answer = String::from_utf8(exchange(at, twice.as_bytes()).await).unwrap();
     let seen: Vec<&str> = answer.split("HTTP/1.1 200 OK\r\n").collect();
     assert_eq!(seen.len(), 3, "{answer}");
@@ -141,7 +152,7 @@ async fn http_failures_are_pages_with_a_status() {
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{target}: {answer}");
         assert!(answer.contains(text) && answer.contains("text/html"), "{answer}");
     }
-    let request = "CONNECT server:99 HTTP/1.1\r\nHost: server:99\r\n\r\n";
+    let request = "CONNECT server:99 HTTP/1.1\r\nHost: server:99\r\nConnection: close\r\n\r\n";
     let answer = String::from_utf8(exchange(at, request.as_bytes()).await).unwrap();
     assert!(answer.starts_with("HTTP/1.1 502"), "{answer}");
     up.lab.stop().await.unwrap();
