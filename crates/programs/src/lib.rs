@@ -3,7 +3,7 @@
 //! In reading order:
 //!
 //! 1. [`Builtin`], the library of programs that a world is given;
-//! 2. servers: `httpd`; `attach`, behind which a real server stands; `bench` has `source` and `sink`, for measuring;
+//! 2. servers: `httpd`, with `app` (applications behind a route table) and `shop`; `attach`, behind which a real server stands; `bench` has `source` and `sink`, for measuring;
 //! 3. clients: [`curl`], `ping`, `traceroute`;
 //! 4. what is there: `netstat`, `ps`, `ip`, `arp`, `conntrack`, `dmesg`; filters: `iptables`, `netsh`;
 //! 5. `tools` for scripts: `cat`, `ls`, `echo`, `sleep`, `kill`, `hostname`, `true`, `false`;
@@ -14,6 +14,7 @@
 //! Messages and exit codes are the originals'; where a program does less or differs,
 //! `docs/programs.md` says so.
 
+mod app;
 mod arp;
 mod attach;
 mod bench;
@@ -29,6 +30,7 @@ mod netsh;
 mod netstat;
 mod ping;
 mod ps;
+mod shop;
 mod table;
 mod tools;
 mod traceroute;
@@ -57,6 +59,7 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("netstat", netstat::main),
     ("ping", ping::main),
     ("ps", ps::main),
+    ("shop", shop::main),
     ("sink", bench::sink),
     ("sleep", tools::sleep),
     ("source", bench::source),

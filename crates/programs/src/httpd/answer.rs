@@ -64,7 +64,7 @@ pub(super) async fn answer(
             let text = format!("request refused ({}): {}", r.status.as_u16(), r.why);
             Err(Failure::logged(r.status, "http", text))
         }
-        None => handle(&site, &state, parts, body, &mut rules, flow).await,
+        None => handle(&site, &state, parts, body, &mut rules).await,
     };
     let mut response = match result {
         Ok(response) => response,
@@ -105,7 +105,6 @@ async fn handle(
     parts: Parts,
     body: Incoming,
     rules: &mut Rules,
-    flow: FlowId,
 ) -> Result<Response<Contents>, Failure> {
     expectation(&parts.headers)?;
     known_method(&parts.method, &parts.uri)?;
@@ -137,7 +136,9 @@ async fn handle(
     }
     let most = rules.body.unwrap_or(u64::MAX);
     if content_length(&parts.headers).is_some_and(|n| n > most) {
-        let text = format!("AH01587: Requested content-length is larger than the configured limit of {most}");
+        let text = format!(
+            "AH01587: Requested content-length is larger than the configured limit of {most}"
+        );
         return Err(Failure::logged(StatusCode::PAYLOAD_TOO_LARGE, "core", text));
     }
     for application in &site.applications {
@@ -147,8 +148,6 @@ async fn handle(
         let call = Call {
             process: state.process,
             client: state.client,
-            local: state.local,
-            flow,
             path: target.path.clone(),
             request: Request::from_parts(parts, body),
         };
@@ -284,8 +283,10 @@ async fn read_body(
     while let Some(frame) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
         let Ok(frame) = frame else {
             let refusal = state.take_refusal();
-            let (status, why) =
-                refusal.map_or((StatusCode::BAD_REQUEST, "the body ends too early"), |r| (r.status, r.why));
+            let (status, why) = refusal
+                .map_or((StatusCode::BAD_REQUEST, "the body ends too early"), |r| {
+                    (r.status, r.why)
+                });
             let text = format!("request body refused ({}): {why}", status.as_u16());
             return Err(Failure::logged(status, "http", text));
         };
@@ -325,7 +326,8 @@ fn fail(site: &Site, state: &State, rules: &Rules, failure: Failure) -> Response
         state.log.error(site, state.process, &entry);
     }
     let signature = site.signature.then(|| {
-        let name = site.name.as_ref().map_or_else(|| state.local.ip().to_string(), |n| n.host.clone());
+        let name =
+            site.name.as_ref().map_or_else(|| state.local.ip().to_string(), |n| n.host.clone());
         format!("{} Server at {name} Port {}", pages::PRODUCT_FULL, state.local.port())
     });
     let own = pages::page(&failure, signature.as_deref());

@@ -6,7 +6,6 @@ use core::net::SocketAddr;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Request, Response};
-use netarium_base::FlowId;
 use netarium_world::process::{LocalBoxFuture, Process};
 
 use super::body::Contents;
@@ -17,9 +16,6 @@ use super::pages::Failure;
 pub(crate) struct Call {
     pub(crate) process: Process,
     pub(crate) client: SocketAddr,
-    pub(crate) local: SocketAddr,
-    /// The conversation, for events.
-    pub(crate) flow: FlowId,
     /// The decoded path.
     pub(crate) path: String,
     pub(crate) request: Request<Bytes>,

@@ -161,9 +161,22 @@ mod tests {
     #[test]
     fn what_two_readers_could_read_differently_is_refused() {
         for body in [
-            "\r\n", "g\r\n", "0x5\r\n", "+5\r\n", " 5\r\n", "5 \r\n", "5\nhello\n", "-1\r\n",
-            "5\r\nhelloX", "5\r\nhello\n0", "5\r\nhello\r\r", "0\r\n\n", "0\r\n a: b\r\n\r\n",
-            "5;\n", "5;\0\r\n", "0\r\na\0: b\r\n",
+            "\r\n",
+            "g\r\n",
+            "0x5\r\n",
+            "+5\r\n",
+            " 5\r\n",
+            "5 \r\n",
+            "5\nhello\n",
+            "-1\r\n",
+            "5\r\nhelloX",
+            "5\r\nhello\n0",
+            "5\r\nhello\r\r",
+            "0\r\n\n",
+            "0\r\n a: b\r\n\r\n",
+            "5;\n",
+            "5;\0\r\n",
+            "0\r\na\0: b\r\n",
         ] {
             assert!(matches!(all(body), Step::Bad(r) if r.status == 400), "{body:?}");
         }

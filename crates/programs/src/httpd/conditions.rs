@@ -124,9 +124,14 @@ mod tests {
     #[test]
     fn a_range_counts_for_the_same_representation_only() {
         let is = Validators { tag: "\"a\"", modified: 1_795_356_857 };
-        for (value, expect) in
-            [("\"a\"", true), ("W/\"a\"", false), ("\"b\"", false), (THEN, true), (BEFORE, false), ("x", false)]
-        {
+        for (value, expect) in [
+            ("\"a\"", true),
+            ("W/\"a\"", false),
+            ("\"b\"", false),
+            (THEN, true),
+            (BEFORE, false),
+            ("x", false),
+        ] {
             let mut map = HeaderMap::new();
             map.insert("if-range", HeaderValue::from_str(value).unwrap());
             assert_eq!(range_holds(&map, is), expect, "{value}");

@@ -15,9 +15,9 @@ use super::conditions::{self, Validators};
 use super::conf::{Rules, Site};
 use super::mime::content_type;
 use super::pages::{Failure, html};
+use super::places;
 use super::ranges;
 use super::target::Target;
-use super::places;
 use crate::calendar::Date;
 
 /// What a site needs of its host.
@@ -30,8 +30,6 @@ pub(super) trait Disk {
     fn list(&self, path: &str) -> Result<Vec<DirEntry>, FileError>;
     /// Seconds since 1970 at a point in virtual time.
     fn unix_seconds(&self, at: Instant) -> u64;
-    /// Virtual time.
-    fn now(&self) -> Instant;
 }
 
 /// The head of a request for a file.
@@ -133,9 +131,8 @@ fn file(
     let kind = type_of(path, rules);
     let range = wanted.fields.get(header::RANGE).and_then(|v| v.to_str().ok());
     // RFC 9110 §14.2: a range counts for GET only.
-    let range = range.filter(|_| {
-        *wanted.method == Method::GET && conditions::range_holds(wanted.fields, is)
-    });
+    let range = range
+        .filter(|_| *wanted.method == Method::GET && conditions::range_holds(wanted.fields, is));
     let asked = range.map_or(ranges::Asked::All, |r| ranges::parse(r, contents.len()));
     let (status, body, kind) = match asked {
         ranges::Asked::All => (StatusCode::OK, Contents::new(contents), kind),
@@ -211,7 +208,12 @@ fn etag(contents: &Bytes, modified: u64) -> String {
 }
 
 /// `Options +Indexes`: what is in the folder, without what may not be read.
-fn listing(disk: &impl Disk, site: &Site, target: &Target, entries: &[DirEntry]) -> Response<Contents> {
+fn listing(
+    disk: &impl Disk,
+    site: &Site,
+    target: &Target,
+    entries: &[DirEntry],
+) -> Response<Contents> {
     let title = html(&target.path);
     let title = if title == "/" { title } else { title.trim_end_matches('/').to_owned() };
     let mut page = format!(
@@ -222,19 +224,23 @@ fn listing(disk: &impl Disk, site: &Site, target: &Target, entries: &[DirEntry])
     if target.path != "/" {
         let up = target.encoded();
         let up = up.trim_end_matches('/').rsplit_once('/').map_or("/", |p| p.0);
-        let _ = writeln!(page, "<tr><td><a href=\"{up}/\">Parent Directory</a></td><td></td><td>-</td></tr>");
+        let _ = writeln!(
+            page,
+            "<tr><td><a href=\"{up}/\">Parent Directory</a></td><td></td><td>-</td></tr>"
+        );
     }
     for entry in entries {
         let slash = if entry.metadata.is_dir { "/" } else { "" };
         let path = format!("{}{}{slash}", target.path, entry.name);
-        let denied = places::rules(site, &path).require.is_some_and(|r| {
-            r.iter().any(|r| !r.not && r.who == super::conf::Who::Denied)
-        });
+        let denied = places::rules(site, &path)
+            .require
+            .is_some_and(|r| r.iter().any(|r| !r.not && r.who == super::conf::Who::Denied));
         if denied {
             continue;
         }
         let date = Date::from_unix(disk.unix_seconds(entry.metadata.modified)).short();
-        let size = if entry.metadata.is_dir { "-".to_owned() } else { entry.metadata.len.to_string() };
+        let size =
+            if entry.metadata.is_dir { "-".to_owned() } else { entry.metadata.len.to_string() };
         let name = html(&entry.name);
         let href = Target { path: format!("/{}{slash}", entry.name) }.encoded();
         let _ = writeln!(

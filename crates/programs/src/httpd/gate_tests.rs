@@ -112,7 +112,8 @@ fn fields() {
 fn each_message_ends_where_the_next_begins() {
     let mut gate = Gate::new(LIMITS);
     let one = "POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello";
-    let two = "POST /2 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n";
+    let two =
+        "POST /2 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n";
     let three = "GET /3 HTTP/1.7\r\nHost: a\r\n\r\n";
     gate.push(format!("{one}{two}{three}").as_bytes());
     let line = |n: Next| match n {

@@ -226,7 +226,8 @@ impl Part {
                 out.write_str(value.as_deref().unwrap_or("-"))
             }
             Part::Cookie(name) => {
-                let value = asked.fields.get(header::COOKIE).and_then(|v| cookie(v.as_bytes(), name));
+                let value =
+                    asked.fields.get(header::COOKIE).and_then(|v| cookie(v.as_bytes(), name));
                 out.write_str(&value.map_or_else(|| "-".to_owned(), escape))
             }
             Part::Filled(_) => Ok(()),

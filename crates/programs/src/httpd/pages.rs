@@ -21,17 +21,23 @@ pub(crate) struct Failure {
     pub(crate) fields: Vec<(HeaderName, HeaderValue)>,
     /// Added to the page, as text.
     pub(crate) detail: Option<String>,
+    /// Instead of a page, for scripts: JSON.
+    pub(crate) json: Option<String>,
 }
 
 impl From<StatusCode> for Failure {
     fn from(status: StatusCode) -> Failure {
-        Failure { status, log: None, fields: Vec::new(), detail: None }
+        Failure { status, log: None, fields: Vec::new(), detail: None, json: None }
     }
 }
 
 impl Failure {
     /// A failure that the error log tells of.
-    pub(crate) fn logged(status: StatusCode, module: &'static str, text: impl Into<String>) -> Failure {
+    pub(crate) fn logged(
+        status: StatusCode,
+        module: &'static str,
+        text: impl Into<String>,
+    ) -> Failure {
         Failure { log: Some((Level::Error, module, text.into())), ..Failure::from(status) }
     }
 
@@ -49,6 +55,12 @@ impl Failure {
         self
     }
 
+    /// The same, answered with JSON: `{"error": …}`.
+    pub(crate) fn json(mut self, error: &serde_json::Value) -> Failure {
+        self.json = Some(format!("{}\n", serde_json::json!({ "error": error })));
+        self
+    }
+
     /// A failure of a redirection or refusal with a place to go to.
     pub(crate) fn to(status: StatusCode, location: &str) -> Failure {
         Failure::from(status).field(header::LOCATION, location)
@@ -58,6 +70,9 @@ impl Failure {
 /// The page for a status, with the fields of the failure.
 pub(super) fn page(failure: &Failure, signature: Option<&str>) -> Response<Contents> {
     let status = failure.status;
+    if let Some(text) = &failure.json {
+        return finished(failure, text.clone(), "application/json");
+    }
     let reason = status.canonical_reason().unwrap_or("Error");
     let code = status.as_u16();
     let location = failure.fields.iter().find(|f| f.0 == header::LOCATION);
@@ -68,7 +83,8 @@ pub(super) fn page(failure: &Failure, signature: Option<&str>) -> Response<Conte
         }
         _ => sentence(status).to_owned(),
     };
-    let detail = failure.detail.as_deref().map(|d| format!("<p>{}</p>", html(d))).unwrap_or_default();
+    let detail =
+        failure.detail.as_deref().map(|d| format!("<p>{}</p>", html(d))).unwrap_or_default();
     let signature = signature.map(|s| format!("<hr>\n<address>{}</address>\n", html(s)));
     let text = format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
@@ -76,13 +92,16 @@ pub(super) fn page(failure: &Failure, signature: Option<&str>) -> Response<Conte
          {}</body></html>\n",
         signature.unwrap_or_default()
     );
+    finished(failure, text, "text/html; charset=utf-8")
+}
+
+fn finished(failure: &Failure, text: String, kind: &'static str) -> Response<Contents> {
     let mut response = Response::new(Contents::new(text));
-    *response.status_mut() = status;
-    let value = HeaderValue::from_static("text/html; charset=utf-8");
+    *response.status_mut() = failure.status;
     for (name, value) in &failure.fields {
         response.headers_mut().append(name.clone(), value.clone());
     }
-    response.headers_mut().insert(header::CONTENT_TYPE, value);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response
 }
 
@@ -94,26 +113,38 @@ fn sentence(status: StatusCode) -> &'static str {
         404 => "The requested URL was not found on this server.",
         405 => "The requested method is not allowed for this URL.",
         408 => "Server timeout waiting for the HTTP request from the client.",
-        410 => "The requested resource is no longer available on this server and there is no \
-                forwarding address.",
+        410 => {
+            "The requested resource is no longer available on this server and there is no \
+                forwarding address."
+        }
         411 => "A request of the requested method requires a valid Content-length.",
         412 => "The precondition on the request for this URL evaluated to false.",
-        413 => "The requested resource does not allow request data with this request, or the \
-                amount of data exceeds the capacity limit.",
+        413 => {
+            "The requested resource does not allow request data with this request, or the \
+                amount of data exceeds the capacity limit."
+        }
         414 => "The requested URL's length exceeds the capacity limit for this server.",
         415 => "The supplied request data is not in a format acceptable for this resource.",
-        416 => "None of the range-specifier values in the Range request-header field overlap the \
-                current extent of the selected resource.",
-        417 => "The expectation given in the Expect request-header field could not be met by this \
-                server. Only the 100-continue expectation is supported.",
+        416 => {
+            "None of the range-specifier values in the Range request-header field overlap the \
+                current extent of the selected resource."
+        }
+        417 => {
+            "The expectation given in the Expect request-header field could not be met by this \
+                server. Only the 100-continue expectation is supported."
+        }
         422 => "The server understands the request, but not what it says.",
         429 => "Too many requests.",
         431 => "The request's header fields are larger than this server takes.",
-        500 => "The server encountered an internal error and was unable to complete your request. \
-                More information may be available in the server error log.",
+        500 => {
+            "The server encountered an internal error and was unable to complete your request. \
+                More information may be available in the server error log."
+        }
         501 => "The requested method or coding is not known to this server.",
-        503 => "The server is temporarily unable to service your request due to capacity problems. \
-                Please try again later.",
+        503 => {
+            "The server is temporarily unable to service your request due to capacity problems. \
+                Please try again later."
+        }
         505 => "The major version of HTTP of the request is not spoken by this server.",
         507 => "There is no room left for what should be stored.",
         _ => "The server could not fulfil the request.",
@@ -121,7 +152,7 @@ fn sentence(status: StatusCode) -> &'static str {
 }
 
 /// Text as HTML shows it.
-pub(crate) fn html(text: &str) -> String {
+pub(super) fn html(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -94,7 +94,10 @@ mod tests {
         assert!(may(&[rule(net("10.0.0.0", 24))], "10.0.0.9"));
         assert!(!may(&[rule(net("10.0.0.0", 24))], "10.0.1.9"));
         assert!(may(&[rule(net("10.0.0.0", 0))], "192.168.0.1"));
-        assert!(may(&[rule(net("fd00::", 8))], "fd01::1") && !may(&[rule(net("fd00::", 8))], "10.0.0.1"));
+        assert!(
+            may(&[rule(net("fd00::", 8))], "fd01::1")
+                && !may(&[rule(net("fd00::", 8))], "10.0.0.1")
+        );
         assert!(may(&[rule(Who::Local)], "127.0.0.1") && !may(&[rule(Who::Local)], "10.0.0.1"));
         let but = [rule(Who::Granted), Require { not: true, who: net("10.0.0.7", 32) }];
         assert!(may(&but, "10.0.0.8") && !may(&but, "10.0.0.7"));

@@ -233,11 +233,6 @@ impl State {
         self.answering.get()
     }
 
-    /// Whether a response is owed.
-    pub(super) fn is_answering(&self) -> bool {
-        self.answering.get()
-    }
-
     /// Whether the request at hand is the last that this connection may make.
     pub(super) fn is_last(&self) -> bool {
         let timing = self.timing.get();

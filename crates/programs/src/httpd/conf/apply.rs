@@ -22,7 +22,7 @@ pub(super) struct Builder<'a> {
     pub(super) config: &'a mut Config,
     pub(super) site: &'a mut Site,
     /// Rules of a section; `None` outside, where they are the site's.
-    pub(super) rules: Option<&'a mut Rules>,
+    pub(super) rules: Option<Rules>,
     /// Whether a folder exists on the host.
     pub(super) is_dir: &'a dyn Fn(&str) -> bool,
     /// A `Listen` has come: the default is no more.
@@ -51,7 +51,11 @@ impl Builder<'_> {
 /// A path below a server root, unless it is absolute.
 pub(in crate::httpd) fn server_path(root: &str, path: &str) -> String {
     let root = root.trim_end_matches('/');
-    if path.starts_with('/') || root.is_empty() { path.to_owned() } else { format!("{root}/{path}") }
+    if path.starts_with('/') || root.is_empty() {
+        path.to_owned()
+    } else {
+        format!("{root}/{path}")
+    }
 }
 
 fn on(d: &Directive) -> bool {
@@ -70,7 +74,9 @@ fn span(text: &str) -> Option<Duration> {
         _ => return None,
     };
     // A century is enough for any time limit, and leaves the clock room.
-    n.checked_mul(unit).filter(|ns| *ns < 100 * 365 * 86_400 * 1_000_000_000).map(Duration::from_nanos)
+    n.checked_mul(unit)
+        .filter(|ns| *ns < 100 * 365 * 86_400 * 1_000_000_000)
+        .map(Duration::from_nanos)
 }
 
 pub(super) fn listen(b: &mut Builder<'_>, d: &Directive) -> Outcome {
@@ -202,9 +208,7 @@ pub(super) fn encoded_slashes(b: &mut Builder<'_>, d: &Directive) -> Outcome {
         "on" | "nodecode" => true,
         "off" => false,
         other => {
-            return Err(format!(
-                "AllowEncodedSlashes must be On, Off, or NoDecode, not {other}"
-            ));
+            return Err(format!("AllowEncodedSlashes must be On, Off, or NoDecode, not {other}"));
         }
     };
     Ok(())
@@ -279,8 +283,9 @@ fn stage(b: &mut Builder<'_>, text: &str) -> Outcome {
 
 fn count(d: &Directive, max: usize) -> Result<usize, String> {
     let text = &d.args[0];
-    let n: usize =
-        text.parse().map_err(|_| format!("{} \"{text}\" must be a non-negative integer", d.name))?;
+    let n: usize = text
+        .parse()
+        .map_err(|_| format!("{} \"{text}\" must be a non-negative integer", d.name))?;
     if n > max { Err(format!("{} \"{text}\" must not exceed {max}", d.name)) } else { Ok(n) }
 }
 
@@ -329,7 +334,11 @@ pub(super) fn options(b: &mut Builder<'_>, d: &Directive) -> Outcome {
         match name.to_ascii_lowercase().as_str() {
             "indexes" | "all" => listing = Some(on),
             "none" => listing = Some(false),
-            "followsymlinks" | "symlinksifownermatch" | "multiviews" | "execcgi" | "includes"
+            "followsymlinks"
+            | "symlinksifownermatch"
+            | "multiviews"
+            | "execcgi"
+            | "includes"
             | "includesnoexec" => {}
             _ => return Err(format!("Illegal option {name}")),
         }
@@ -438,7 +447,11 @@ pub(super) fn redirect(b: &mut Builder<'_>, d: &Directive) -> Outcome {
     };
     let redirects = (300..400).contains(&status);
     if redirects == to.is_empty() {
-        let what = if redirects { "URL to redirect to is missing" } else { "Redirect URL not valid for this status" };
+        let what = if redirects {
+            "URL to redirect to is missing"
+        } else {
+            "Redirect URL not valid for this status"
+        };
         return Err(what.to_owned());
     }
     if redirects && !to.starts_with('/') && !to.contains("://") {
@@ -513,7 +526,10 @@ pub(super) fn log_level(b: &mut Builder<'_>, d: &Directive) -> Outcome {
             "notice" => Level::Notice,
             "info" => Level::Info,
             "debug" => Level::Debug,
-            word if word.strip_prefix("trace").is_some_and(|n| matches!(n, "1" | "2" | "3" | "4" | "5" | "6" | "7" | "8")) => {
+            word if word
+                .strip_prefix("trace")
+                .is_some_and(|n| matches!(n, "1" | "2" | "3" | "4" | "5" | "6" | "7" | "8")) =>
+            {
                 Level::Trace
             }
             _ => {

@@ -18,12 +18,12 @@ use std::rc::Rc;
 use http::HeaderValue;
 use netarium_base::Duration;
 
+use crate::httpd::Application;
 pub(super) use apply::{listen_address, server_path};
 pub(super) use model::{
     Config, ErrorDocument, HeaderChange, Level, ReadTimeout, RequestLimits, Require, Rules, Scope,
-    ServerName, Site, Timing, VirtualHost, Who, glob,
+    Site, Timing, VirtualHost, Who, glob,
 };
-pub(super) use tree::Place;
 
 use super::log_format::LogFormat;
 use apply::Builder;
@@ -45,6 +45,8 @@ pub(super) struct Host<'a> {
     pub(super) expand: &'a dyn Fn(&str) -> Vec<String>,
     /// Whether a folder is there.
     pub(super) is_dir: &'a dyn Fn(&str) -> bool,
+    /// The applications of a route table.
+    pub(super) routes: &'a dyn Fn(&str) -> Result<Rc<dyn Application>, String>,
 }
 
 /// What the command line adds to the file.
@@ -60,27 +62,43 @@ pub(super) struct Sources {
     pub(super) after: Vec<String>,
     /// `-D`.
     pub(super) defines: Vec<String>,
+    /// The `Server` field.
+    pub(super) server: Option<HeaderValue>,
 }
 
 impl Sources {
     /// Reads and checks everything.
-    pub(super) fn load(&self, host: &Host<'_>) -> Result<Config, ConfError> {
-        let mut reader = Reader::new(host.read, host.expand, &self.defines);
-        let mut all = reader.text("Command line", &self.before.join("\n"), 0)?;
+    pub(super) fn load(
+        &self,
+        host: &Host<'_>,
+        application: Option<Rc<dyn Application>>,
+    ) -> Result<Config, ConfError> {
+        let expand = |pattern: &str| (host.expand)(&server_path(&self.server_root, pattern));
+        let mut reader = Reader::new(host.read, &expand, &self.defines);
+        let flags = "-C/-c directives";
+        let mut all = reader.text(flags, &self.before.join("\n"), 0)?;
         if let Some(file) = &self.file {
             all.extend(reader.file(&server_path(&self.server_root, file), 0)?);
         }
-        all.extend(reader.text("Command line", &self.after.join("\n"), 0)?);
-        build(self, host, &all)
+        all.extend(reader.text(flags, &self.after.join("\n"), 0)?);
+        build(self, host, &all, application)
     }
 }
 
-fn build(sources: &Sources, host: &Host<'_>, all: &[Directive]) -> Result<Config, ConfError> {
+fn build(
+    sources: &Sources,
+    host: &Host<'_>,
+    all: &[Directive],
+    application: Option<Rc<dyn Application>>,
+) -> Result<Config, ConfError> {
     let mut config = empty(sources);
     let mut site = (*config.main).clone();
+    site.applications.extend(application);
     let mut listened = false;
+    let mut tables = Vec::new();
     let main = all.iter().filter(|d| !is_host(d));
     configure(&mut config, &mut site, host, &mut listened, main, false)?;
+    add_routes(&mut site, host, &mut tables)?;
     let inherited = Site { name: None, aliases: Vec::new(), ..site.clone() };
     config.main = Rc::new(site);
     for section in all.iter().filter(|d| is_host(d)) {
@@ -90,18 +108,41 @@ fn build(sources: &Sources, host: &Host<'_>, all: &[Directive]) -> Result<Config
         let addresses = section.args.iter().map(|a| host_address(a));
         let addresses = addresses.collect::<Result<_, _>>().map_err(|e| section.at.error(&e))?;
         let mut site = inherited.clone();
+        site.route_table = None;
         configure(&mut config, &mut site, host, &mut listened, section.children.iter(), true)?;
+        add_routes(&mut site, host, &mut tables)?;
         let host = VirtualHost { addresses, site: Rc::new(site), at: section.at.clone() };
         config.hosts.push(host);
     }
-    if !(host.is_dir)(&config.main.root) && config.main.route_table.is_none() {
-        let text = format!(
-            "DocumentRoot '{}' is not a directory, or is not readable",
-            config.main.root
-        );
+    // A server that is all application needs no files.
+    if !(host.is_dir)(&config.main.root) && config.main.applications.is_empty() {
+        let text =
+            format!("DocumentRoot '{}' is not a directory, or is not readable", config.main.root);
         return Err(ConfError(format!("httpd: {text}")));
     }
     Ok(config)
+}
+
+/// Reads a site's route table; a table that several sites name is read once. A site's own comes
+/// before what it inherits.
+fn add_routes(
+    site: &mut Site,
+    host: &Host<'_>,
+    tables: &mut Vec<(String, Rc<dyn Application>)>,
+) -> Result<(), ConfError> {
+    let Some((path, at)) = &site.route_table else { return Ok(()) };
+    let known = tables.iter().find(|t| t.0 == *path).map(|t| Rc::clone(&t.1));
+    let table = match known {
+        Some(table) => table,
+        None => {
+            let table = (host.routes)(path);
+            let table = table.map_err(|e| at.error(&format!("RouteTable {path}: {e}")))?;
+            tables.push((path.clone(), Rc::clone(&table)));
+            table
+        }
+    };
+    site.applications.insert(0, table);
+    Ok(())
 }
 
 fn is_host(d: &Directive) -> bool {
@@ -122,12 +163,11 @@ fn configure<'d>(
     let mut b = Builder { config, site, rules: None, is_dir, listened, logged: false };
     for d in directives {
         if let Some(scope) = scope(d) {
-            let mut rules = Rules::default();
-            b.rules = Some(&mut rules);
+            b.rules = Some(Rules::default());
             for inner in &d.children {
                 one(&mut b, inner, is_virtual, Some(d))?;
             }
-            b.rules = None;
+            let rules = b.rules.take().unwrap_or_default();
             sections.push((scope.map_err(|e| d.at.error(&e))?, rules));
         } else {
             one(&mut b, d, is_virtual, None)?;
@@ -159,7 +199,9 @@ fn one(
     let outside = match (row.context, section) {
         (Context::Server | Context::Host, Some(section)) => Some(section.name.as_str()),
         (Context::Server, None) if is_virtual => Some("<VirtualHost"),
-        (Context::Place, None) => return Err(d.at.error(&format!("{} not allowed here", row.name))),
+        (Context::Place, None) => {
+            return Err(d.at.error(&format!("{} not allowed here", row.name)));
+        }
         _ => None,
     };
     if let Some(section) = outside {
@@ -205,6 +247,20 @@ fn host_address(text: &str) -> Result<(Option<IpAddr>, Option<u16>), String> {
     }
 }
 
+/// `-L`: the directives that are understood.
+pub(super) fn directives() -> String {
+    table::ROWS.iter().fold(String::new(), |mut out, row| {
+        out.push_str(&format!("{}\n\t{}\n", row.name, row.help));
+        out
+    })
+}
+
+/// `-l`: the modules that are stood for.
+pub(super) fn modules() -> String {
+    let names = table::MODULES.iter().map(|m| format!("  {m}.c\n"));
+    format!("Compiled in modules:\n{}", names.collect::<String>())
+}
+
 /// The server before any directive.
 fn empty(sources: &Sources) -> Config {
     let site = Site {
@@ -234,7 +290,7 @@ fn empty(sources: &Sources) -> Config {
         limits: RequestLimits { line: 8_190, fields: 100, field: 8_190 },
         redirects: Vec::new(),
         path_aliases: Vec::new(),
-        server: None,
+        server: sources.server.clone(),
         signature: false,
         trace: false,
         encoded_slashes: false,

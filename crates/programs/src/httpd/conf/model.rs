@@ -12,7 +12,7 @@ use super::tree::Place;
 use crate::httpd::Application;
 
 /// A whole server.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(in crate::httpd) struct Config {
     pub(in crate::httpd) server_root: String,
     /// Where to listen; never empty.
@@ -30,7 +30,7 @@ pub(in crate::httpd) struct Config {
 }
 
 /// A virtual host: where its connections come in, and what it is.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(in crate::httpd) struct VirtualHost {
     /// Local addresses; `None` is `*`.
     pub(in crate::httpd) addresses: Vec<(Option<IpAddr>, Option<u16>)>,
@@ -276,14 +276,18 @@ impl Site {
     /// Whether a name (without port, in any case) is one of this site's.
     pub(in crate::httpd) fn is_called(&self, name: &str) -> bool {
         self.name.as_ref().is_some_and(|n| n.host.eq_ignore_ascii_case(name))
-            || self.aliases.iter().any(|a| glob(&a.to_ascii_lowercase(), &name.to_ascii_lowercase()))
+            || self
+                .aliases
+                .iter()
+                .any(|a| glob(&a.to_ascii_lowercase(), &name.to_ascii_lowercase()))
     }
 }
 
 /// Whether a text fits a pattern with `*` (any text) and `?` (any character). Linear in the product
 /// of the lengths: no pattern makes it slow.
 pub(in crate::httpd) fn glob(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let (pattern, text): (Vec<char>, Vec<char>) =
+        (pattern.chars().collect(), text.chars().collect());
     let (mut p, mut t) = (0, 0);
     let mut back: Option<(usize, usize)> = None;
     while t < text.len() {

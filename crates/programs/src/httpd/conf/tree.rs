@@ -131,7 +131,8 @@ impl<'a> Reader<'a> {
         }
         let names = (self.expand)(pattern);
         if names.is_empty() && d.name.eq_ignore_ascii_case("include") {
-            let text = format!("Could not open configuration file {pattern}: No such file or directory");
+            let text =
+                format!("Could not open configuration file {pattern}: No such file or directory");
             return Err(ConfError(format!(
                 "httpd: Syntax error on line {} of {}: {text}",
                 d.at.line, d.at.file
@@ -282,7 +283,8 @@ mod tests {
         let conditions = "<IfDefine YES>\nA 1\n</IfDefine>\n<IfDefine !YES>\nB 1\n</IfDefine>\n\
                           <IfModule mod_alias.c>\nC 1\n</IfModule>\n<IfModule mod_php.c>\nD\n</IfModule>";
         assert_eq!(names(conditions), ["A 1 @2", "C 1 @8"]);
-        let nested = read("<VirtualHost *:80>\n<Location /x >\nA b\n</Location>\n</VirtualHost>").unwrap();
+        let nested =
+            read("<VirtualHost *:80>\n<Location /x >\nA b\n</Location>\n</VirtualHost>").unwrap();
         assert_eq!(nested[0].children[0].args, ["/x"]);
         assert_eq!(nested[0].children[0].children[0].name, "A");
     }
@@ -290,13 +292,34 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_as_apache_says_it() {
         for (text, expect) in [
-            ("<VirtualHost *:80>", "httpd: Syntax error on line 1 of httpd.conf: httpd.conf:1: <VirtualHost> was not closed."),
-            ("\n</VirtualHost>", "httpd: Syntax error on line 2 of httpd.conf: </VirtualHost> without matching <VirtualHost> section"),
-            ("<Directory /x>\n</Location>", "httpd: Syntax error on line 2 of httpd.conf: Expected </Directory> but saw </Location>"),
-            ("<Directory>\n</Directory>", "AH00526: Syntax error on line 1 of httpd.conf:\n<Directory> directive requires additional arguments"),
-            ("<Directory x", "AH00526: Syntax error on line 1 of httpd.conf:\n<Directory> directive missing closing '>'"),
-            ("Include none.conf", "httpd: Syntax error on line 1 of httpd.conf: Could not open configuration file none.conf: No such file or directory"),
-            ("Include loop.conf", "AH00526: Syntax error on line 1 of loop.conf:\nExceeded the maximum include depth"),
+            (
+                "<VirtualHost *:80>",
+                "httpd: Syntax error on line 1 of httpd.conf: httpd.conf:1: <VirtualHost> was not closed.",
+            ),
+            (
+                "\n</VirtualHost>",
+                "httpd: Syntax error on line 2 of httpd.conf: </VirtualHost> without matching <VirtualHost> section",
+            ),
+            (
+                "<Directory /x>\n</Location>",
+                "httpd: Syntax error on line 2 of httpd.conf: Expected </Directory> but saw </Location>",
+            ),
+            (
+                "<Directory>\n</Directory>",
+                "AH00526: Syntax error on line 1 of httpd.conf:\n<Directory> directive requires additional arguments",
+            ),
+            (
+                "<Directory x",
+                "AH00526: Syntax error on line 1 of httpd.conf:\n<Directory> directive missing closing '>'",
+            ),
+            (
+                "Include none.conf",
+                "httpd: Syntax error on line 1 of httpd.conf: Could not open configuration file none.conf: No such file or directory",
+            ),
+            (
+                "Include loop.conf",
+                "AH00526: Syntax error on line 1 of loop.conf:\nExceeded the maximum include depth",
+            ),
         ] {
             assert_eq!(read(text).unwrap_err(), expect, "{text}");
         }
