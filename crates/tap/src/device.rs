@@ -175,7 +175,10 @@ impl Tap {
         while let Some(first) = frames.pop_front() {
             let (taken, count) = if self.offload {
                 let bunch = offload::join(first, frames);
-                (write(&self.file, Some(&bunch.header), &bunch.head, &bunch.frames), bunch.frames.len())
+                (
+                    write(&self.file, Some(&bunch.header), &bunch.head, &bunch.frames),
+                    bunch.frames.len(),
+                )
             } else {
                 let one = [first];
                 (write(&self.file, None, one[0].head(), &one), 1)

@@ -16,7 +16,9 @@ pub enum TapError {
         what: String,
     },
     /// The kernel has no TAP devices, or does not show them here.
-    #[error("/dev/net/tun cannot be opened ({source}); load the module `tun`, or give the container the device")]
+    #[error(
+        "/dev/net/tun cannot be opened ({source}); load the module `tun`, or give the container the device"
+    )]
     NoDevice {
         /// What the kernel said.
         source: io::Error,
@@ -56,7 +58,9 @@ mod tests {
         let of = |code| TapError::of("creating a namespace", io::Error::from_raw_os_error(code));
         let (eperm, einval) = (of(1), of(22));
         assert!(eperm.is_refusal() && !einval.is_refusal());
-        assert!(eperm.to_string().starts_with("creating a namespace is not permitted; run as root"));
+        assert!(
+            eperm.to_string().starts_with("creating a namespace is not permitted; run as root")
+        );
         assert!(einval.to_string().starts_with("creating a namespace: Invalid argument"));
     }
 }

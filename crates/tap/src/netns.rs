@@ -47,7 +47,8 @@ impl Netns {
             .spawn(body)
             .map_err(|e| TapError::of("starting a thread", e))?;
         let netns = Netns { jobs: Some(jobs), thread: Some(thread) };
-        made.recv().map_err(|_| TapError::of("entering a namespace", io::Error::other("lost")))??;
+        made.recv()
+            .map_err(|_| TapError::of("entering a namespace", io::Error::other("lost")))??;
         Ok(netns)
     }
 

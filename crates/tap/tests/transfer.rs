@@ -169,7 +169,11 @@ fn without_sack() {
 
 #[test]
 fn without_window_scaling() {
-    over("without_window_scaling", || Setup::default().config(|c| c.window_scaling = false), 5 * MB);
+    over(
+        "without_window_scaling",
+        || Setup::default().config(|c| c.window_scaling = false),
+        5 * MB,
+    );
 }
 
 #[test]

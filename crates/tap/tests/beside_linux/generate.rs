@@ -8,33 +8,33 @@ use netarium_wire::TcpFlags;
 /// What the peer's end knows of the connection: what it would be right to send next. Numbers count
 /// from the initial ones.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct View {
+pub(crate) struct View {
     /// What the host has acknowledged.
-    pub seq: u32,
+    pub(crate) seq: u32,
     /// What the host has sent.
-    pub ack: u32,
+    pub(crate) ack: u32,
 }
 
 /// A segment of the peer, with numbers relative to the initial ones.
 #[derive(Clone, Debug, Default)]
-pub struct Seg {
-    pub flags: TcpFlags,
-    pub seq: u32,
-    pub ack: u32,
-    pub len: usize,
-    pub window: u16,
-    pub urgent: u16,
-    pub mss: Option<u16>,
-    pub sack_permitted: bool,
-    pub window_scale: Option<u8>,
+pub(crate) struct Seg {
+    pub(crate) flags: TcpFlags,
+    pub(crate) seq: u32,
+    pub(crate) ack: u32,
+    pub(crate) len: usize,
+    pub(crate) window: u16,
+    pub(crate) urgent: u16,
+    pub(crate) mss: Option<u16>,
+    pub(crate) sack_permitted: bool,
+    pub(crate) window_scale: Option<u8>,
     /// TSval; the echo is what the host sent last.
-    pub timestamp: Option<u32>,
-    pub sack: Option<(u32, u32)>,
+    pub(crate) timestamp: Option<u32>,
+    pub(crate) sack: Option<(u32, u32)>,
 }
 
 /// What happens next.
 #[derive(Clone, Debug)]
-pub enum Step {
+pub(crate) enum Step {
     /// A segment arrives.
     Segment(Seg),
     /// The host's program calls.
@@ -70,7 +70,7 @@ impl fmt::Display for Step {
 const STEPS: u32 = 14;
 
 /// A sequence of steps.
-pub struct Script {
+pub(crate) struct Script {
     rng: Rng,
     port: u16,
     plan: Vec<Step>,
@@ -80,18 +80,24 @@ pub struct Script {
 }
 
 impl Script {
-    pub fn new(seed: u64) -> Script {
+    pub(crate) fn new(seed: u64) -> Script {
         let rng = Seed(seed).stream("script", "steps");
         let port = 10_000 + (seed % 40_000) as u16;
-        let mut script =
-            Script { rng, port, plan: Vec::new(), left: STEPS, timestamps: None, established: false };
+        let mut script = Script {
+            rng,
+            port,
+            plan: Vec::new(),
+            left: STEPS,
+            timestamps: None,
+            established: false,
+        };
         script.start();
         script.plan.reverse();
         script
     }
 
     /// The peer's port: each script has its own.
-    pub fn peer_port(&self) -> u16 {
+    pub(crate) fn peer_port(&self) -> u16 {
         self.port
     }
 
@@ -149,21 +155,26 @@ impl Script {
         })
     }
 
-    fn plain(&mut self, flags: TcpFlags, seq: u32, ack: u32, len: usize) -> Step {
+    /// What is answered at once in every state: an empty segment just below `seq`.
+    pub(crate) fn probe(&self, seq: u32, view: &View) -> Step {
+        self.plain(TcpFlags::ACK, seq.wrapping_sub(1), view.ack, 0)
+    }
+
+    fn plain(&self, flags: TcpFlags, seq: u32, ack: u32, len: usize) -> Step {
         let window = 65_535;
         let timestamp = self.timestamps;
         Step::Segment(Seg { flags, seq, ack, len, window, timestamp, ..Seg::default() })
     }
 
     /// The next step; `None` at the end.
-    pub fn next(&mut self, view: &View) -> Option<Step> {
+    pub(crate) fn next(&mut self, view: &View) -> Option<Step> {
         if let Some(step) = self.plan.pop() {
             return Some(step);
         }
         self.left = self.left.checked_sub(1)?;
         if self.left == 0 {
             // What the host thinks in the end: it answers this in every state.
-            return Some(self.plain(TcpFlags::ACK, view.seq.wrapping_sub(1), view.ack, 0));
+            return Some(self.probe(view.seq, view));
         }
         Some(match self.rng.below(100) {
             0..=13 => self.call(),

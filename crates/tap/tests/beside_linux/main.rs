@@ -64,7 +64,8 @@ fn compare(netns: Netns, seeds: std::ops::Range<u64>) {
         }
     }
     println!("{steps} steps alike; legitimate differences: {excused:#?}");
-    let shown = found.iter().take(12).map(String::as_str).collect::<Vec<_>>().join("\n");
+    let shown = std::env::var("SHOW").ok().and_then(|n| n.parse().ok()).unwrap_or(12);
+    let shown = found.iter().take(shown).map(String::as_str).collect::<Vec<_>>().join("\n");
     assert!(found.is_empty(), "{} scripts differ, such as\n{shown}", found.len());
 }
 
@@ -88,6 +89,7 @@ fn play(seed: u64, linux: &mut Linux) -> Result<Outcome, String> {
         log += &format!("  {step}\n      ours  {we}\n      linux {they}\n");
         outcome.steps += 1;
         if legitimate::same(&we, &they) {
+            level(&script, &mut ours, linux, &mut log);
             continue;
         }
         outcome.excused = legitimate::reason(&step, &we, &they);
@@ -99,4 +101,16 @@ fn play(seed: u64, linux: &mut Linux) -> Result<Outcome, String> {
     }
     linux.end();
     Ok(outcome)
+}
+
+/// When one has acknowledged what the other will in a moment: a segment that both answer at once, so
+/// that the next is judged by the same window.
+fn level(script: &Script, ours: &mut Ours, linux: &mut Linux, log: &mut String) {
+    let (we, they) = (ours.view().seq, linux.view().seq);
+    if we != they {
+        let before = if (we.wrapping_sub(they) as i32) < 0 { we } else { they };
+        let probe = script.probe(before, &ours.view());
+        let (we, they) = (ours.take(&probe), linux.take(&probe));
+        *log += &format!("  (level)\n      ours  {we}\n      linux {they}\n");
+    }
 }

@@ -29,29 +29,42 @@ const SECOND: i32 = 1000;
 
 /// A segment of the host, with numbers relative to the initial ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
-    pub flags: TcpFlags,
-    pub seq: u32,
+pub(crate) struct Answer {
+    pub(crate) flags: TcpFlags,
+    pub(crate) seq: u32,
     /// 0 without ACK.
-    pub ack: u32,
-    pub len: usize,
-    pub window: u16,
-    pub urgent: u16,
+    pub(crate) ack: u32,
+    pub(crate) len: usize,
+    pub(crate) window: u16,
+    pub(crate) urgent: u16,
     /// Kinds of options, but for padding; MSS and shift with their values.
-    pub options: String,
+    pub(crate) options: String,
+    /// It acknowledges more than any before.
+    pub(crate) news: bool,
 }
 
 impl Answer {
-    /// Equal but for the window, which must be zero for both or for none.
-    pub fn is_like(&self, other: &Answer) -> bool {
-        let window = if (self.window == 0) == (other.window == 0) { self.window } else { return false };
-        Answer { window, ..other.clone() } == *self
+    /// Equal but for the window, which must be zero for both or for none, and for whether data is
+    /// pushed.
+    pub(crate) fn is_like(&self, other: &Answer) -> bool {
+        let pushed = if self.len > 0 { TcpFlags::PSH } else { TcpFlags::empty() };
+        (self.window == 0) == (other.window == 0)
+            && (self.flags | pushed, self.seq, self.ack)
+                == (other.flags | pushed, other.seq, other.ack)
+            && (self.len, self.urgent) == (other.len, other.urgent)
+            && self.options == other.options
+    }
+
+    /// A pure acknowledgement of new data in order, of which the timing is nobody's business.
+    fn is_timing(&self) -> bool {
+        let plain = self.flags == TcpFlags::ACK && self.len == 0 && !self.options.contains("sack");
+        self.news && plain
     }
 }
 
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Answer { flags, seq, ack, len, window, urgent, options } = self;
+        let Answer { flags, seq, ack, len, window, urgent, options, .. } = self;
         let (seq, ack) = (*seq as i32, *ack as i32);
         write!(f, "{flags} {seq}({len}) ack {ack} win {window} <{options}>")?;
         if *urgent > 0 { write!(f, " urg {urgent}") } else { Ok(()) }
@@ -60,10 +73,36 @@ impl fmt::Display for Answer {
 
 /// What a step led to.
 #[derive(Clone, Debug, Default)]
-pub struct Reply {
+pub(crate) struct Reply {
     /// Of a call: bytes, or minus the number of the error.
-    pub result: Option<i64>,
-    pub segments: Vec<Answer>,
+    pub(crate) result: Option<i64>,
+    pub(crate) segments: Vec<Answer>,
+    /// The host has acknowledged a FIN of the peer.
+    pub(crate) fin_received: bool,
+    /// The connection is one that the host began.
+    pub(crate) connects: bool,
+    /// The host's program has closed it, and the peer has acknowledged the FIN of that.
+    pub(crate) is_left: bool,
+    /// The host's next expected number.
+    pub(crate) expects: u32,
+}
+
+impl Reply {
+    /// The host, which connects, answers a SYN that crossed its own.
+    pub(crate) fn crosses_syns(&self) -> bool {
+        let syn_ack = TcpFlags::SYN | TcpFlags::ACK;
+        self.connects && self.segments.iter().any(|s| s.flags.contains(syn_ack))
+    }
+
+    /// What the last of the pure acknowledgements of new data acknowledges.
+    pub(crate) fn timed_ack(&self) -> Option<u32> {
+        self.segments.iter().rfind(|s| s.is_timing()).map(|s| s.ack)
+    }
+
+    /// The segments without pure acknowledgements of new data.
+    pub(crate) fn without_timing(&self) -> Vec<&Answer> {
+        self.segments.iter().filter(|s| !s.is_timing()).collect()
+    }
 }
 
 impl fmt::Display for Reply {
@@ -77,7 +116,7 @@ impl fmt::Display for Reply {
 }
 
 /// Who takes the steps of a script.
-pub trait Side {
+pub(crate) trait Side {
     /// Takes one step; what it led to.
     fn take(&mut self, step: &Step) -> Reply;
 }
@@ -91,10 +130,36 @@ struct Numbers {
     /// The host's last TSval.
     tsval: u32,
     view: View,
+    /// The peer sent a FIN in order.
+    fin: bool,
+    connects: bool,
+    closed: bool,
+    /// What acknowledges the host's FIN.
+    fin_end: Option<u32>,
+    fin_acked: bool,
 }
 
 impl Numbers {
-    fn frame(&self, seg: &Seg) -> Box<Frame> {
+    fn note(&mut self, step: &Step) {
+        self.connects |= matches!(step, Step::Connect);
+        self.closed |= matches!(step, Step::Close);
+    }
+
+    fn reply(&self, result: Option<i64>, segments: Vec<Answer>) -> Reply {
+        let Numbers { fin: fin_received, connects, closed, fin_acked, .. } = *self;
+        Reply {
+            result,
+            segments,
+            fin_received,
+            connects,
+            is_left: closed && fin_acked,
+            expects: self.view.seq,
+        }
+    }
+
+    fn frame(&mut self, seg: &Seg) -> Box<Frame> {
+        self.fin |= seg.flags.contains(TcpFlags::FIN);
+        self.fin_acked |= seg.flags.contains(TcpFlags::ACK) && self.fin_end == Some(seg.ack);
         let iss = self.iss.unwrap_or(0);
         let mut options = TcpOptions::new();
         if let Some(mss) = seg.mss {
@@ -136,22 +201,33 @@ impl Numbers {
             return None;
         }
         let (syn, ack) = (tcp.flags.contains(TcpFlags::SYN), tcp.flags.contains(TcpFlags::ACK));
-        if syn && self.iss.is_none() {
+        if syn {
+            // Of a later connection between the same ends, too.
             self.iss = Some(tcp.seq);
         }
         let len = frame.payload().len();
+        let mut options = self.options(frame);
+        if tcp.flags.contains(TcpFlags::RST) {
+            // Nobody reads those.
+            options.clear();
+        }
         let answer = Answer {
             flags: tcp.flags,
-            seq: tcp.seq.wrapping_sub(self.iss.unwrap_or(0)),
+            // A RST for what has no ACK has the number 0, absolutely.
+            seq: if tcp.seq == 0 { 0 } else { tcp.seq.wrapping_sub(self.iss.unwrap_or(0)) },
             ack: if ack { tcp.ack.wrapping_sub(IRS) } else { 0 },
             len,
             window: tcp.window,
             urgent: tcp.urgent,
-            options: self.options(frame),
+            options,
+            news: ack && tcp.ack.wrapping_sub(IRS).wrapping_sub(self.view.seq) as i32 > 0,
         };
         if !tcp.flags.contains(TcpFlags::RST) {
             let ends = len as u32 + u32::from(syn) + u32::from(tcp.flags.contains(TcpFlags::FIN));
             let end = answer.seq.wrapping_add(ends);
+            if tcp.flags.contains(TcpFlags::FIN) {
+                self.fin_end = Some(end);
+            }
             if end.wrapping_sub(self.view.ack) as i32 > 0 {
                 self.view.ack = end;
             }
@@ -178,7 +254,8 @@ impl Numbers {
                 TcpOption::Sack(blocks) => {
                     let number = |b: &[u8]| u32::from_be_bytes([b[0], b[1], b[2], b[3]]);
                     let block = |b: &[u8]| {
-                        let [from, to] = [&b[..4], &b[4..]].map(|n| number(n).wrapping_sub(iss) as i32);
+                        let [from, to] =
+                            [&b[..4], &b[4..]].map(|n| number(n).wrapping_sub(iss) as i32);
                         format!("{from}-{to}")
                     };
                     let blocks: Vec<String> = blocks.chunks_exact(8).map(block).collect();
@@ -192,20 +269,15 @@ impl Numbers {
 }
 
 fn arp_from_peer(operation: u16) -> Box<Frame> {
-    let arp = Arp {
-        operation,
-        sender_mac: OUR_MAC,
-        sender: PEER,
-        target_mac: KERNEL_MAC,
-        target: HOST,
-    };
+    let arp =
+        Arp { operation, sender_mac: OUR_MAC, sender: PEER, target_mac: KERNEL_MAC, target: HOST };
     let mut frame = arp.frame(KERNEL_MAC);
     frame.set_macs(KERNEL_MAC, OUR_MAC);
     frame
 }
 
 /// A socket of ours.
-pub struct Ours {
+pub(crate) struct Ours {
     stack: Stack,
     eth0: IfIndex,
     now: Instant,
@@ -216,7 +288,7 @@ pub struct Ours {
 }
 
 impl Ours {
-    pub fn new(peer_port: u16) -> Ours {
+    pub(crate) fn new(peer_port: u16) -> Ours {
         let mut stack = Stack::new(StackConfig {
             node: NodeId(1),
             name: "host".to_owned(),
@@ -242,7 +314,7 @@ impl Ours {
     }
 
     /// What it would be right to send to it.
-    pub fn view(&self) -> View {
+    pub(crate) fn view(&self) -> View {
         self.numbers.view
     }
 
@@ -318,16 +390,18 @@ impl Side for Ours {
     fn take(&mut self, step: &Step) -> Reply {
         if let Step::Segment(seg) = step {
             let frame = self.numbers.frame(seg);
-            return Reply { result: None, segments: self.arrive(frame) };
+            let segments = self.arrive(frame);
+            return self.numbers.reply(None, segments);
         }
+        self.numbers.note(step);
         let (result, segments) = self.call(step);
         let result = result.unwrap_or_else(|e| -i64::from(e.code()));
-        Reply { result: Some(result), segments }
+        self.numbers.reply(Some(result), segments)
     }
 }
 
 /// A socket of Linux.
-pub struct Linux {
+pub(crate) struct Linux {
     netns: Netns,
     tap: Tap,
     numbers: Numbers,
@@ -338,13 +412,16 @@ pub struct Linux {
 }
 
 impl Linux {
-    pub fn new(netns: Netns) -> Linux {
+    pub(crate) fn new(netns: Netns) -> Linux {
         for (name, value) in [
             ("net.ipv4.tcp_invalid_ratelimit", "0"),
             ("net.ipv4.tcp_challenge_ack_limit", "2147483647"),
             ("net.ipv4.tcp_no_metrics_save", "1"),
             ("net.ipv4.tcp_fastopen", "0"),
             ("net.ipv4.tcp_syncookies", "0"),
+            // Ours; newer kernels have larger ones, and other shifts of the window.
+            ("net.ipv4.tcp_rmem", "4096 131072 6291456"),
+            ("net.ipv4.tcp_wmem", "4096 16384 4194304"),
         ] {
             netns.sysctl(name, value).unwrap_or_else(|e| panic!("{e}"));
         }
@@ -354,20 +431,26 @@ impl Linux {
         Linux { netns, tap, numbers: Numbers::default(), listener: None, socket: None, echo: 0 }
     }
 
+    /// What it would be right to send to it.
+    pub(crate) fn view(&self) -> View {
+        self.numbers.view
+    }
+
     /// Begins with a connection to another port.
-    pub fn begin(&mut self, peer_port: u16) {
+    pub(crate) fn begin(&mut self, peer_port: u16) {
         self.numbers = Numbers { peer_port, ..Numbers::default() };
     }
 
     /// Ends whatever there is, unseen.
-    pub fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         for socket in [self.socket.take(), self.listener.take()].into_iter().flatten() {
             let _ = socket.set_linger(Some(std::time::Duration::ZERO));
         }
         self.answers();
         // What is left of it in the kernel answers to nobody any more.
         let reset = Seg { flags: TcpFlags::RST, seq: self.numbers.view.seq, ..Seg::default() };
-        self.put(self.numbers.frame(&reset));
+        let reset = self.numbers.frame(&reset);
+        self.put(reset);
         self.answers();
     }
 
@@ -454,11 +537,15 @@ impl Linux {
 impl Side for Linux {
     fn take(&mut self, step: &Step) -> Reply {
         if let Step::Segment(seg) = step {
-            self.put(self.numbers.frame(seg));
-            return Reply { result: None, segments: self.answers() };
+            let frame = self.numbers.frame(seg);
+            self.put(frame);
+            let segments = self.answers();
+            return self.numbers.reply(None, segments);
         }
+        self.numbers.note(step);
         let result = self.call(step);
         let result = result.unwrap_or_else(|e| -i64::from(e.raw_os_error().unwrap_or(0)));
-        Reply { result: Some(result), segments: self.answers() }
+        let segments = self.answers();
+        self.numbers.reply(Some(result), segments)
     }
 }

@@ -183,9 +183,7 @@ impl Pair {
     }
 
     pub fn set(&mut self, id: SocketId, option: SocketOption) {
-        self.driver
-            .call(LinkEnd::A, |s, cx| s.set_option(cx, id, option))
-            .expect("a valid option");
+        self.driver.call(LinkEnd::A, |s, cx| s.set_option(cx, id, option)).expect("a valid option");
     }
 
     /// Sends `bytes`, or says why not.
@@ -296,9 +294,8 @@ impl Pattern {
 
 /// A program that may not be there; `None` says so.
 pub fn tool(name: &str) -> Option<Command> {
-    let found = std::env::var_os("PATH").is_some_and(|path| {
-        std::env::split_paths(&path).any(|dir| dir.join(name).is_file())
-    });
+    let found = std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(name).is_file()));
     if !found {
         eprintln!("skipped: there is no {name} here");
     }

@@ -110,9 +110,9 @@ impl Wire {
 
     /// The direction whose first frame arrives next, by its start.
     fn first(&self) -> Option<(LinkEnd, Instant)> {
-        let firsts = [LinkEnd::A, LinkEnd::B].into_iter().filter_map(|end| {
-            self.link.directions[end.index()].first().map(|key| (key, end))
-        });
+        let firsts = [LinkEnd::A, LinkEnd::B]
+            .into_iter()
+            .filter_map(|end| self.link.directions[end.index()].first().map(|key| (key, end)));
         firsts.min_by_key(|(key, _)| *key).map(|(key, end)| (end, key.at()))
     }
 }
