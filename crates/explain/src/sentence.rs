@@ -44,6 +44,7 @@ pub fn sentence(record: &Record, names: &dyn Names) -> String {
         Event::PacketBuilt { .. }
         | Event::Fragmented { .. }
         | Event::Reassembled { .. }
+        | Event::InterfaceMode { .. }
         | Event::Arp { .. }
         | Event::RouteChosen { .. }
         | Event::RuleMatched { .. }
@@ -152,6 +153,12 @@ fn network(event: &Event) -> String {
         }
         Event::Reassembled { fragments, len } => {
             format!("{fragments} fragments were put together to a packet of {len} bytes.")
+        }
+        Event::InterfaceMode { mode: "promiscuous" } => {
+            "The interface takes every frame that it sees: promiscuous mode.".to_owned()
+        }
+        Event::InterfaceMode { .. } => {
+            "The interface takes only frames for itself again.".to_owned()
         }
         Event::Arp { step, address } => format!("ARP for {address}: {step}."),
         Event::RouteChosen { destination, via: Some(via), .. } => {

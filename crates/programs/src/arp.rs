@@ -119,6 +119,7 @@ mod tests {
             mtu: 1500,
             addresses: vec![],
             up: true,
+            promiscuous: 0,
             counters: netarium_stack::IfCounters::default(),
         };
         let interfaces = [eth0];

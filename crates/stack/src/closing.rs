@@ -95,6 +95,7 @@ impl Stack {
                 }
             }
             Inner::Listener(l) => self.close_listener(cx, &l),
+            Inner::Packet => self.close_packet(cx, id),
             Inner::Idle | Inner::Datagram(_) => {}
         }
         Ok(())

@@ -26,6 +26,11 @@ macro_rules! errnos {
                 match self { $(Errno::$name => $text,)* }
             }
 
+            /// All of them.
+            pub fn all() -> impl Iterator<Item = Errno> {
+                [$(Errno::$name),*].into_iter()
+            }
+
             /// The error with this symbolic name.
             pub fn from_name(name: &str) -> Option<Errno> {
                 match name { $(stringify!($name) => Some(Errno::$name),)* _ => None }
@@ -40,6 +45,7 @@ errnos! {
     EAGAIN = 11, "Resource temporarily unavailable";
     ENOMEM = 12, "Cannot allocate memory";
     EACCES = 13, "Permission denied";
+    ENODEV = 19, "No such device";
     EINVAL = 22, "Invalid argument";
     EMFILE = 24, "Too many open files";
     EPIPE = 32, "Broken pipe";

@@ -255,7 +255,7 @@ impl Stack {
         let origin = cause.carrying(request.cause);
         frame.meta.cause = self.segment_event(cx, origin, request.flow, header, reason);
         frame.meta.flow = request.flow;
-        self.ip.send_local(cx, frame);
+        let _ = self.ip.send_local(cx, frame, None);
     }
 
     /// A segment for a handshake under way (RFC 9293 §3.10.7.4, SYN-RECEIVED).

@@ -28,6 +28,8 @@ pub(crate) enum Inner {
     Stream(u32),
     /// UDP or ping.
     Datagram(Box<Datagram>),
+    /// A packet socket: its ring stands with the interfaces.
+    Packet,
 }
 
 /// A socket.

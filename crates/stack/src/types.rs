@@ -34,8 +34,31 @@ pub struct Interface {
     pub addresses: Vec<Cidr>,
     /// Whether it sends and receives.
     pub up: bool,
+    /// How many packet sockets have put it into promiscuous mode.
+    pub promiscuous: u16,
     /// What passed through it.
     pub counters: IfCounters,
+}
+
+/// How long an address is good that was given for a time only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetime {
+    /// Until when it may be used; then it is taken away.
+    pub valid_until: Instant,
+    /// Until when new connections should use it.
+    pub preferred_until: Instant,
+}
+
+/// How a packet's source is compared with the way back to it (RFC 3704, Linux' `rp_filter`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReversePath {
+    /// Not at all.
+    #[default]
+    Off,
+    /// The way back must lead out by the interface that the packet came in by.
+    Strict,
+    /// There must be a way back, whichever.
+    Loose,
 }
 
 /// Counters of an interface. Bytes count whole frames.
@@ -108,6 +131,8 @@ pub enum SocketKind {
     /// ICMP echo, as Linux' unprivileged `IPPROTO_ICMP` datagram sockets. The port is the echo
     /// identifier; data starts with the sequence number, two bytes in network order.
     Ping,
+    /// Every frame of an interface: see [`packet`](crate::packet).
+    Packet,
 }
 
 /// Which half of a connection to shut down.

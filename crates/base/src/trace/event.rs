@@ -323,6 +323,12 @@ events! {
         /// Bytes of the whole packet, its IP header included.
         len: u32,
     }
+    /// An interface went into promiscuous mode or came out of it: from now on programs that listen
+    /// on it see frames for others, too, or no longer do.
+    InterfaceMode = "iface.mode" {
+        /// promiscuous, normal.
+        mode: &'static str,
+    }
     /// A step of address resolution.
     Arp = "arp" {
         /// request, reply, learned, stale, probe, failed…

@@ -62,18 +62,20 @@ pub(super) fn links(interfaces: &[&Interface], options: Options) -> String {
 }
 
 fn head(out: &mut String, i: &Interface, mode: &str) {
-    let flags = match (is_loopback(i), i.up) {
-        (true, true) => "LOOPBACK,UP,LOWER_UP",
-        (true, false) => "LOOPBACK",
-        (false, true) => "BROADCAST,MULTICAST,UP,LOWER_UP",
-        (false, false) => "BROADCAST,MULTICAST",
-    };
+    let flags = flags(i);
     let state = state(i);
     let _ = writeln!(
         out,
         "{}: {}: <{flags}> mtu {} qdisc noqueue state {state}{mode} group default qlen 1000",
         i.index, i.name, i.mtu
     );
+}
+
+fn flags(i: &Interface) -> String {
+    let kind = if is_loopback(i) { "LOOPBACK" } else { "BROADCAST,MULTICAST" };
+    let promiscuous = if i.promiscuous > 0 { ",PROMISC" } else { "" };
+    let up = if i.up { ",UP,LOWER_UP" } else { "" };
+    format!("{kind}{promiscuous}{up}")
 }
 
 fn state(i: &Interface) -> &'static str {
@@ -131,9 +133,7 @@ pub(super) fn brief(interfaces: &[&Interface], addresses: bool) -> String {
                 let _ = write!(out, "{a} ");
             }
         } else {
-            let flags = if is_loopback(i) { "LOOPBACK" } else { "BROADCAST,MULTICAST" };
-            let up = if i.up { ",UP,LOWER_UP" } else { "" };
-            let _ = write!(out, "{} <{flags}{up}> ", i.mac);
+            let _ = write!(out, "{} <{}> ", i.mac, flags(i));
         }
         out.push('\n');
     }

@@ -16,6 +16,7 @@ fn interfaces() -> [Interface; 2] {
         mtu: 65_535,
         addresses: vec!["127.0.0.1/8".parse().unwrap()],
         up: true,
+        promiscuous: 0,
         counters: IfCounters { rx_bytes: 664_061, rx_packets: 498, ..IfCounters::default() },
     };
     let eth0 = Interface {
@@ -25,6 +26,7 @@ fn interfaces() -> [Interface; 2] {
         mtu: 1500,
         addresses: vec!["10.0.0.2/24".parse().unwrap()],
         up: true,
+        promiscuous: 0,
         counters: IfCounters { tx_bytes: 12_345_678_901, ..IfCounters::default() },
     };
     [lo, eth0]

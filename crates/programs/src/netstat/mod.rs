@@ -81,7 +81,7 @@ impl Flags {
             .filter(|s| match s.kind {
                 SocketKind::Tcp => self.tcp || each,
                 SocketKind::Udp => self.udp || each,
-                SocketKind::Ping => false,
+                SocketKind::Ping | SocketKind::Packet => false,
             })
             .filter(|s| {
                 let server = is_server(s);

@@ -67,6 +67,7 @@ fn check_host(host: &Stack) {
         SocketKind::Tcp => protocol::TCP,
         SocketKind::Udp => protocol::UDP,
         SocketKind::Ping => protocol::ICMP,
+        SocketKind::Packet => unreachable!("it is bound to no port"),
     };
     for (id, s) in host.sockets.iter() {
         if let Some(bound) = s.bound {
