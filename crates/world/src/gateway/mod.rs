@@ -5,8 +5,12 @@
 //! only then is their credit given back; bytes from the lab stay in the socket's receive buffer,
 //! and so close the peer's window, while the outside grants no credit. Ports that have something to
 //! do are *touched* and looked after between polls of tasks, in the order of the touches.
+//!
+//! A connection to a name that the opening host does not know by itself begins with a look-up: a
+//! process of that host asks its name servers, with packets that everybody can see.
 
 mod connection;
+mod lookup;
 
 use netarium_base::map::Map;
 use netarium_base::{Cause, NodeId, Pid, SocketId};
@@ -14,6 +18,7 @@ use netarium_base::{Cause, NodeId, Pid, SocketId};
 use crate::message::{LAB_PORTS, PortId};
 
 pub(crate) use connection::{Connection, Wanted};
+use lookup::Lookup;
 
 /// How many ports a world has open at most; more are reset at once.
 pub const PORTS_MAX: usize = 4_096;
@@ -38,6 +43,8 @@ pub struct ConnectionInfo {
 pub(crate) enum Port {
     Connection(Box<Connection>),
     Session(NodeId, Pid),
+    /// What will be a connection when the name it leads to is an address.
+    Lookup(Box<Lookup>),
     /// A connection that is being looked after right now.
     Busy,
 }
@@ -48,6 +55,8 @@ pub(crate) struct Gateway {
     /// Where connections come from unless they say otherwise.
     pub(crate) node: Option<NodeId>,
     pub(crate) ports: Map<PortId, Port>,
+    /// The processes that look up names for ports.
+    lookups: Map<(NodeId, Pid), PortId>,
     touched: Vec<(PortId, Cause)>,
     /// Where received bytes land before they are sent out.
     scratch: Vec<u8>,
@@ -62,14 +71,14 @@ impl Gateway {
     pub(crate) fn session(&self, port: PortId) -> Option<(NodeId, Pid)> {
         match self.ports.get(&port)? {
             Port::Session(node, pid) => Some((*node, *pid)),
-            Port::Connection(_) | Port::Busy => None,
+            Port::Connection(_) | Port::Lookup(_) | Port::Busy => None,
         }
     }
 
     fn connection(&mut self, port: PortId) -> Option<&mut Connection> {
         match self.ports.get_mut(&port)? {
             Port::Connection(c) => Some(c),
-            Port::Session(..) | Port::Busy => None,
+            Port::Session(..) | Port::Lookup(_) | Port::Busy => None,
         }
     }
 
@@ -77,7 +86,7 @@ impl Gateway {
     pub(crate) fn connections(&self) -> Vec<ConnectionInfo> {
         let connections = self.ports.iter().filter_map(|(&port, p)| match p {
             Port::Connection(c) => Some(c.info(port)),
-            Port::Session(..) | Port::Busy => None,
+            Port::Session(..) | Port::Lookup(_) | Port::Busy => None,
         });
         let mut list: Vec<_> = connections.collect();
         list.sort_by_key(|c| c.port);

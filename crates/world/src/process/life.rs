@@ -73,6 +73,11 @@ impl Core {
     pub(crate) fn start(&mut self, start: Start) -> Result<Pid, StartError> {
         let name = start.argv.first().map_or("", String::as_str);
         let program = self.programs.start(name).ok_or(StartError::NoSuchProgram)?;
+        self.launch(start, program)
+    }
+
+    /// Starts a program that need not be one of the library's.
+    pub(crate) fn launch(&mut self, start: Start, program: Program) -> Result<Pid, StartError> {
         let now = self.net.now;
         let host = self.host_mut(start.node);
         if host.procs.len() >= PROCESSES_MAX {
@@ -201,6 +206,7 @@ impl Core {
         };
         host.exited.push(exited);
         self.foreground -= foreground;
+        self.lookup_ended(node, pid);
         if let Some(port) = proc.stdio.port() {
             self.gateway.forget(port);
             self.outbox.push(Output::Exit { port, code, message });
