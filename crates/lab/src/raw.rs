@@ -190,6 +190,8 @@ table! {
             kind: At<String>,
             /// What people read.
             title: RawTitle,
+            /// The name servers that its hosts ask: addresses, names of hosts, or "none".
+            resolver: OneOrMany<At<String>>,
             /// Settings of each wire of this network that its host does not set.
             link: RawLink,
             /// How many addresses the switch remembers: 1 to 1000000; 8192 by default.
@@ -330,6 +332,8 @@ table! {
             title: RawTitle,
             /// Whether it forwards packets that are not for itself.
             router: At<bool>,
+            /// The name servers that it asks: addresses, names of hosts, or "none".
+            resolver: OneOrMany<At<String>>,
             /// Programs that start with the lab, as typed in a shell.
             programs: Vec<At<String>>,
             /// The inbound firewall.
@@ -505,6 +509,8 @@ table! {
             mac: At<Mac>,
             /// What people read.
             title: RawTitle,
+            /// The name servers that it asks: addresses, names of hosts, or "none".
+            resolver: OneOrMany<At<String>>,
             /// Its wire.
             link: RawLink,
         }

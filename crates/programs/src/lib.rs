@@ -19,7 +19,9 @@ mod bench;
 pub mod calendar;
 mod conntrack;
 pub mod curl;
+mod dig;
 mod dmesg;
+mod dns;
 pub mod getopt;
 mod httpd;
 mod ip;
@@ -33,7 +35,7 @@ mod tools;
 mod traceroute;
 mod wait;
 
-use netarium_world::process::{Program, Programs};
+use netarium_world::process::{Program, Programs, Resolver};
 
 /// Every program of this crate, by name; sorted.
 const PROGRAMS: &[(&str, Program)] = &[
@@ -41,6 +43,7 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("cat", tools::cat),
     ("conntrack", conntrack::main),
     ("curl", curl::main),
+    ("dig", dig::main),
     ("dmesg", dmesg::main),
     ("echo", tools::echo),
     ("false", tools::fail),
@@ -53,6 +56,7 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("ls", tools::ls),
     ("netsh", netsh::main),
     ("netstat", netstat::main),
+    ("nsd", dns::server::main),
     ("ping", ping::main),
     ("ps", ps::main),
     ("sink", bench::sink),
@@ -60,6 +64,8 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("source", bench::source),
     ("traceroute", traceroute::main),
     ("true", tools::succeed),
+    ("unbound", dns::resolver::main),
+    ("unbound-control", dns::resolver::control::main),
 ];
 
 /// The programs that every host has.
@@ -75,6 +81,10 @@ impl Programs for Builtin {
         // `/usr/bin/curl` is typed, too.
         let name = name.rsplit('/').next().unwrap_or(name);
         PROGRAMS.binary_search_by(|p| p.0.cmp(name)).ok().map(|at| PROGRAMS[at].1)
+    }
+
+    fn resolver(&self) -> Option<Resolver> {
+        Some(dns::stub::resolve)
     }
 }
 

@@ -63,6 +63,20 @@ const LABS: &[BuiltIn] = &[
         ],
     },
     BuiltIn {
+        name: "dns",
+        title: "Names: from the root down",
+        title_ko: "이름 찾기: 루트부터 차례로",
+        toml: include_str!("../../labs/dns/lab.toml"),
+        files: &[
+            ("htdocs/index.html", lab_file!("dns/htdocs/index.html")),
+            ("zones/10.0.0.zone", lab_file!("dns/zones/10.0.0.zone")),
+            ("zones/lab.zone", lab_file!("dns/zones/lab.zone")),
+            ("zones/root.hints", lab_file!("dns/zones/root.hints")),
+            ("zones/root.zone", lab_file!("dns/zones/root.zone")),
+            ("zones/shop.lab.zone", lab_file!("dns/zones/shop.lab.zone")),
+        ],
+    },
+    BuiltIn {
         name: "two-firewalls",
         title: "Two firewalls",
         title_ko: "방화벽 두 개",
