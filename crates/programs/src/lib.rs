@@ -3,8 +3,10 @@
 //! In reading order:
 //!
 //! 1. [`Builtin`], the library of programs that a world is given;
-//! 2. servers: `httpd`; `bench` has `source` and `sink`, for measuring;
-//! 3. clients: [`curl`], `ping`, `traceroute`;
+//! 2. servers: `httpd`; the name servers `nsd` and `unbound` in `dns`, with the stub resolver that
+//!    programs ask through [`Process::resolve`](netarium_world::process::Process::resolve);
+//!    `bench` has `source` and `sink`, for measuring;
+//! 3. clients: [`curl`], `ping`, `traceroute`; `dig`, `nslookup`, `host`;
 //! 4. what is there: `netstat`, `ps`, `ip`, `arp`, `conntrack`, `dmesg`; filters: `iptables`, `netsh`;
 //! 5. `tools` for scripts: `cat`, `ls`, `echo`, `sleep`, `kill`, `hostname`, `true`, `false`;
 //! 6. what they share: [`getopt`], [`calendar`], `table`, `wait`.
@@ -23,11 +25,13 @@ mod dig;
 mod dmesg;
 mod dns;
 pub mod getopt;
+mod host;
 mod httpd;
 mod ip;
 mod iptables;
 mod netsh;
 mod netstat;
+mod nslookup;
 mod ping;
 mod ps;
 mod table;
@@ -47,6 +51,7 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("dmesg", dmesg::main),
     ("echo", tools::echo),
     ("false", tools::fail),
+    ("host", host::main),
     ("hostname", tools::hostname),
     ("httpd", httpd::main),
     ("ip", ip::main),
@@ -57,6 +62,7 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("netsh", netsh::main),
     ("netstat", netstat::main),
     ("nsd", dns::server::main),
+    ("nslookup", nslookup::main),
     ("ping", ping::main),
     ("ps", ps::main),
     ("sink", bench::sink),
