@@ -3,9 +3,11 @@
 //! In reading order:
 //!
 //! 1. [`Builtin`], the library of programs that a world is given;
-//! 2. servers: `httpd`, with `app` (applications behind a route table) and `shop`; `dhcp`; `attach`,
-//!    behind which a real server stands; `bench` has `source` and `sink`, for measuring;
-//! 3. clients: [`curl`], `ping`, `traceroute`;
+//! 2. servers: `httpd`, with `app` (applications behind a route table) and `shop`; `dhcp`; the name
+//!    servers `nsd` and `unbound` in `dns`, with the stub resolver that programs ask through
+//!    [`Process::resolve`](netarium_world::process::Process::resolve); `attach`, behind which a real
+//!    server stands; `bench` has `source` and `sink`, for measuring;
+//! 3. clients: [`curl`], `ping`, `traceroute`; `dig`, `nslookup`, `host`;
 //! 4. what is there: `netstat`, `ps`, `ip`, `arp`, `conntrack`, `dmesg`; filters: `iptables`, `netsh`;
 //! 5. `tools` for scripts: `cat`, `ls`, `echo`, `sleep`, `kill`, `hostname`, `true`, `false`;
 //! 6. what they share: [`getopt`], [`calendar`], `table`, `wait`.
@@ -24,13 +26,17 @@ mod conntrack;
 mod cookies;
 pub mod curl;
 mod dhcp;
+mod dig;
 mod dmesg;
+mod dns;
 pub mod getopt;
+mod host;
 mod httpd;
 mod ip;
 mod iptables;
 mod netsh;
 mod netstat;
+mod nslookup;
 mod ping;
 mod ps;
 pub mod shell;
@@ -40,7 +46,7 @@ mod tools;
 mod traceroute;
 mod wait;
 
-use netarium_world::process::{Program, Programs};
+use netarium_world::process::{Program, Programs, Resolver};
 
 /// Every program of this crate, by name; sorted.
 const PROGRAMS: &[(&str, Program)] = &[
@@ -54,6 +60,7 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("cut", tools::lines::cut),
     ("dhclient", dhcp::dhclient::main),
     ("dhcpd", dhcp::dhcpd::main),
+    ("dig", dig::main),
     ("dmesg", dmesg::main),
     ("echo", tools::echo::main),
     ("egrep", tools::grep::grep),
@@ -62,6 +69,7 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("findstr", tools::grep::findstr),
     ("grep", tools::grep::grep),
     ("head", tools::ends::head),
+    ("host", host::main),
     ("hostname", tools::hostname),
     ("httpd", httpd::main),
     ("ip", ip::main),
@@ -73,6 +81,8 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("mv", tools::manage::mv),
     ("netsh", netsh::main),
     ("netstat", netstat::main),
+    ("nsd", dns::server::main),
+    ("nslookup", nslookup::main),
     ("ping", ping::main),
     ("printf", tools::printf::main),
     ("ps", ps::main),
@@ -91,6 +101,8 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("touch", tools::manage::touch),
     ("traceroute", traceroute::main),
     ("true", tools::succeed),
+    ("unbound", dns::resolver::main),
+    ("unbound-control", dns::resolver::control::main),
     ("uniq", tools::lines::uniq),
     ("wc", tools::lines::wc),
 ];
@@ -108,6 +120,10 @@ impl Programs for Builtin {
         // `/usr/bin/curl` is typed, too.
         let name = name.rsplit('/').next().unwrap_or(name);
         PROGRAMS.binary_search_by(|p| p.0.cmp(name)).ok().map(|at| PROGRAMS[at].1)
+    }
+
+    fn resolver(&self) -> Option<Resolver> {
+        Some(dns::stub::resolve)
     }
 }
 
