@@ -1,11 +1,31 @@
 //! Linux: `/proc/net/tcp` names the socket's inode, `/proc/PID/fd` the process that holds it.
 
 use std::fs;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use netarium_world::Transport;
+use tokio::io::Interest;
+use tokio::net::TcpStream;
 
 use super::PortHolder;
+
+/// Reads what is there, without waiting. A read that does not fill the buffer has emptied the socket:
+/// with `epoll`, whatever comes later is told, so that nobody need ask again to hear that there is
+/// nothing.
+pub(crate) fn try_read(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut short = None;
+    let read = stream.try_io(Interest::READABLE, || {
+        let n = rustix::io::read(stream, &mut *buffer)?;
+        if n == 0 || n == buffer.len() {
+            return Ok(n);
+        }
+        // Forgets that the socket was readable, as of before this read.
+        short = Some(n);
+        Err(io::ErrorKind::WouldBlock.into())
+    });
+    short.map_or(read, Ok)
+}
 
 /// `st` of a listening socket in `/proc/net/tcp`, of an unconnected one in `/proc/net/udp`.
 const LISTEN: &str = "0A";
