@@ -41,7 +41,7 @@ pub(crate) fn up(args: Up, json: bool, terminal: &Terminal) -> Result<i32, Error
     let record = args.record.as_deref().map(|path| recording_file(path, &loaded.lab, false));
     let record = record.transpose()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(workers())
         .enable_all()
         .build()
         .map_err(Error::failed)?;
@@ -56,6 +56,13 @@ pub(crate) fn up(args: Up, json: bool, terminal: &Terminal) -> Result<i32, Error
     }
     record.map_or(Ok(()), |tape| recorded_all(&tape))?;
     Ok(code)
+}
+
+/// How many threads move bytes: the world has one of its own, and more of them than processors only
+/// wake each other.
+fn workers() -> usize {
+    let processors = std::thread::available_parallelism().map_or(2, usize::from);
+    processors.saturating_sub(1).clamp(1, 4)
 }
 
 /// What is written while the lab runs.

@@ -1,6 +1,6 @@
 //! Who real clients are, and which address each of them has in the lab.
 //!
-//! A real client is an address of the real machine and, where the system tells (Linux, `/proc`), the
+//! A real client is an address of the real machine and, where the system tells (Linux), the
 //! name of the program: `curl` and `firefox` on one machine are two clients, two runs of `curl` are
 //! one. The first client of a run has the gateway's own address, so that a lab with one visitor looks
 //! as its file says; each further one gets the highest free address of the gateway's network that

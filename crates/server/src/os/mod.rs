@@ -9,6 +9,8 @@ use std::io;
 
 #[cfg(target_os = "linux")]
 mod linux;
+#[cfg(target_os = "linux")]
+mod sock_diag;
 #[cfg(not(unix))]
 mod other;
 #[cfg(unix)]
