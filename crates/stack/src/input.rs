@@ -1,6 +1,6 @@
 //! A frame arrives: Ethernet, ARP, IP, the way to a socket or onward.
 
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use netarium_base::{Ctx, DropReason, Event, IfIndex, Instant, Place};
 use netarium_filter::{Reject, Verdict};
@@ -11,7 +11,7 @@ use netarium_wire::{Arp, Frame, Network, protocol};
 use crate::layer::{LO, Own};
 use crate::stack::Stack;
 use crate::tcp::segment_in::SegmentIn;
-use crate::types::ReversePath;
+use crate::types::{ReversePath, SocketKind};
 
 /// What is known of a packet on its way in.
 #[derive(Clone, Copy, Debug)]
@@ -158,13 +158,32 @@ impl Stack {
             // would be answered or forwarded by all of them.
             return self.ip.drop(cx, &frame, DropReason::NotForMe);
         }
-        if broadcast || multicast || self.ip.is_own(dst) {
+        if broadcast || multicast || self.ip.is_own(dst) || self.has_taker(iface, &frame) {
             self.deliver(cx, arrival, frame);
         } else if self.ip.forwarding {
             self.forward(cx, arrival, frame);
         } else {
             self.ip.drop(cx, &frame, DropReason::NotForwarding);
         }
+    }
+
+    /// RFC 1122 §3.3.1.6: while an interface has no address it takes datagrams for any, if a
+    /// program has tied a socket to it: the answers of a DHCP server to a client that it has just
+    /// given an address (RFC 2131 §4.1).
+    fn has_taker(&self, iface: IfIndex, frame: &Frame) -> bool {
+        let bare = self.ip.iface(iface).is_some_and(|i| i.addresses.is_empty());
+        if !bare || frame.protocol() != Some(protocol::UDP) {
+            return false;
+        }
+        let (Some(src), Some(dst), Some((sport, dport))) =
+            (frame.src_ip(), frame.dst_ip(), frame.ports())
+        else {
+            return false;
+        };
+        let (from, to) = (SocketAddr::new(src, sport), SocketAddr::new(dst, dport));
+        let found = self.find_datagram(SocketKind::Udp, to, from, (Some(iface), false));
+        let tied = |id| self.sockets.get(id).is_some_and(|s| s.settings.device == Some(iface));
+        found.is_some_and(tied)
     }
 
     /// Puts fragments together where the whole packet is needed: at its destination, and before

@@ -47,7 +47,13 @@ fn input() -> impl Strategy<Value = Input> {
                 source,
                 to
             }),
-        (port(), text(), prop::option::of(text()), prop::option::of(any::<std::net::IpAddr>()), udp)
+        (
+            port(),
+            text(),
+            prop::option::of(text()),
+            prop::option::of(any::<std::net::IpAddr>()),
+            udp
+        )
             .prop_map(|(port, client, from, source, to)| Input::OpenUdp {
                 port,
                 client,
@@ -117,7 +123,13 @@ fn edit() -> impl Strategy<Value = Command> {
         any::<u32>().prop_map(LinkChange::Queue),
         fault(),
     ];
-    let port = || any::<(u8, u16)>().prop_map(|(protocol, port)| ForwardPort { protocol, port });
+    let port = || {
+        any::<(u8, u16, u16)>().prop_map(|(protocol, port, last)| ForwardPort {
+            protocol,
+            port,
+            last,
+        })
+    };
     let action = prop::sample::select(vec![Action::Allow, Action::Drop, Action::Reject]);
     let net = any::<(std::net::IpAddr, u8)>()
         .prop_map(|(a, n)| Cidr::new(a, n % if a.is_ipv4() { 33 } else { 129 }).unwrap());
