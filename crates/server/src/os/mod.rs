@@ -9,10 +9,10 @@ use std::io;
 
 #[cfg(target_os = "linux")]
 mod linux;
-#[cfg(target_os = "linux")]
-mod sock_diag;
 #[cfg(not(unix))]
 mod other;
+#[cfg(target_os = "linux")]
+mod sock_diag;
 #[cfg(unix)]
 mod unix;
 

@@ -28,8 +28,7 @@ const INODE_AT: usize = 68;
 /// its program has closed it already.
 pub(super) fn tcp_inode(own: SocketAddr, peer: SocketAddr) -> io::Result<Option<u64>> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket =
-        socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, Some(SOCK_DIAG))?;
+    let socket = socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, Some(SOCK_DIAG))?;
     // Whoever binds no address speaks to the kernel, which answers before `send` returns.
     send(&socket, &question(own, peer), SendFlags::empty())?;
     let mut answer = [0; 4096];
