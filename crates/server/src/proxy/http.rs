@@ -201,7 +201,8 @@ impl Talk<'_> {
 /// the server still says is taken and forgotten.
 async fn linger(mut lane: Lane) {
     if lane.shutdown().await.is_ok() {
-        let rest = tokio::io::copy(&mut lane, &mut tokio::io::sink());
+        let mut nowhere = tokio::io::sink();
+        let rest = tokio::io::copy(&mut lane, &mut nowhere);
         // What is over is over, in whichever way.
         let _ = tokio::time::timeout(LINGER, rest).await;
     }
