@@ -582,6 +582,13 @@ pub struct Attach {
     pub to: SocketAddr,
 }
 
+impl Attach {
+    /// The program that listens on the host while the lab runs, and its arguments.
+    pub fn argv(&self) -> Vec<String> {
+        vec!["attach".to_owned(), self.port.to_string(), self.to.to_string()]
+    }
+}
+
 /// A command that runs by itself when the lab runs headless.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -3,7 +3,6 @@
 
 mod common;
 
-
 use common::*;
 use core::net::SocketAddr;
 use netarium_base::{Duration, Instant};
