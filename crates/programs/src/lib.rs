@@ -5,7 +5,7 @@
 //! 1. [`Builtin`], the library of programs that a world is given;
 //! 2. servers: `httpd`; `bench` has `source` and `sink`, for measuring;
 //! 3. clients: [`curl`], `ping`, `traceroute`;
-//! 4. what is there: `netstat`, `ps`, `ip`, `arp`, `conntrack`, `dmesg`; filters: `iptables`, `netsh`;
+//! 4. what is there: `netstat`, `ps`, `ip`, `arp`, `conntrack`, `dmesg`, `tcpdump`; filters: `iptables`, `netsh`;
 //! 5. `tools` for scripts: `cat`, `ls`, `echo`, `sleep`, `kill`, `hostname`, `true`, `false`;
 //! 6. what they share: [`getopt`], [`calendar`], `table`, `wait`.
 //!
@@ -24,11 +24,13 @@ pub mod getopt;
 mod httpd;
 mod ip;
 mod iptables;
+mod macof;
 mod netsh;
 mod netstat;
 mod ping;
 mod ps;
 mod table;
+mod tcpdump;
 mod tools;
 mod traceroute;
 mod wait;
@@ -51,6 +53,7 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("iptables-save", iptables::save),
     ("kill", tools::kill),
     ("ls", tools::ls),
+    ("macof", macof::main),
     ("netsh", netsh::main),
     ("netstat", netstat::main),
     ("ping", ping::main),
@@ -58,6 +61,7 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("sink", bench::sink),
     ("sleep", tools::sleep),
     ("source", bench::source),
+    ("tcpdump", tcpdump::main),
     ("traceroute", traceroute::main),
     ("true", tools::succeed),
 ];
