@@ -136,6 +136,14 @@ impl LabBuilder {
         self
     }
 
+    /// A group of hosts that a view may fold into one, with its title in English and Korean.
+    pub fn group(mut self, name: &str, en: &str, ko: &str) -> Self {
+        let mut group = Table::new();
+        group.insert("title".to_owned(), titles(en, ko));
+        self.add("groups", name, group.into());
+        self
+    }
+
     /// Any other key, by its path: `set(&["gateway", "title"], "my browser")`.
     pub fn set(mut self, path: &[&str], value: impl Into<Value>) -> Self {
         self.put(path, value);
@@ -330,6 +338,12 @@ impl HostBuilder {
     /// Plugs it into one of the network's further switches.
     pub fn plugged_into(mut self, network: &str, switch: &str) -> Self {
         self.interface(network).insert("switch".to_owned(), switch.into());
+        self
+    }
+
+    /// The group that it is shown in, which [`LabBuilder::group`] names.
+    pub fn group(mut self, name: &str) -> Self {
+        self.0.insert("group".to_owned(), name.into());
         self
     }
 

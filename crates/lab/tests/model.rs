@@ -6,7 +6,7 @@ use netarium_base::{Duration, name_hash};
 use netarium_lab::model::NodeKind;
 use netarium_lab::{
     Action, Files, HostBuilder, Ipv4Net, Lab, LabBuilder, PortRange, Protocol, Rate, Traffic,
-    builtin, builtins, schema,
+    builtin, schema,
 };
 
 const PROGRAMS: [&str; 5] = ["curl", "httpd", "iptables", "netsh", "ping"];
@@ -72,32 +72,6 @@ fn the_course_is_as_the_class_knows_it() {
     assert_eq!(lab.runs().len(), 4);
     assert_eq!(lab.runs()[0].at, Duration::from_millis(100));
     assert!(lab.files_of("web").get("htdocs/menu/index.html").is_some());
-}
-
-#[test]
-fn built_in_labs_are_whole() {
-    for built_in in builtins() {
-        let lab = built_in.load(&PROGRAMS).unwrap_or_else(|e| panic!("{e}"));
-        assert_eq!(lab.name(), built_in.name);
-        assert_eq!(lab.title().text("en"), Some(built_in.title));
-        assert_eq!(lab.title().text("ko"), Some(built_in.title_ko));
-        assert_eq!(again(&lab), lab);
-        let page = lab.files().get("htdocs/index.html").unwrap();
-        let page = std::str::from_utf8(page).unwrap();
-        for other_site in ["http://", "https://", "//cdn"] {
-            let found = page.matches(other_site).count();
-            let addresses = page.matches("http://1").count();
-            assert_eq!(found, if other_site == "http://" { addresses } else { 0 }, "{other_site}");
-        }
-    }
-    let course = builtin("course").unwrap().files();
-    assert_eq!(course.len(), 5);
-    let page = std::str::from_utf8(course.get("htdocs/index.html").unwrap()).unwrap();
-    assert!(
-        page.contains("이 페이지가 당신에게 온 길")
-            && page.contains("The way this page came to you")
-    );
-    assert!(builtin("no such lab").is_none());
 }
 
 #[test]
@@ -428,4 +402,32 @@ fn faults_reach_the_world(lab: &Lab) {
     world.run_until(netarium_base::Instant::ZERO + Duration::from_secs(6));
     assert_eq!(world.partitions().len(), 1);
     assert!(!world.links().find(|l| l.name == "a.n").unwrap().up);
+}
+
+#[test]
+fn groups_are_for_whoever_looks_at_the_lab() {
+    let lab = lab(r#"
+        [networks.n]
+        subnet = "10.0.0.0/24"
+        [groups.names]
+        title = { en = "Name servers", ko = "네임 서버" }
+        [groups.empty]
+        [hosts.root]
+        group = "names"
+        networks.n = {}
+        [hosts.pc]
+        networks.n = {}
+    "#);
+    let names: Vec<_> = lab.groups().iter().map(|g| g.name.as_str()).collect();
+    assert_eq!(names, ["empty", "names"]);
+    assert_eq!(lab.groups()[1].title.text("ko"), Some("네임 서버"));
+    let group = |host: &str| lab.host(host).unwrap().group.as_deref();
+    assert_eq!((group("root"), group("pc")), (Some("names"), None));
+    assert_eq!(again(&lab), lab);
+    let built = LabBuilder::new("built")
+        .network("n", "10.0.0.0/24")
+        .group("names", "Name servers", "네임 서버")
+        .host("root", |h| h.on_next("n").group("names"))
+        .build(&PROGRAMS);
+    assert_eq!(built.unwrap().host("root").unwrap().group.as_deref(), Some("names"));
 }

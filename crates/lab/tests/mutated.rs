@@ -111,8 +111,8 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1_500, failure_persistence: None, ..Default::default() })]
 
     #[test]
-    fn flipped_bytes(which in 0..3usize, flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8)) {
-        let mut bytes = originals()[which].as_bytes().to_vec();
+    fn flipped_bytes(text in prop::sample::select(originals()), flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8)) {
+        let mut bytes = text.as_bytes().to_vec();
         for (at, byte) in flips {
             let at = at.index(bytes.len());
             bytes[at] = byte;
@@ -121,8 +121,8 @@ proptest! {
     }
 
     #[test]
-    fn swapped_and_copied_tokens(which in 0..3usize, moves in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0..4u8), 1..6)) {
-        let mut tokens = tokens(originals()[which]);
+    fn swapped_and_copied_tokens(text in prop::sample::select(originals()), moves in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0..4u8), 1..6)) {
+        let mut tokens = tokens(text);
         for (a, b, how) in moves {
             let (a, b) = (a.index(tokens.len()), b.index(tokens.len()));
             match how {
@@ -136,16 +136,15 @@ proptest! {
     }
 
     #[test]
-    fn truncated(which in 0..3usize, at in any::<prop::sample::Index>()) {
-        let text = originals()[which];
+    fn truncated(text in prop::sample::select(originals()), at in any::<prop::sample::Index>()) {
         let mut at = at.index(text.len());
         while !text.is_char_boundary(at) { at -= 1 }
         read(&text[..at]);
     }
 
     #[test]
-    fn swapped_lines(which in 0..3usize, swaps in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 1..6)) {
-        let mut lines: Vec<&str> = originals()[which].lines().collect();
+    fn swapped_lines(text in prop::sample::select(originals()), swaps in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 1..6)) {
+        let mut lines: Vec<&str> = text.lines().collect();
         for (a, b) in swaps {
             let (a, b) = (a.index(lines.len()), b.index(lines.len()));
             lines.swap(a, b);

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use netarium::lab::builtins;
+use netarium_server::api::view::TitleView;
 use netarium_server::runtime_file::{running_labs, runtime_dir};
 
 use crate::exit::{self, Error};
@@ -16,7 +17,7 @@ pub(crate) fn labs(json: bool, terminal: &Terminal) -> Result<i32, Error> {
         let value = serde_json::json!({
             "built_in": builtins().iter().map(|b| serde_json::json!({
                 "name": b.name,
-                "title": { "en": b.title, "ko": b.title_ko },
+                "title": TitleView::from(&b.title),
             })).collect::<Vec<_>>(),
             "running": running.iter().map(|r| serde_json::json!({
                 "name": r.name, "lab": r.lab, "pid": r.pid, "port": r.port,
@@ -26,7 +27,8 @@ pub(crate) fn labs(json: bool, terminal: &Terminal) -> Result<i32, Error> {
     } else {
         let width = builtins().iter().map(|b| b.name.len()).max().unwrap_or(0);
         for lab in builtins() {
-            out += &format!("{:width$}  {} · {}\n", lab.name, lab.title, lab.title_ko);
+            let title = TitleView::from(&lab.title).line().unwrap_or_default();
+            out += &format!("{:width$}  {title}\n", lab.name);
         }
         for lab in &running {
             out += &format!("running: {}  ({}, pid {})\n", lab.name, lab.lab, lab.pid);

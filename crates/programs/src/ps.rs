@@ -102,6 +102,9 @@ mod tests {
             command: "httpd --root htdocs".into(),
             started: Instant::ZERO,
             daemon: true,
+            group: Pid(100),
+            stopped: false,
+            session: false,
         };
         let of = |line: &str| {
             let layout = layout(&[line.to_owned()]).unwrap();

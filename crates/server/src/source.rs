@@ -5,11 +5,14 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use netarium_lab::{BuiltIn, Lab, LabErrors, builtin, builtins};
+use netarium_lab::{Lab, LabErrors, builtin, builtins};
 
-use crate::folder::{FolderError, LAB_FILE, LabFolder};
+use crate::copies::working_copy;
+use crate::folder::{FolderError, LabFolder};
+
+pub use crate::copies::copies_dir;
 
 /// A lab, read and validated, and where it came from.
 #[derive(Clone, Debug)]
@@ -115,48 +118,11 @@ fn readable(_: &fs::File) -> io::Result<()> {
     Ok(())
 }
 
-/// Where working copies of built-in labs go: below the user's data directory.
-pub fn copies_dir() -> PathBuf {
-    data_dir().join("netarium").join("labs")
-}
-
-fn data_dir() -> PathBuf {
-    let var = |name| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
-    let home = || var("HOME").unwrap_or_else(std::env::temp_dir);
-    if cfg!(windows) {
-        var("LOCALAPPDATA").unwrap_or_else(std::env::temp_dir)
-    } else if cfg!(target_os = "macos") {
-        home().join("Library").join("Application Support")
-    } else {
-        var("XDG_DATA_HOME").unwrap_or_else(|| home().join(".local").join("share"))
-    }
-}
-
-/// Makes the working copy of a built-in lab. One with a lab file is whole and stays as it is; that
-/// file is written last, so that a copy that was interrupted is completed the next time.
-fn working_copy(built_in: &BuiltIn, copies: &Path) -> io::Result<PathBuf> {
-    let root = copies.join(built_in.name);
-    if root.join(LAB_FILE).is_file() {
-        return Ok(root);
-    }
-    for (path, contents) in built_in.files().iter() {
-        write_new(&root.join(path), contents)?;
-    }
-    write_new(&root.join(LAB_FILE), built_in.toml.as_bytes())?;
-    Ok(root)
-}
-
-fn write_new(path: &Path, contents: &[u8]) -> io::Result<()> {
-    if path.exists() {
-        return Ok(());
-    }
-    fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
-    fs::write(path, contents)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use crate::folder::LAB_FILE;
 
     const PROGRAMS: &[&str] = &["httpd", "curl", "ping"];
 

@@ -62,10 +62,10 @@ impl Stack {
         if !ip.is_unspecified() && !self.ip.is_own(ip) {
             return Err(Errno::EADDRNOTAVAIL);
         }
-        let (kind, reuse) = (s.kind, s.settings.reuse_addr);
+        let (kind, settings) = (s.kind, s.settings);
         let port = match addr.port() {
             0 => self.free_port(kind, ip).ok_or(Errno::EADDRINUSE)?,
-            port if self.is_taken(kind, SocketAddr::new(ip, port), reuse) => {
+            port if self.is_taken(kind, SocketAddr::new(ip, port), &settings) => {
                 return Err(Errno::EADDRINUSE);
             }
             port => port,
@@ -86,8 +86,9 @@ impl Stack {
     }
 
     /// Whether another socket stands in the way of binding to `addr`.
-    fn is_taken(&self, kind: SocketKind, addr: SocketAddr, reuse: bool) -> bool {
+    fn is_taken(&self, kind: SocketKind, addr: SocketAddr, settings: &Settings) -> bool {
         use netarium_filter::LocalPorts;
+        let (reuse, device) = (settings.reuse_addr, settings.device);
         if !self.ip.ports.in_use(protocol_of(kind), addr.port()) {
             return false;
         }
@@ -100,7 +101,9 @@ impl Stack {
         let by_socket = self.sockets.bound_to(kind, addr.port()).any(|s| {
             let both_reuse = reuse && s.settings.reuse_addr;
             let passive = matches!(s.inner, Inner::Idle | Inner::Stream(_));
-            s.bound.is_some_and(overlaps) && !(both_reuse && passive)
+            let elsewhere =
+                matches!((s.settings.device, device), (Some(one), Some(other)) if one != other);
+            s.bound.is_some_and(overlaps) && !(both_reuse && passive) && !elsewhere
         });
         // Without SO_REUSEADDR connections of former sockets, TIME-WAIT included, block the port.
         by_socket
@@ -119,7 +122,7 @@ impl Stack {
     fn free_port(&mut self, kind: SocketKind, ip: IpAddr) -> Option<u16> {
         let offset = self.port_rng.next_u32();
         let mut ports = ephemeral_from(self.tcp_config.local_port_range, offset);
-        ports.find(|&p| !self.is_taken(kind, SocketAddr::new(ip, p), false))
+        ports.find(|&p| !self.is_taken(kind, SocketAddr::new(ip, p), &Settings::default()))
     }
 
     /// Starts listening (RFC 9293 §3.10.1, passive open). Unbound sockets get a port.
@@ -167,18 +170,37 @@ impl Stack {
     /// EINPROGRESS when a TCP handshake began (the usual case), EBADF, EISCONN, EALREADY,
     /// ENETUNREACH, ENETDOWN, EADDRNOTAVAIL, EADDRINUSE.
     pub fn connect(&mut self, cx: &mut Ctx<'_>, id: SocketId, to: SocketAddr) -> Result<(), Errno> {
+        self.connect_from(cx, id, None, to)
+    }
+
+    /// Like [`connect`](Self::connect), from this address of the host. The port is chosen as for any
+    /// connection: as Linux does it after IP_BIND_ADDRESS_NO_PORT and `bind` to port 0, so that ports
+    /// of other peers' connections are no obstacle.
+    ///
+    /// # Errors
+    /// Those of `connect`; EADDRNOTAVAIL when the host has no such address.
+    pub fn connect_from(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        id: SocketId,
+        source: Option<IpAddr>,
+        to: SocketAddr,
+    ) -> Result<(), Errno> {
+        if source.is_some_and(|ip| !self.ip.is_own(ip)) {
+            return Err(Errno::EADDRNOTAVAIL);
+        }
         let s = self.sockets.get(id).ok_or(Errno::EBADF)?;
         if to.is_ipv6() {
             return Err(Errno::EAFNOSUPPORT);
         }
         match &s.inner {
-            Inner::Idle => self.connect_stream(cx, id, to),
+            Inner::Idle => self.connect_stream(cx, id, source, to),
             Inner::Listener(_) => Err(Errno::EISCONN),
             Inner::Stream(slot) => Err(match self.tcp.get(*slot).map(|e| e.conn.state) {
                 Some(State::SynSent | State::SynReceived) => Errno::EALREADY,
                 _ => Errno::EISCONN,
             }),
-            Inner::Datagram(_) => self.connect_datagram(id, to),
+            Inner::Datagram(_) => self.connect_datagram(id, source, to),
             Inner::Packet => Err(Errno::EOPNOTSUPP),
         }
     }
@@ -187,6 +209,7 @@ impl Stack {
         &mut self,
         cx: &mut Ctx<'_>,
         id: SocketId,
+        source: Option<IpAddr>,
         to: SocketAddr,
     ) -> Result<(), Errno> {
         let to = if to.ip().is_unspecified() {
@@ -206,7 +229,10 @@ impl Stack {
         let local = match s.bound {
             Some(b) if !b.ip().is_unspecified() => b,
             Some(b) => SocketAddr::new(hop.source, b.port()),
-            None => SocketAddr::new(hop.source, self.ephemeral_for(cx.now, hop.source, to)?),
+            None => {
+                let source = source.unwrap_or(hop.source);
+                SocketAddr::new(source, self.ephemeral_for(cx.now, source, to)?)
+            }
         };
         let after = match self.tcp.find(&Ends::new(local, to)) {
             None => None,
@@ -286,10 +312,19 @@ impl Stack {
         ports.find(free).ok_or(Errno::EADDRNOTAVAIL)
     }
 
-    fn connect_datagram(&mut self, id: SocketId, to: SocketAddr) -> Result<(), Errno> {
-        let hop = self.ip.hop_for(to.ip())?;
+    fn connect_datagram(
+        &mut self,
+        id: SocketId,
+        source: Option<IpAddr>,
+        to: SocketAddr,
+    ) -> Result<(), Errno> {
+        let settings = self.sockets.get(id).ok_or(Errno::EBADF)?.settings;
+        let hop = self.ip.hop_on(to.ip(), settings.device)?;
+        if !settings.broadcast && self.ip.is_broadcast(to.ip()) {
+            return Err(Errno::EACCES);
+        }
         if self.sockets.get(id).is_some_and(|s| s.bound.is_none()) {
-            self.bind(id, SocketAddr::new(hop.source, 0))?;
+            self.bind(id, SocketAddr::new(source.unwrap_or(hop.source), 0))?;
         }
         if let Some(d) = self.sockets.datagram_mut(id) {
             d.remote = Some(to);
@@ -453,7 +488,8 @@ impl Stack {
     /// number and the identifier is the socket's port.
     ///
     /// # Errors
-    /// EBADF, EMSGSIZE when it does not fit into one packet, ENETUNREACH, and the socket's own
+    /// EBADF, EMSGSIZE when it does not fit into one packet, ENETUNREACH, EACCES for a broadcast
+    /// address without SO_BROADCAST, EPERM when the host's own rules end it, and the socket's own
     /// error once.
     pub fn send_to(
         &mut self,
@@ -468,7 +504,11 @@ impl Stack {
         if let Some(e) = d.error.take() {
             return Err(e);
         }
-        self.ip.hop_for(to.ip())?;
+        self.ip.hop_on(to.ip(), settings.device)?;
+        // As Linux: who wants to speak to everybody must say so first.
+        if !settings.broadcast && self.ip.is_broadcast(to.ip()) {
+            return Err(Errno::EACCES);
+        }
         if self.sockets.get(id).is_some_and(|s| s.bound.is_none()) {
             self.bind(id, SocketAddr::new(ANY, 0))?;
         }

@@ -119,6 +119,24 @@ impl Frame {
         f
     }
 
+    /// A frame whose headers and payload are apart already, without copying the payload. Its layers
+    /// are known when `head` holds exactly the headers; otherwise [`Frame::parse`] sorts it out.
+    ///
+    /// # Panics
+    /// When `head` is longer than [`HEAD_MAX`].
+    pub fn from_parts(head: &[u8], payload: Payload) -> Box<Frame> {
+        let mut f = Frame::blank(head.len(), payload);
+        f.head_mut().copy_from_slice(head);
+        if let Ok(found) = find_layers(head, f.len())
+            && found.head_len == head.len()
+        {
+            f.payload.truncate(found.payload_len.unwrap_or(usize::MAX));
+            f.meta.layers = found.layers;
+            f.meta.flow = f.flow_key();
+        }
+        f
+    }
+
     fn cut(head: &[u8], payload: &[u8]) -> Box<Frame> {
         let mut f = Frame::blank(head.len(), Payload::copy_from(payload));
         f.head_mut().copy_from_slice(head);

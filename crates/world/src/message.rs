@@ -11,6 +11,19 @@
 //! when it ended. A port that cannot be opened is answered by [`Output::Reset`], whatever it was to
 //! become, so that whoever waits for it learns why.
 //!
+//! Datagrams: `OpenUdp` makes a port of one real client's datagrams, `Accepted` grants credit as for
+//! connections, and each [`Input::Datagram`] and [`Output::Datagram`] costs [`datagram_cost`] of it.
+//! What the lab has no credit for stays in its socket's buffer, where there is room for it, as at any
+//! socket that nobody reads. `Reset` from the outside ends such a port; there is no `Eof`.
+//!
+//! The other way round: a lab program asks for a connection to a real server
+//! ([`Process::outside`](crate::process::Process::outside)) by [`Output::Open`], with a port from
+//! [`LAB_PORTS`] on. The outside answers by [`Input::Accepted`] with the first credit or by
+//! [`Input::Refused`]; from then on it is a connection like any other. Whether it may be, the
+//! outside decides.
+//!
+//! [`Input::Client`] says which address of the gateway's network a real client has from now on.
+//!
 //! An operator's [`Command`] belongs to no port; [`World::command`](crate::World::command) answers
 //! it. One that cannot be obeyed changes nothing and is noted in the trace.
 
@@ -24,9 +37,8 @@ use crate::switch::MirrorSpec;
 /// The outside chooses below [`LAB_PORTS`].
 pub type PortId = u64;
 
-/// Ports from here on are the lab's: the world will open connections to the outside by itself (a
-/// lab host's port that continues to a real server) and both sides must choose without asking each
-/// other. An `Open` or `Exec` from outside with such a port is answered by [`Output::Reset`].
+/// Ports from here on are the lab's: the world opens connections to the outside by itself (a lab
+/// host's port that continues to a real server) and both sides must choose without asking each other. An `Open` or `Exec` from outside with such a port is answered by [`Output::Reset`].
 pub const LAB_PORTS: PortId = 1 << 63;
 
 /// The most bytes that one [`Output::Data`] carries.
@@ -37,6 +49,16 @@ pub const CONNECTION_CREDIT: u32 = 256 * 1024;
 pub const STDIN_CREDIT: u32 = 64 * 1024;
 /// The most credit a port keeps, bytes; grants beyond it are cut.
 pub const CREDIT_MAX: u32 = 64 * 1024 * 1024;
+
+/// The longest UDP payload (RFC 768: 65,535 less the header, in an IPv4 packet), bytes.
+pub const DATAGRAM_MAX: usize = 65_507;
+/// The credit that [`Output::Accepted`] grants a port of datagrams.
+pub const DATAGRAM_CREDIT: u32 = 256 * 1024;
+
+/// How much credit a datagram of `len` bytes costs: empty ones are not free.
+pub const fn datagram_cost(len: usize) -> u32 {
+    len as u32 + 64
+}
 
 /// Everything that can influence a running world. Applied between events, stamped with the world's
 /// now, and journalled in the order applied.
@@ -56,6 +78,48 @@ pub enum Input {
         source: Option<IpAddr>,
         /// Where to.
         to: Target,
+    },
+    /// A real client sent its first datagram to a published UDP port.
+    OpenUdp {
+        /// The new port.
+        port: PortId,
+        /// A label of the real client: `127.0.0.1:51234`.
+        client: String,
+        /// The host that the datagrams come from; the gateway when not given.
+        from: Option<String>,
+        /// Which address of that host they come from, instead of the one that its routes choose.
+        source: Option<IpAddr>,
+        /// Where to.
+        to: Target,
+    },
+    /// A datagram of at most [`DATAGRAM_MAX`] bytes.
+    Datagram {
+        /// The port.
+        port: PortId,
+        /// What it carries.
+        bytes: Vec<u8>,
+    },
+    /// The real server that the lab asked for by [`Output::Open`] is connected.
+    Accepted {
+        /// The port.
+        port: PortId,
+        /// How many bytes it can take at first.
+        credit: u32,
+    },
+    /// The real server that the lab asked for cannot be had.
+    Refused {
+        /// The port.
+        port: PortId,
+        /// Why, in words.
+        reason: String,
+    },
+    /// A real client has this address from now on: the gateway takes it as one of its own, when it
+    /// is of a network of the gateway's and no host has it. One that cannot be is noted in the trace.
+    Client {
+        /// The address.
+        address: IpAddr,
+        /// Who it is, in words: `curl on 127.0.0.1`.
+        label: String,
     },
     /// Bytes of a connection, or a session's standard input.
     Data {
@@ -110,6 +174,24 @@ pub enum Input {
     },
     /// The operator wants something changed.
     Command(Command),
+}
+
+/// What outside clients speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Transport {
+    /// Connections.
+    Tcp,
+    /// Datagrams.
+    Udp,
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Transport::Tcp => "tcp",
+            Transport::Udp => "udp",
+        })
+    }
 }
 
 /// Where a connection from outside leads.
@@ -328,6 +410,31 @@ pub enum Output {
         /// The bytes.
         bytes: Vec<u8>,
     },
+    /// A datagram for the outside.
+    Datagram {
+        /// The port.
+        port: PortId,
+        /// What it carries.
+        bytes: Vec<u8>,
+    },
+    /// The network in the lab reported that a datagram did not arrive. The port goes on.
+    Unreachable {
+        /// The port.
+        port: PortId,
+        /// Why, in words: `Connection refused`.
+        reason: String,
+    },
+    /// A lab program wants a connection to a real server.
+    Open {
+        /// The new port, from [`LAB_PORTS`] on.
+        port: PortId,
+        /// The host whose program asks.
+        host: String,
+        /// For whom: the lab's client, as `10.0.0.7:49152`.
+        client: String,
+        /// The real server.
+        to: SocketAddr,
+    },
     /// The lab sends no more bytes on this connection.
     Eof {
         /// The port.
@@ -359,6 +466,9 @@ impl Output {
             Output::Accepted { port, .. }
             | Output::Credit { port, .. }
             | Output::Data { port, .. }
+            | Output::Datagram { port, .. }
+            | Output::Unreachable { port, .. }
+            | Output::Open { port, .. }
             | Output::Eof { port }
             | Output::Reset { port, .. }
             | Output::Exit { port, .. } => Some(*port),
@@ -371,13 +481,17 @@ impl Input {
     pub fn port(&self) -> Option<PortId> {
         match self {
             Input::Open { port, .. }
+            | Input::OpenUdp { port, .. }
+            | Input::Datagram { port, .. }
+            | Input::Accepted { port, .. }
+            | Input::Refused { port, .. }
             | Input::Data { port, .. }
             | Input::Eof { port }
             | Input::Reset { port }
             | Input::Credit { port, .. }
             | Input::Exec { port, .. }
             | Input::Signal { port, .. } => Some(*port),
-            Input::FileWrite { .. } | Input::Command(_) => None,
+            Input::Client { .. } | Input::FileWrite { .. } | Input::Command(_) => None,
         }
     }
 
@@ -385,6 +499,11 @@ impl Input {
     pub fn kind(&self) -> &'static str {
         match self {
             Input::Open { .. } => "open",
+            Input::OpenUdp { .. } => "open-udp",
+            Input::Datagram { .. } => "datagram",
+            Input::Accepted { .. } => "accepted",
+            Input::Refused { .. } => "refused",
+            Input::Client { .. } => "client",
             Input::Data { .. } => "data",
             Input::Eof { .. } => "eof",
             Input::Reset { .. } => "reset",
@@ -399,8 +518,10 @@ impl Input {
     /// How many bytes it carries or grants.
     pub fn bytes(&self) -> u64 {
         match self {
-            Input::Data { bytes, .. } => bytes.len() as u64,
-            Input::Credit { bytes, .. } | Input::Exec { credit: bytes, .. } => u64::from(*bytes),
+            Input::Data { bytes, .. } | Input::Datagram { bytes, .. } => bytes.len() as u64,
+            Input::Credit { bytes, .. }
+            | Input::Accepted { credit: bytes, .. }
+            | Input::Exec { credit: bytes, .. } => u64::from(*bytes),
             Input::FileWrite { bytes: Some(bytes), .. } => bytes.len() as u64,
             _ => 0,
         }

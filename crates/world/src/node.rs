@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use crate::files::view::HostFiles;
 use crate::link::DirId;
 use crate::process::table::{Exited, Proc};
-use crate::process::{SocketWait, Timers};
+use crate::process::{Opens, SocketWait, Timers};
 use crate::queue::Key;
 use crate::switch::{Loops, Mirror, PortCounters, SwitchStats, Table};
 
@@ -45,6 +45,7 @@ pub(crate) struct Host {
     /// What an operator's command has ended of what ran in the background.
     pub(crate) killed: Vec<Rc<[String]>>,
     pub(crate) exited: Exited,
+    pub(crate) opens: Opens,
     pub(crate) waits: Vec<SocketWait>,
     pub(crate) timers: Timers,
     /// When the event queue will come back to this host: each earlier than the one before it, so

@@ -1,5 +1,6 @@
 //! The world: what the outside holds of it.
 
+use core::net::IpAddr;
 use std::rc::Rc;
 
 use netarium_base::trace::{Names, Tracer};
@@ -449,10 +450,17 @@ impl World {
     /// The latest output of a running process that has no session.
     pub fn process_log(&self, host: NodeId, pid: Pid) -> Option<Vec<u8>> {
         self.stack(host)?;
-        Some(self.seat.look().host(host).procs.get(&pid)?.stdio.kept())
+        Some(self.seat.look().host(host).procs.get(&pid)?.kept())
     }
 
-    /// The outside connections by port.
+    /// Who real clients are, by the addresses that they have in the lab; in the order in which they
+    /// came.
+    pub fn clients(&self) -> Vec<(IpAddr, Rc<str>)> {
+        let clients = self.seat.look().gateway.clients.iter();
+        clients.map(|(address, label)| (*address, Rc::clone(label))).collect()
+    }
+
+    /// The outside connections, and the datagrams of outside clients, by port.
     pub fn connections(&self) -> Vec<ConnectionInfo> {
         self.seat.look().gateway.connections()
     }

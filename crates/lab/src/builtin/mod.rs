@@ -1,34 +1,47 @@
 //! The labs that come with the program.
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
+use include_dir::{Dir, DirEntry, include_dir};
 
 use crate::error::LabErrors;
 use crate::files::Files;
-use crate::model::Lab;
+use crate::model::{Lab, Title};
+
+/// `labs/`: a folder for each, with its `lab.toml`.
+static FOLDER: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/labs");
+
+static LABS: LazyLock<Vec<BuiltIn>> = LazyLock::new(|| {
+    let mut labs: Vec<BuiltIn> = FOLDER.dirs().filter_map(BuiltIn::new).collect();
+    labs.sort_by_key(|lab| lab.name);
+    labs
+});
 
 /// A lab that comes with the program.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct BuiltIn {
     /// Its name.
     pub name: &'static str,
-    /// Its title in English.
-    pub title: &'static str,
-    /// Its title in Korean.
-    pub title_ko: &'static str,
+    /// What people read.
+    pub title: Title,
     /// The text of its lab file.
     pub toml: &'static str,
-    files: &'static [(&'static str, &'static [u8])],
+    folder: &'static Dir<'static>,
 }
 
 impl BuiltIn {
+    fn new(folder: &'static Dir<'static>) -> Option<BuiltIn> {
+        let name = folder.path().to_str()?;
+        let toml = folder.get_file(folder.path().join("lab.toml"))?.contents_utf8()?;
+        Some(BuiltIn { name, title: title(toml), toml, folder })
+    }
+
     /// The files of its folder, without the lab file.
     pub fn files(&self) -> Files {
         let mut files = Files::new();
-        for (path, contents) in self.files {
-            // A test puts every file of every lab in its place.
-            let _ = files.insert(path, Bytes::from_static(contents));
-        }
+        put(self.folder, self.folder, &mut files);
         files
     }
 
@@ -42,45 +55,37 @@ impl BuiltIn {
     }
 }
 
-macro_rules! lab_file {
-    ($path:literal) => {
-        include_bytes!(concat!("../../labs/", $path)).as_slice()
-    };
+fn put(of: &Dir<'static>, root: &Dir<'static>, files: &mut Files) {
+    for entry in of.entries() {
+        match entry {
+            DirEntry::Dir(dir) => put(dir, root, files),
+            DirEntry::File(file) => {
+                let Ok(path) = file.path().strip_prefix(root.path()) else { continue };
+                // Paths have `/` between their parts on every system.
+                let path = path.to_string_lossy().replace('\\', "/");
+                if path != "lab.toml" {
+                    // A test puts every file of every lab in its place.
+                    let _ = files.insert(&path, Bytes::from_static(file.contents()));
+                }
+            }
+        }
+    }
 }
 
-const LABS: &[BuiltIn] = &[
-    BuiltIn {
-        name: "course",
-        title: "The class network",
-        title_ko: "수업 네트워크",
-        toml: include_str!("../../labs/course/lab.toml"),
-        files: &[
-            ("htdocs/favicon.ico", lab_file!("course/htdocs/favicon.ico")),
-            ("htdocs/favicon.svg", lab_file!("course/htdocs/favicon.svg")),
-            ("htdocs/index.html", lab_file!("course/htdocs/index.html")),
-            ("htdocs/menu/index.html", lab_file!("course/htdocs/menu/index.html")),
-            ("htdocs/network.svg", lab_file!("course/htdocs/network.svg")),
-        ],
-    },
-    BuiltIn {
-        name: "two-firewalls",
-        title: "Two firewalls",
-        title_ko: "방화벽 두 개",
-        toml: include_str!("../../labs/two-firewalls/lab.toml"),
-        files: &[("htdocs/index.html", lab_file!("two-firewalls/htdocs/index.html"))],
-    },
-    BuiltIn {
-        name: "two-hosts",
-        title: "Two hosts on one switch",
-        title_ko: "스위치 하나에 호스트 둘",
-        toml: include_str!("../../labs/two-hosts/lab.toml"),
-        files: &[("htdocs/index.html", lab_file!("two-hosts/htdocs/index.html"))],
-    },
-];
+/// The title, without the checks: a test loads every lab.
+fn title(toml: &str) -> Title {
+    let Ok(table) = toml.parse::<toml::Table>() else { return Title::default() };
+    let title = table.get("lab").and_then(|lab| lab.get("title"));
+    let text = |language: &str| {
+        let text = title.and_then(|t| t.get(language).or(t.is_str().then_some(t)));
+        text.and_then(toml::Value::as_str).map(str::to_owned)
+    };
+    Title { en: text("en"), ko: text("ko") }
+}
 
 /// All built-in labs, by name.
 pub fn builtins() -> &'static [BuiltIn] {
-    LABS
+    &LABS
 }
 
 /// The built-in lab of this name.

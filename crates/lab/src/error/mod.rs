@@ -54,6 +54,8 @@ pub enum Code {
     UplinkCycle,
     /// A host that does not exist.
     UnknownHost,
+    /// A group that does not exist.
+    UnknownGroup,
     /// A wire that does not exist.
     UnknownLink,
     /// Two networks whose subnets share addresses.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::decode::{At, Named};
 use crate::error::{Code, Errors, Spot, later_first, shown};
-use crate::limits::{MAX_HOSTS, MAX_NAME, MAX_NETWORKS, MAX_SWITCHES};
+use crate::limits::{MAX_GROUPS, MAX_HOSTS, MAX_NAME, MAX_NETWORKS, MAX_SWITCHES};
 use crate::model::GATEWAY;
 use crate::raw::RawLab;
 
@@ -34,6 +34,7 @@ impl<'r> Names<'r> {
         for (what, most, named) in [
             ("networks", MAX_NETWORKS, raw.networks.as_ref().map_or(0, |n| n.0.len())),
             ("switches", MAX_SWITCHES, raw.switches.as_ref().map_or(0, |n| n.0.len())),
+            ("groups", MAX_GROUPS, raw.groups.as_ref().map_or(0, |n| n.0.len())),
             ("hosts", MAX_HOSTS, raw.hosts.as_ref().map_or(0, |n| n.0.len())),
         ] {
             check_count(what, named, most, Spot::default(), errors);
@@ -84,6 +85,21 @@ impl<'r> Names<'r> {
     /// Whether there is a switch of this name.
     pub(super) fn is_switch(&self, name: &str) -> bool {
         has(self.raw.switches.as_ref(), name)
+    }
+
+    /// Whether the group was named; reports it if not.
+    pub(super) fn group(&self, name: &str, spot: Spot, errors: &mut Errors) -> bool {
+        if has(self.raw.groups.as_ref(), name) {
+            return true;
+        }
+        let groups = self.raw.groups.iter().flat_map(|g| &g.0).map(|(name, _)| name.as_str());
+        let hint = errors.did_you_mean(name, groups);
+        let hint = hint.unwrap_or_else(|| {
+            format!("add [groups.{}] with a `title`", if valid(name) { name } else { "…" })
+        });
+        let message = format!("there is no group `{}`", shown(name));
+        errors.report(Code::UnknownGroup, spot, message, "unknown group").hint(hint);
+        false
     }
 
     /// Whether the host was named; reports it if not.

@@ -22,5 +22,7 @@ home_cases! {
     unknown_uplink: "[switches.s2]\nuplink = \"hom\"\n";
     uplink_cycle: "[switches.s2]\nuplink = \"s3\"\n[switches.s3]\nuplink = \"s4\"\n[switches.s4]\nuplink = \"s2\"\n";
     switch_kind: "[switches.s2]\nuplink = \"home\"\nkind = \"hubb\"\n";
+    unknown_group: "[groups.dns]\n[hosts.a]\ngroup = \"dsn\"\nnetworks.home = {}\n[hosts.b]\ngroup = \"shop\"\nnetworks.home = {}\n";
+    bad_group_name: "[groups.\"name servers\"]\n";
     gateway_on_an_unknown_network: "[gateway]\nnetwork = \"campos\"\n";
 }

@@ -18,6 +18,8 @@ pub struct LabView {
     pub folder: Option<String>,
     /// Networks by name.
     pub networks: Vec<NetworkView>,
+    /// Groups of hosts that a view may fold into one, by name.
+    pub groups: Vec<GroupView>,
     /// Hosts by name.
     pub hosts: Vec<HostView>,
     /// The real machine, as the lab sees it.
@@ -26,6 +28,34 @@ pub struct LabView {
     pub links: Vec<String>,
     /// Real ports that lead into the lab.
     pub published: Vec<PublishedView>,
+    /// The proxy that enters the lab.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<ProxyView>,
+    /// Ports of lab hosts behind which real servers stand.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attached: Vec<AttachedView>,
+}
+
+/// The proxy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProxyView {
+    /// Where the real machine listens, for SOCKS5 and HTTP.
+    pub listen: SocketAddr,
+    /// The host from which its connections come.
+    pub from: String,
+}
+
+/// An attached server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttachedView {
+    /// The lab's host.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The real server.
+    pub to: SocketAddr,
+    /// Whether connections continue there: `--allow-attach` was given.
+    pub allowed: bool,
 }
 
 /// A title in up to two languages.
@@ -69,6 +99,15 @@ pub struct NetworkView {
     pub subnet: String,
 }
 
+/// A group of hosts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupView {
+    /// Its name.
+    pub name: String,
+    /// What people read.
+    pub title: TitleView,
+}
+
 /// A host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostView {
@@ -76,6 +115,9 @@ pub struct HostView {
     pub name: String,
     /// What people read.
     pub title: TitleView,
+    /// The group that it is shown in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// Whether it forwards packets.
     pub router: bool,
     /// Whether it translates addresses.
@@ -118,6 +160,9 @@ pub struct PublishedView {
     pub wanted: Option<SocketAddr>,
     /// Where connections go in the lab.
     pub to: SocketAddr,
+    /// Whether it takes datagrams, not connections.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub udp: bool,
 }
 
 impl LabView {
@@ -126,6 +171,7 @@ impl LabView {
         let gateway = lab.gateway().map(|g| HostView {
             name: netarium_lab::model::GATEWAY.to_owned(),
             title: (&g.title).into(),
+            group: None,
             router: false,
             nat: false,
             firewall: false,
@@ -146,10 +192,13 @@ impl LabView {
             title: lab.title().into(),
             folder: None,
             networks: lab.networks().iter().map(NetworkView::new).collect(),
+            groups: lab.groups().iter().map(GroupView::new).collect(),
             hosts,
             gateway,
             links,
             published: Vec::new(),
+            proxy: None,
+            attached: Vec::new(),
         }
     }
 }
@@ -169,11 +218,18 @@ impl NetworkView {
     }
 }
 
+impl GroupView {
+    fn new(group: &netarium_lab::Group) -> GroupView {
+        GroupView { name: group.name.clone(), title: (&group.title).into() }
+    }
+}
+
 impl HostView {
     fn new(host: &netarium_lab::Host) -> HostView {
         HostView {
             name: host.name.clone(),
             title: (&host.title).into(),
+            group: host.group.clone(),
             router: host.router,
             nat: host.nat.is_some(),
             firewall: host.firewall.is_some(),

@@ -22,7 +22,7 @@ use crate::names::NameTable;
 use crate::node::{Host, Hub, Kind, Node, Switch};
 use crate::outbox::Outbox;
 use crate::process::task::ReadyQueue;
-use crate::process::{Start, Stdio};
+use crate::process::{LOGGED, Opens, Start};
 use crate::queue::{ORIGINS_MAX, Queue};
 use crate::switch::{HubSpec, MirrorSpec, SwitchSpec, SwitchStats, Table};
 
@@ -83,7 +83,9 @@ pub(super) fn build(b: WorldBuilder) -> Result<World, BuildError> {
         epoch: b.epoch,
         names: Rc::new(names),
         hosts_table,
+        dynamic_names: Default::default(),
         programs: b.programs,
+        environment: crate::process::environment(),
         planned,
         scheduled: BTreeMap::new(),
         schedule_next: 0,
@@ -261,6 +263,7 @@ fn make_host(
             return Err(BuildError::BadRoute { host, to: route.to.to_string() });
         }
     }
+    stack.set_reverse_path(spec.reverse_path);
     if let Some(make) = spec.filter {
         stack.set_filter(Some(make(node)));
     }
@@ -271,6 +274,7 @@ fn make_host(
         started: 0,
         killed: Vec::new(),
         exited: Default::default(),
+        opens: Opens::default(),
         waits: Vec::new(),
         timers: Default::default(),
         wakes: Default::default(),
@@ -410,7 +414,7 @@ fn plan_programs(
         let key = nodes[node.0 as usize].key(spec.at);
         queue.push(key, Due::Start(number));
         let (argv, daemon) = (spec.argv.into(), spec.daemon);
-        planned.insert(number, Start { node, argv, daemon, stdio: Stdio::log(), cause });
+        planned.insert(number, Start { node, argv, daemon, slots: LOGGED, cause });
     }
     Ok(planned)
 }

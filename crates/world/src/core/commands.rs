@@ -11,7 +11,7 @@ use super::Core;
 use crate::edit::{self, ForwardPort};
 use crate::link::Link;
 use crate::message::Command;
-use crate::process::{Start, Stdio};
+use crate::process::{LOGGED, Start};
 
 impl Core {
     /// Records a command: the root of all that follows from it.
@@ -41,8 +41,8 @@ impl Core {
             Command::Start { host: name, argv } => {
                 let node = host(self, name)?;
                 let argv = argv.as_slice().into();
-                let start = Start { node, argv, daemon: true, stdio: Stdio::log(), cause };
-                return self.start(start).map(Some).map_err(|e| e.text().to_owned());
+                let start = Start { node, argv, daemon: true, slots: LOGGED, cause };
+                return self.start(start, None).map(Some).map_err(|e| e.to_string());
             }
             Command::Kill { host: name, pid, signal } => {
                 let (node, pid) = (host(self, name)?, Pid(*pid));
@@ -117,7 +117,7 @@ impl Core {
         let routers = stack.filter().map(Filter::routers).unwrap_or_default();
         let &(outside, inside) = routers.first().ok_or(NO_NAT)?;
         let filter = stack.filter().ok_or(NO_NAT)?;
-        if let Some((old, _)) = filter.forwards().find(|(f, _)| from.is_of(f)) {
+        if let Some((old, _)) = filter.forwards().find(|(f, _)| from.overlaps(f)) {
             return Err(format!("it forwards this port already: {}", old.text));
         }
         let inner = stack.interfaces().iter().find(|i| i.index == inside);

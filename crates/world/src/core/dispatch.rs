@@ -128,8 +128,8 @@ impl Core {
     fn start_planned(&mut self, number: u32) {
         let Some(start) = self.planned.remove(&number) else { return };
         let (node, argv) = (start.node, std::rc::Rc::clone(&start.argv));
-        if let Err(e) = self.start(start) {
-            let text = format!("{} was not started: {}", argv.join(" "), e.text());
+        if let Err(e) = self.start(start, None) {
+            let text = format!("{} was not started: {}", argv.join(" "), e);
             self.note(Place::Node(node), &text, Cause::NONE);
         }
     }

@@ -3,12 +3,13 @@
 use std::rc::Rc;
 
 use netarium_base::trace::Event;
-use netarium_base::{Cause, FlowId, NodeId, Pid, Place};
+use netarium_base::{Cause, FlowId, Pid, Place};
 
 use super::Core;
 use crate::gateway::{Port, Wanted};
-use crate::message::{CREDIT_MAX, Input, Output, PortId, STDIN_CREDIT};
-use crate::process::{Sink, Start, Stdio};
+use crate::message::{Input, LAB_PORTS, Output, PortId, STDIN_CREDIT};
+use crate::process::session::Session;
+use crate::process::{Start, session_slots};
 
 impl Core {
     /// Applies an input, and gives the answer to a command. The executor must run afterwards.
@@ -28,30 +29,61 @@ impl Core {
                 self.exec(port, &host, argv, stdin, credit, cause);
             }
             Input::FileWrite { path, bytes } => self.edit_file(&path, bytes, cause),
-            Input::Data { port, bytes } => match self.gateway.session(port) {
-                Some((node, pid)) => self.feed_stdin(port, node, pid, &bytes, cause),
-                None => self.connection_data(port, bytes, cause),
-            },
-            Input::Eof { port } => match self.gateway.session(port) {
-                Some((node, pid)) => self.end_stdin(node, pid, cause),
-                None => self.connection_eof(port, cause),
-            },
-            Input::Reset { port } => match self.gateway.session(port) {
-                Some((node, pid)) => self.signal(node, pid, 1, cause),
-                None => self.connection_reset(port),
-            },
-            Input::Credit { port, bytes } => match self.gateway.session(port) {
-                Some((node, pid)) => self.credit_output(node, pid, bytes, cause),
-                None => self.connection_credit(port, bytes, cause),
-            },
-            Input::Signal { port, signal } => {
-                if let Some((node, pid)) = self.gateway.session(port) {
-                    self.signal(node, pid, signal, cause);
-                }
+            Input::OpenUdp { port, client, from, source, to } => {
+                self.open_udp(port, Wanted { client, from, source, to });
             }
+            Input::Client { address, label } => self.add_client(address, label, cause),
             Input::Command(command) => return self.command(&command, cause),
+            of_port => self.apply_to_port(of_port, cause),
         }
         Ok(None)
+    }
+
+    /// What comes for a port that is open. Ports that are not ignore it: it was under way.
+    fn apply_to_port(&mut self, input: Input, cause: Cause) {
+        let port = input.port().unwrap_or_default();
+        let session = self.gateway.session(port);
+        match input {
+            input if port >= LAB_PORTS => self.apply_to_outside(input, cause),
+            Input::Data { bytes, .. } => match session {
+                Some(_) => self.feed_session(port, &bytes, cause),
+                None => self.connection_data(port, bytes, cause),
+            },
+            Input::Datagram { bytes, .. } => self.datagram(port, &bytes, cause),
+            Input::Eof { .. } => match session {
+                Some(_) => self.end_session_input(port, cause),
+                None => self.connection_eof(port, cause),
+            },
+            Input::Reset { .. } => match session {
+                Some(_) => self.hang_up(port, cause),
+                None => {
+                    self.datagrams_reset(port);
+                    self.connection_reset(port);
+                }
+            },
+            Input::Credit { bytes, .. } => match session {
+                Some(_) => self.credit_session(port, bytes, cause),
+                None => {
+                    self.datagrams_credit(port, bytes, cause);
+                    self.connection_credit(port, bytes, cause);
+                }
+            },
+            Input::Signal { signal, .. } => self.signal_session(port, signal, cause),
+            _ => {}
+        }
+    }
+
+    /// What comes for a connection that the lab opened.
+    fn apply_to_outside(&mut self, input: Input, cause: Cause) {
+        match input {
+            Input::Accepted { port, credit } => self.outside_accepted(port, credit, cause),
+            Input::Refused { port, reason } => self.outside_refused(port, reason, cause),
+            Input::Data { port, bytes } => self.outside_data(port, bytes, cause),
+            Input::Eof { port } => self.outside_eof(port, cause),
+            Input::Reset { port } => self.outside_reset(port, cause),
+            Input::Credit { port, bytes } => self.outside_credit(port, bytes, cause),
+            _ => {}
+        }
     }
 
     fn record_input(&mut self, input: &Input) -> Cause {
@@ -76,54 +108,20 @@ impl Core {
             let reason = format!("no host is called `{host}`");
             return self.outbox.push(Output::Reset { port, reason });
         };
-        let stdio = Stdio::session(port, credit.min(CREDIT_MAX), stdin);
+        let slots = session_slots(port);
         let argv: Rc<[String]> = argv.into();
         let name = argv.first().cloned().unwrap_or_default();
-        match self.start(Start { node, argv, daemon: false, stdio, cause }) {
+        match self.start(Start { node, argv, daemon: false, slots, cause }, Some(port)) {
             Ok(pid) => {
-                self.gateway.ports.insert(port, Port::Session(node, pid));
+                let session = Session::new(node, pid, credit, stdin);
+                self.gateway.ports.insert(port, Port::Session(Box::new(session)));
                 let credit = if stdin { STDIN_CREDIT } else { 0 };
                 self.outbox.push(Output::Accepted { port, credit });
             }
             Err(e) => {
-                let message = Some(format!("{name}: {}", e.text()));
+                let message = Some(format!("{name}: {e}"));
                 self.outbox.push(Output::Exit { port, code: e.code(), message });
             }
-        }
-    }
-
-    fn feed_stdin(&mut self, port: PortId, node: NodeId, pid: Pid, bytes: &[u8], cause: Cause) {
-        let ready = std::sync::Arc::clone(&self.ready);
-        let Some(proc) = self.proc_mut(node, pid) else { return };
-        let pipe = &mut proc.stdio.stdin;
-        if pipe.ended || bytes.len() > pipe.room() {
-            let text = if pipe.ended {
-                "standard input was sent behind its end"
-            } else {
-                "more standard input was sent than there was credit for"
-            };
-            let cause =
-                self.note(Place::Process(node, pid), &format!("port {port}: {text}"), cause);
-            return self.end(node, pid, 129, Some(text.to_owned()), cause);
-        }
-        pipe.bytes.extend(bytes);
-        pipe.waiters.wake(&ready, cause);
-    }
-
-    fn end_stdin(&mut self, node: NodeId, pid: Pid, cause: Cause) {
-        let ready = std::sync::Arc::clone(&self.ready);
-        if let Some(proc) = self.proc_mut(node, pid) {
-            proc.stdio.stdin.ended = true;
-            proc.stdio.stdin.waiters.wake(&ready, cause);
-        }
-    }
-
-    fn credit_output(&mut self, node: NodeId, pid: Pid, bytes: u32, cause: Cause) {
-        let ready = std::sync::Arc::clone(&self.ready);
-        let Some(proc) = self.proc_mut(node, pid) else { return };
-        if let Sink::Session { credit, waiters, .. } = &mut proc.stdio.sink {
-            *credit = credit.saturating_add(bytes).min(CREDIT_MAX);
-            waiters.wake(&ready, cause);
         }
     }
 }

@@ -35,7 +35,7 @@ use crate::names::NameTable;
 use crate::node::{Host, Kind, Node};
 use crate::outbox::Outbox;
 use crate::process::task::ReadyQueue;
-use crate::process::{Ending, Programs, ResolveError, Spawned, Start, Started};
+use crate::process::{Ending, Environment, Programs, ResolveError, Spawned, Start, Started};
 
 pub(crate) use net::{Due, Net};
 use schedule::Scheduled;
@@ -57,7 +57,11 @@ pub(crate) struct Core {
     pub(crate) names: Rc<NameTable>,
     /// Lower-case names to addresses.
     pub(crate) hosts_table: Map<String, Vec<IpAddr>>,
+    /// Those of the names in the hosts table that stand for what a host got while it ran.
+    pub(crate) dynamic_names: std::collections::BTreeSet<String>,
     pub(crate) programs: Rc<dyn Programs>,
+    /// The environment variables of what nobody has given others.
+    pub(crate) environment: Rc<Environment>,
     /// What the lab file starts, until it is started.
     pub(crate) planned: BTreeMap<u32, Start>,
     /// Commands to come, by number.

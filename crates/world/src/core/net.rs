@@ -6,7 +6,7 @@ use netarium_wire::Frame;
 
 use crate::capture::{Captures, Seen};
 use crate::journal::FrameHash;
-use crate::link::{DirId, Fate, Handed, Link, Trip};
+use crate::link::{DirId, Fate, Handed, Link, Trip, corrupted};
 use crate::queue::{Key, Queue};
 
 use super::partition::Partition;
@@ -196,17 +196,6 @@ impl Net {
 }
 
 const LOSS: DropReason = DropReason::LinkLoss;
-
-/// The frame with one bit turned over, and nothing known about it but where it belongs.
-fn corrupted(frame: &Frame, bit: u64) -> Box<Frame> {
-    let mut bytes = frame.to_vec();
-    if let Some(byte) = bytes.get_mut((bit / 8) as usize) {
-        *byte ^= 0x80 >> (bit % 8);
-    }
-    let mut other = Frame::from_bytes(&bytes);
-    other.meta.flow = frame.meta.flow;
-    other
-}
 
 #[cfg(test)]
 mod tests {

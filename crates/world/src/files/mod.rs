@@ -43,6 +43,12 @@ pub enum FileError {
     /// The file would be larger than [`FILE_MAX`].
     #[error("File too large")]
     TooLarge,
+    /// Something of this name is there already.
+    #[error("File exists")]
+    Exists,
+    /// A folder that is to be removed has something in it.
+    #[error("Directory not empty")]
+    NotEmpty,
     /// The host's programs have written all they may.
     #[error("No space left on device")]
     NoSpace,
@@ -57,6 +63,8 @@ impl From<FileError> for std::io::Error {
             FileError::NotDirectory => K::NotADirectory,
             FileError::InvalidPath => K::InvalidInput,
             FileError::TooLarge => K::FileTooLarge,
+            FileError::Exists => K::AlreadyExists,
+            FileError::NotEmpty => K::DirectoryNotEmpty,
             FileError::NoSpace => K::StorageFull,
         };
         std::io::Error::new(kind, e)

@@ -1,11 +1,11 @@
 //! What one host sees, in layers: what its own programs wrote, edits of the lab's folder while the
 //! world ran, the folder as it was at the start. In the lower two, `files/HOST/` comes first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::rc::Rc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use netarium_base::Instant;
 
 use super::tree::normalise;
@@ -20,6 +20,8 @@ pub(crate) struct HostFiles {
     pub(crate) base: Rc<FileTree>,
     written: Edits,
     bytes: usize,
+    /// Folders that are there although nothing may be in them.
+    folders: BTreeSet<String>,
 }
 
 /// A host's files together with what lies below them.
@@ -32,7 +34,7 @@ pub(crate) struct View<'a> {
 
 impl HostFiles {
     pub(crate) fn new(base: Rc<FileTree>) -> HostFiles {
-        HostFiles { base, written: Edits::new(), bytes: 0 }
+        HostFiles { base, ..HostFiles::default() }
     }
 
     /// Writes a file; the view has checked that the path can be one.
@@ -53,6 +55,48 @@ impl HostFiles {
         self.bytes = bytes;
         self.written.insert(path, Edit { contents: Some(contents), at });
         Ok(())
+    }
+
+    /// Appends to a file that was written before. False: it was not.
+    ///
+    /// Bytes that nobody else holds grow in place, so that a log is not copied for each line.
+    pub(crate) fn append(
+        &mut self,
+        path: &str,
+        more: &[u8],
+        at: Instant,
+    ) -> Result<bool, FileError> {
+        let Some(edit) = self.written.get_mut(path) else { return Ok(false) };
+        let Some(contents) = edit.contents.as_mut() else { return Ok(false) };
+        if contents.len() + more.len() > FILE_MAX {
+            return Err(FileError::TooLarge);
+        }
+        if self.bytes + more.len() > HOST_MAX {
+            return Err(FileError::NoSpace);
+        }
+        let mut grown = match std::mem::take(contents).try_into_mut() {
+            Ok(own) => own,
+            Err(shared) => BytesMut::from(&shared[..]),
+        };
+        grown.extend_from_slice(more);
+        *contents = grown.freeze();
+        edit.at = at;
+        self.bytes += more.len();
+        Ok(true)
+    }
+
+    /// Makes a folder; its name and its parents' are free.
+    pub(crate) fn make_dir(&mut self, path: String) -> Result<(), FileError> {
+        if self.folders.len() >= HOST_FILES_MAX {
+            return Err(FileError::NoSpace);
+        }
+        self.folders.insert(path);
+        Ok(())
+    }
+
+    /// Removes a folder that has nothing in it.
+    pub(crate) fn remove_dir(&mut self, path: &str) {
+        self.folders.remove(path);
     }
 
     /// Removes a file that exists.
@@ -123,6 +167,10 @@ impl View<'_> {
                 }
             };
         }
+        for folder in self.folders_below(&prefix) {
+            let name = folder[prefix.len()..].split('/').next().unwrap_or_default();
+            names.insert(name.to_owned(), FOLDER);
+        }
         Ok(names.into_iter().map(|(name, metadata)| DirEntry { name, metadata }).collect())
     }
 
@@ -142,8 +190,16 @@ impl View<'_> {
     }
 
     fn is_dir(&self, path: &str) -> bool {
+        let below = format!("{path}/");
         path.is_empty()
-            || self.candidates(&format!("{path}/")).into_iter().any(|p| self.find(&p).is_some())
+            || self.own.folders.contains(path)
+            || self.folders_below(&below).next().is_some()
+            || self.candidates(&below).into_iter().any(|p| self.find(&p).is_some())
+    }
+
+    fn folders_below<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a str> {
+        let from = self.own.folders.range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
+        from.map(String::as_str).take_while(move |f| f.starts_with(prefix))
     }
 
     fn parent_is_file(&self, path: &str) -> bool {

@@ -8,9 +8,14 @@ use netarium_stack::{Errno, Readiness, Shutdown, SocketKind, SocketOption};
 
 use super::{ConnectionInfo, Port};
 use crate::core::Core;
-use crate::message::{CONNECTION_CREDIT, CREDIT_MAX, DATA_MAX, Output, PortId, Stream, Target};
+use crate::message::{
+    CONNECTION_CREDIT, CREDIT_MAX, DATA_MAX, Output, PortId, Stream, Target, Transport,
+};
 use crate::process::socket;
 use crate::process::table::WORLD_PID;
+
+/// Credit is granted again in pieces of at least this size.
+const GRANT: u32 = CONNECTION_CREDIT / 4;
 
 /// An outside connection.
 #[derive(Debug)]
@@ -25,6 +30,8 @@ pub(crate) struct Connection {
     offset: usize,
     /// How many more bytes the outside may send.
     credit_in: u32,
+    /// How many bytes were taken and not granted again.
+    owed: u32,
     /// How many more bytes the outside can take.
     credit_out: u32,
     /// The outside sends no more.
@@ -42,6 +49,7 @@ impl Connection {
             client: self.client.clone(),
             host: self.node,
             socket: self.socket,
+            transport: Transport::Tcp,
             accepted: self.accepted,
         }
     }
@@ -65,7 +73,7 @@ impl Core {
         if let Some(reason) = self.gateway.refuses(port) {
             return self.outbox.push(Output::Reset { port, reason });
         }
-        let (node, socket) = match self.begin(&wanted) {
+        let (node, socket) = match self.begin(SocketKind::Tcp, &wanted) {
             Ok(begun) => begun,
             Err(reason) => return self.outbox.push(Output::Reset { port, reason }),
         };
@@ -78,6 +86,7 @@ impl Core {
             pending: VecDeque::new(),
             offset: 0,
             credit_in: 0,
+            owed: 0,
             credit_out: 0,
             eof_in: false,
             shut: false,
@@ -88,7 +97,11 @@ impl Core {
     }
 
     /// Finds the host and the address, and begins to connect; otherwise says in words why not.
-    fn begin(&mut self, wanted: &Wanted) -> Result<(NodeId, SocketId), String> {
+    pub(super) fn begin(
+        &mut self,
+        kind: SocketKind,
+        wanted: &Wanted,
+    ) -> Result<(NodeId, SocketId), String> {
         let node = match &wanted.from {
             Some(name) => {
                 self.host_id(name).ok_or_else(|| format!("no host is called `{name}`"))?
@@ -104,7 +117,7 @@ impl Core {
         };
         let mut reason = format!("{} has no address", wanted.to);
         for to in targets {
-            match self.connect(node, wanted.source, to) {
+            match self.connect(node, kind, wanted.source, to) {
                 Ok(socket) => return Ok((node, socket)),
                 Err(Errno::EADDRNOTAVAIL) if wanted.source.is_some() => {
                     let host = &self.host(node).name;
@@ -120,6 +133,7 @@ impl Core {
     fn connect(
         &mut self,
         node: NodeId,
+        kind: SocketKind,
         source: Option<IpAddr>,
         to: SocketAddr,
     ) -> Result<SocketId, Errno> {
@@ -127,12 +141,13 @@ impl Core {
             return Err(Errno::EADDRNOTAVAIL);
         }
         self.with_stack(node, |stack, cx| {
-            let socket = stack.socket(SocketKind::Tcp, WORLD_PID)?;
-            let bound = source.map_or(Ok(()), |ip| stack.bind(socket, SocketAddr::new(ip, 0)));
+            let socket = stack.socket(kind, WORLD_PID)?;
             // A relay must not hold back what the real programs sent on their own terms.
-            let connected = bound
-                .and_then(|()| stack.set_option(cx, socket, SocketOption::NoDelay(true)))
-                .and_then(|()| stack.connect(cx, socket, to));
+            let ready = match kind {
+                SocketKind::Tcp => stack.set_option(cx, socket, SocketOption::NoDelay(true)),
+                _ => Ok(()),
+            };
+            let connected = ready.and_then(|()| stack.connect_from(cx, socket, source, to));
             match connected {
                 Ok(()) | Err(Errno::EINPROGRESS | Errno::EAGAIN) => Ok(socket),
                 Err(e) => {
@@ -202,6 +217,9 @@ impl Core {
     }
 
     fn pump(&mut self, port: PortId, cause: Cause) {
+        if let Some(Port::Datagrams(_)) = self.gateway.ports.get(&port) {
+            return self.pump_datagrams(port);
+        }
         let Some(mut c) = self.gateway.take(port) else { return };
         let step = self.pump_connection(port, &mut c, cause);
         let over = c.eof_out && c.shut;
@@ -279,9 +297,12 @@ impl Core {
             }
         }
         self.set_current(cause);
-        if taken > 0 && !c.eof_in {
-            c.credit_in += taken;
-            self.outbox.push(Output::Credit { port, bytes: taken });
+        c.owed += taken;
+        // In large pieces: each message wakes somebody up, and the outside still has the rest.
+        if c.owed >= GRANT && !c.eof_in {
+            let bytes = std::mem::take(&mut c.owed);
+            c.credit_in += bytes;
+            self.outbox.push(Output::Credit { port, bytes });
         }
         if c.pending.is_empty() && c.eof_in && !c.shut {
             c.shut = true;

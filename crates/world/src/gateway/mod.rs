@@ -5,15 +5,28 @@
 //! only then is their credit given back; bytes from the lab stay in the socket's receive buffer,
 //! and so close the peer's window, while the outside grants no credit. Ports that have something to
 //! do are *touched* and looked after between polls of tasks, in the order of the touches.
+//!
+//! `datagrams` are the same for UDP, `outside` connections that the lab itself opens, and `clients`
+//! the addresses that real clients have in the lab.
 
+mod clients;
 mod connection;
+mod datagrams;
+mod outside;
+
+use core::net::IpAddr;
+use std::rc::Rc;
 
 use netarium_base::map::Map;
 use netarium_base::{Cause, NodeId, Pid, SocketId};
 
-use crate::message::{LAB_PORTS, PortId};
+use crate::message::{LAB_PORTS, PortId, Transport};
+use crate::process::session::Session;
 
+pub use clients::CLIENTS_MAX;
 pub(crate) use connection::{Connection, Wanted};
+pub(crate) use datagrams::Datagrams;
+pub(crate) use outside::Outside;
 
 /// How many ports a world has open at most; more are reset at once.
 pub const PORTS_MAX: usize = 4_096;
@@ -29,6 +42,8 @@ pub struct ConnectionInfo {
     pub host: NodeId,
     /// That end's socket, as `netstat` lists it.
     pub socket: SocketId,
+    /// A connection, or the datagrams of one client.
+    pub transport: Transport,
     /// Whether the lab has accepted it.
     pub accepted: bool,
 }
@@ -37,7 +52,10 @@ pub struct ConnectionInfo {
 #[derive(Debug)]
 pub(crate) enum Port {
     Connection(Box<Connection>),
-    Session(NodeId, Pid),
+    Datagrams(Box<Datagrams>),
+    /// The lab's own, to a real server.
+    Outside(Box<Outside>),
+    Session(Box<Session>),
     /// A connection that is being looked after right now.
     Busy,
 }
@@ -48,6 +66,10 @@ pub(crate) struct Gateway {
     /// Where connections come from unless they say otherwise.
     pub(crate) node: Option<NodeId>,
     pub(crate) ports: Map<PortId, Port>,
+    /// The labels of real clients by their addresses in the lab.
+    pub(crate) clients: Map<IpAddr, Rc<str>>,
+    /// How many connections to the outside the lab has asked for.
+    asked: u64,
     touched: Vec<(PortId, Cause)>,
     /// Where received bytes land before they are sent out.
     scratch: Vec<u8>,
@@ -58,26 +80,27 @@ impl Gateway {
         Gateway { node, ..Gateway::default() }
     }
 
-    /// The process of a session.
+    /// The first process of a session.
     pub(crate) fn session(&self, port: PortId) -> Option<(NodeId, Pid)> {
         match self.ports.get(&port)? {
-            Port::Session(node, pid) => Some((*node, *pid)),
-            Port::Connection(_) | Port::Busy => None,
+            Port::Session(session) => Some((session.node, session.leader)),
+            _ => None,
         }
     }
 
     fn connection(&mut self, port: PortId) -> Option<&mut Connection> {
         match self.ports.get_mut(&port)? {
             Port::Connection(c) => Some(c),
-            Port::Session(..) | Port::Busy => None,
+            _ => None,
         }
     }
 
-    /// All connections, sorted by port.
+    /// All connections and flows of datagrams from outside, sorted by port.
     pub(crate) fn connections(&self) -> Vec<ConnectionInfo> {
         let connections = self.ports.iter().filter_map(|(&port, p)| match p {
             Port::Connection(c) => Some(c.info(port)),
-            Port::Session(..) | Port::Busy => None,
+            Port::Datagrams(d) => Some(d.info(port)),
+            Port::Outside(_) | Port::Session(_) | Port::Busy => None,
         });
         let mut list: Vec<_> = connections.collect();
         list.sort_by_key(|c| c.port);
@@ -90,13 +113,18 @@ impl Gateway {
             Some(format!("port {port} is one of the lab's own, which begin at 2^63"))
         } else if self.ports.contains_key(&port) {
             Some(format!("port {port} is in use"))
-        } else if self.ports.len() >= PORTS_MAX {
+        } else if self.is_full() {
             Some(format!(
                 "a lab has at most {PORTS_MAX} outside connections and sessions at a time"
             ))
         } else {
             None
         }
+    }
+
+    /// Whether no further port can be opened.
+    fn is_full(&self) -> bool {
+        self.ports.len() >= PORTS_MAX
     }
 
     fn take(&mut self, port: PortId) -> Option<Box<Connection>> {

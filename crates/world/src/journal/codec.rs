@@ -46,9 +46,13 @@
 //! sides     count:number argv*
 //! rule      action:byte(0 allow|1 drop|2 reject) protocol:option(number) ports:option(number number)
 //!           from:option(address prefix:number) name:option(text)
-//! 10        reserved: a datagram of a published UDP port
+//! 10 datagram port bytes                       of a published UDP port
 //! 11 full                                      inputs from here on are not recorded; the last entry
 //! 12 end                                       the run ended here; the last entry
+//! 20 open-udp port client:text from:option(text) source:option(address) to:target
+//! 21 accepted port credit:number               the real server that the lab asked for
+//! 22 refused  port reason:text                 it cannot be had
+//! 23 client   address label:text               a real client's address in the lab
 //! option    0 | 1 value
 //! target    0 address port:number | 1 name:text port:number
 //! address   4 | 6, then 4 or 16 bytes

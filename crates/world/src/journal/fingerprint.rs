@@ -42,6 +42,19 @@ impl Fingerprint {
                 self.words([3 | (*stream as u64) << 8, *port, bytes.len() as u64]);
                 self.bytes(bytes);
             }
+            Output::Datagram { port, bytes } => {
+                self.words([8, *port, bytes.len() as u64]);
+                self.bytes(bytes);
+            }
+            Output::Unreachable { port, reason } => {
+                self.words([9, *port, reason.len() as u64]);
+                self.bytes(reason.as_bytes());
+            }
+            Output::Open { port, host, client, to } => {
+                let text = format!("{host} {client} {to}");
+                self.words([10, *port, text.len() as u64]);
+                self.bytes(text.as_bytes());
+            }
             Output::Eof { port } => self.words([4, *port, 0]),
             Output::Reset { port, reason } => {
                 self.words([5, *port, reason.len() as u64]);

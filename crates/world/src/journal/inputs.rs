@@ -17,6 +17,30 @@ pub(super) fn write_input(out: &mut Vec<u8>, input: &Input) {
             present(out, source.as_ref(), |out, ip| address(out, *ip));
             write_target(out, to);
         }
+        Input::OpenUdp { port, client, from, source, to } => {
+            head(out, 20, *port);
+            bytes(out, client.as_bytes());
+            option(out, from.as_deref().map(str::as_bytes));
+            present(out, source.as_ref(), |out, ip| address(out, *ip));
+            write_target(out, to);
+        }
+        Input::Datagram { port, bytes: data } => {
+            head(out, 10, *port);
+            bytes(out, data);
+        }
+        Input::Accepted { port, credit } => {
+            head(out, 21, *port);
+            number(out, u64::from(*credit));
+        }
+        Input::Refused { port, reason } => {
+            head(out, 22, *port);
+            bytes(out, reason.as_bytes());
+        }
+        Input::Client { address: ip, label } => {
+            out.push(23);
+            address(out, *ip);
+            bytes(out, label.as_bytes());
+        }
         Input::Data { port, bytes: data } => {
             head(out, 2, *port);
             bytes(out, data);
@@ -93,7 +117,8 @@ fn write_command(out: &mut Vec<u8>, command: &Command) {
 
 pub(super) fn read_input(kind: u8, c: &mut Cursor<'_>) -> Result<Input, Fault> {
     match kind {
-        1..=7 => {}
+        1..=7 | 10 | 20..=22 => {}
+        23 => return Ok(Input::Client { address: c.address()?, label: c.text()? }),
         8 => {
             let path = c.text()?;
             return Ok(Input::FileWrite { path, bytes: c.option()?.map(<[u8]>::to_vec) });
@@ -103,12 +128,19 @@ pub(super) fn read_input(kind: u8, c: &mut Cursor<'_>) -> Result<Input, Fault> {
     }
     let port = c.number()?;
     Ok(match kind {
-        1 => {
+        1 | 20 => {
             let client = c.text()?;
             let from = c.option()?.map(utf8).transpose()?;
             let source = if c.flag()? { Some(c.address()?) } else { None };
-            Input::Open { port, client, from, source, to: read_target(c)? }
+            let to = read_target(c)?;
+            match kind {
+                1 => Input::Open { port, client, from, source, to },
+                _ => Input::OpenUdp { port, client, from, source, to },
+            }
         }
+        10 => Input::Datagram { port, bytes: c.bytes()?.to_vec() },
+        21 => Input::Accepted { port, credit: c.small()? },
+        22 => Input::Refused { port, reason: c.text()? },
         2 => Input::Data { port, bytes: c.bytes()?.to_vec() },
         3 => Input::Eof { port },
         4 => Input::Reset { port },

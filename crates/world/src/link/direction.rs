@@ -288,6 +288,11 @@ impl Direction {
         Some(first.key)
     }
 
+    /// The key of the frame that arrives next.
+    pub(crate) fn first(&self) -> Option<Key> {
+        self.line.front().map(|t| t.key)
+    }
+
     /// Takes frames out of the line, in the order of their arrival; and the key of the one that is
     /// the first now, when its arrival must be put into the event queue. Events of frames that were
     /// taken find none.

@@ -29,11 +29,13 @@ mod direction;
 pub mod faults;
 pub mod matching;
 mod odd;
+pub mod wire;
 
 pub(crate) use direction::{Direction, Handed, Trip};
 pub use faults::{Burst, Faults, Jitter, Nth, Reorder, Shape};
 pub use matching::PacketMatch;
-pub(crate) use odd::Fate;
+pub(crate) use odd::{Fate, corrupted};
+pub use wire::Wire;
 
 use netarium_base::{Duration, IfIndex, LinkEnd, LinkId, NodeId, Seed};
 

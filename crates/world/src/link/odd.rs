@@ -192,6 +192,17 @@ fn draw_jitter(luck: Luck, jitter: Jitter, flow: u64, n: u64) -> i64 {
     i64::try_from(offset).unwrap_or_default()
 }
 
+/// The frame with one bit turned over, and nothing known about it but where it belongs.
+pub(crate) fn corrupted(frame: &Frame, bit: u64) -> Box<Frame> {
+    let mut bytes = frame.to_vec();
+    if let Some(byte) = bytes.get_mut((bit / 8) as usize) {
+        *byte ^= 0x80 >> (bit % 8);
+    }
+    let mut other = Frame::from_bytes(&bytes);
+    other.meta.flow = frame.meta.flow;
+    other
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

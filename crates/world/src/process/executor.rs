@@ -203,7 +203,7 @@ impl Executor {
             core.net.tracer.emit(core.net.now, woken.cause, place, FlowId::NONE, remark);
             return;
         }
-        if !core.may_poll(&task.process, woken.cause) {
+        if core.hold(&task.process, woken) || !core.may_poll(&task.process, woken.cause) {
             return;
         }
         core.set_current(woken.cause);

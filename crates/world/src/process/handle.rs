@@ -3,16 +3,13 @@
 use core::net::IpAddr;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::task::Poll;
 
-use bytes::Bytes;
 use netarium_base::{Cause, Ctx, Duration, Event, FlowId, Instant, NodeId, Pid, Place, Rng};
 use netarium_stack::Stack;
 use tokio::io::AsyncWrite;
 
 use super::table::ProcessInfo;
 use super::{Sleep, Spawned, StdStream, Stdin, slot};
-use crate::files::{DirEntry, FILE_MAX, FileError, Metadata};
 use crate::message::Stream;
 
 /// A program's access to its host: two ids. Cloning gives another name for the same process.
@@ -132,106 +129,20 @@ impl Process {
         slot::with(|core| core.resolve(name))
     }
 
-    /// The contents of a file; copying them is cheap.
-    ///
-    /// # Errors
-    /// [`FileError`]
-    pub fn read_file(&self, path: &str) -> Result<Bytes, FileError> {
-        slot::with(|core| core.files(self.node).read(path).map(|(contents, _)| contents))
-    }
-
-    /// What is known about a file or folder.
-    ///
-    /// # Errors
-    /// [`FileError`]
-    pub fn metadata(&self, path: &str) -> Result<Metadata, FileError> {
-        slot::with(|core| core.files(self.node).metadata(path))
-    }
-
-    /// What a folder has in it, sorted by name.
-    ///
-    /// # Errors
-    /// [`FileError`]
-    pub fn list_dir(&self, path: &str) -> Result<Vec<DirEntry>, FileError> {
-        slot::with(|core| core.files(self.node).list(path))
-    }
-
-    /// Writes a file, on this host only. Folders need not exist.
-    ///
-    /// # Errors
-    /// [`FileError`]
-    pub fn write_file(&self, path: &str, contents: impl Into<Bytes>) -> Result<(), FileError> {
-        let contents = contents.into();
-        slot::with(|core| core.write_file(self.node, path, contents))
-    }
-
-    /// Appends to a file, on this host only; makes it when it is not there.
-    ///
-    /// # Errors
-    /// [`FileError`]
-    pub fn append_file(&self, path: &str, more: &[u8]) -> Result<(), FileError> {
-        slot::with(|core| {
-            let old = match core.files(self.node).read(path) {
-                Ok((contents, _)) => contents,
-                Err(FileError::NotFound) => Bytes::new(),
-                Err(e) => return Err(e),
-            };
-            if old.len() + more.len() > FILE_MAX {
-                return Err(FileError::TooLarge);
-            }
-            core.write_file(self.node, path, [&old, more].concat().into())
-        })
-    }
-
-    /// Removes a file, on this host only.
-    ///
-    /// # Errors
-    /// [`FileError`]
-    pub fn remove_file(&self, path: &str) -> Result<(), FileError> {
-        slot::with(|core| core.remove_file(self.node, path))
-    }
-
     /// A call into the host's stack, with the time and the cause of this task. Not to be nested:
     /// `f` must not use a process or socket.
     pub fn with_stack<R>(&self, f: impl FnOnce(&mut Stack, &mut Ctx<'_>) -> R) -> R {
         slot::with(|core| core.with_stack(self.node, f))
     }
 
+    /// The names of all programs that can be started, sorted.
+    pub fn programs(&self) -> Vec<&'static str> {
+        slot::with(|core| core.programs.names())
+    }
+
     /// The host's processes by id.
     pub fn processes(&self) -> Vec<ProcessInfo> {
         slot::with(|core| core.processes(self.node))
-    }
-
-    /// Sends a signal to a process of this host: 1 HUP, 2 INT, 9 KILL, 15 TERM, or 0 to ask whether
-    /// it is there. It takes effect when this task waits. False: there is no such process.
-    pub fn kill(&self, pid: Pid, signal: u8) -> bool {
-        slot::with(|core| {
-            let there = core.proc_mut(self.node, pid).is_some();
-            if there && signal != 0 {
-                let cause = core.current;
-                core.signal(self.node, pid, signal, cause);
-            }
-            there
-        })
-    }
-
-    /// Waits for INT, TERM or HUP and gives its number. From the first call on, these signals do
-    /// not kill the process by themselves.
-    pub async fn terminated(&self) -> u8 {
-        poll_fn(|task| {
-            slot::with(|core| {
-                let Some(proc) = core.proc_mut(self.node, self.pid) else { return Poll::Pending };
-                proc.signals.handled = true;
-                match proc.signals.pending.take() {
-                    Some(signal) => Poll::Ready(signal),
-                    None => {
-                        proc.signals.waiters.add(task.waker());
-                        Poll::Pending
-                    }
-                }
-            })
-        })
-        .await
     }
 
     /// Records an event of this program (an HTTP request, a note). What the task does next in this

@@ -4,11 +4,12 @@ use std::rc::Rc;
 
 use netarium_base::{Cause, Event, FlowId, Instant, NodeId, Pid, Place};
 
-use super::stdio::Stdio;
-use super::table::{ExitedProcess, FIRST_PID, Proc, ProcessInfo, Signals, WORLD_PID};
-use super::{LocalBoxFuture, POLLS_PER_INSTANT, PROCESSES_MAX, Process, Program};
+use super::signal::Signals;
+use super::spawn::{Children, Inherited};
+use super::table::{ExitedProcess, FIRST_PID, Proc, ProcessInfo, WORLD_PID};
+use super::{ChildState, LocalBoxFuture, POLLS_PER_INSTANT, PROCESSES_MAX, Process, Slot};
 use crate::core::{Core, POLLS_PER_INSTANT as WORLD_POLLS};
-use crate::message::Output;
+use crate::message::PortId;
 
 /// A program that is to be started.
 #[derive(Debug)]
@@ -16,39 +17,43 @@ pub(crate) struct Start {
     pub(crate) node: NodeId,
     pub(crate) argv: Rc<[String]>,
     pub(crate) daemon: bool,
-    pub(crate) stdio: Stdio,
+    pub(crate) slots: [Slot; 3],
     pub(crate) cause: Cause,
 }
 
 /// Why a program was not started.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum StartError {
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// No program has this name.
+    #[error("command not found")]
     NoSuchProgram,
+    /// The host runs [`PROCESSES_MAX`] processes.
+    #[error("fork: Resource temporarily unavailable")]
     TooManyProcesses,
+    /// Arguments and environment are longer than [`ARGUMENTS_MAX`](super::ARGUMENTS_MAX).
+    #[error("Argument list too long")]
+    TooLong,
 }
 
 impl StartError {
-    /// What a shell says about it.
-    pub(crate) fn text(self) -> &'static str {
-        match self {
-            StartError::NoSuchProgram => "command not found",
-            StartError::TooManyProcesses => "fork: Resource temporarily unavailable",
-        }
-    }
-
     /// The exit code that a shell gives for it.
-    pub(crate) fn code(self) -> i32 {
+    pub fn code(self) -> i32 {
         match self {
             StartError::NoSuchProgram => 127,
             StartError::TooManyProcesses => 254,
+            StartError::TooLong => 126,
         }
     }
 }
+
+/// What a process runs.
+pub(crate) type Body = Box<dyn FnOnce(Process) -> LocalBoxFuture<i32>>;
 
 /// A program that has started and whose first task the executor has not yet taken up.
 pub(crate) struct Started {
     pub(crate) process: Process,
-    pub(crate) program: Program,
+    pub(crate) program: Body,
     pub(crate) cause: Cause,
 }
 
@@ -69,10 +74,29 @@ pub(crate) struct Ending {
 }
 
 impl Core {
-    /// Starts a program. Its first task runs when the executor next does.
-    pub(crate) fn start(&mut self, start: Start) -> Result<Pid, StartError> {
+    /// Starts a program that nobody waits for. Its first task runs when the executor next does.
+    pub(crate) fn start(
+        &mut self,
+        start: Start,
+        session: Option<PortId>,
+    ) -> Result<Pid, StartError> {
+        let (env, cwd) = (Rc::clone(&self.environment), "".into());
+        let inherited = Inherited { ppid: WORLD_PID, group: None, session, env, cwd };
+        self.start_as(start, inherited, None)
+    }
+
+    /// Starts a process: `main`, or the program that its arguments name.
+    pub(super) fn start_as(
+        &mut self,
+        start: Start,
+        inherited: Inherited,
+        main: Option<Body>,
+    ) -> Result<Pid, StartError> {
         let name = start.argv.first().map_or("", String::as_str);
-        let program = self.programs.start(name).ok_or(StartError::NoSuchProgram)?;
+        let program = match main {
+            Some(main) => main,
+            None => Box::new(self.programs.start(name).ok_or(StartError::NoSuchProgram)?),
+        };
         let now = self.net.now;
         let host = self.host_mut(start.node);
         if host.procs.len() >= PROCESSES_MAX {
@@ -83,14 +107,21 @@ impl Core {
         let place = Place::Process(start.node, pid);
         let command = || Event::ProcessStarted { pid, command: start.argv.join(" ").into() };
         let cause = self.net.tracer.emit(now, start.cause, place, FlowId::NONE, command);
+        self.retain_all(start.node, &start.slots);
         let proc = Proc {
-            ppid: WORLD_PID,
+            ppid: inherited.ppid,
             argv: start.argv,
             daemon: start.daemon,
             started: now,
             newest_task: None,
             tasks: 0,
-            stdio: start.stdio,
+            slots: start.slots,
+            log: Default::default(),
+            group: inherited.group.unwrap_or(pid),
+            session: inherited.session,
+            env: inherited.env,
+            cwd: inherited.cwd,
+            children: Children::default(),
             signals: Signals::default(),
             polls: 0,
             polled_at: now,
@@ -105,21 +136,6 @@ impl Core {
     /// A process that runs.
     pub(crate) fn proc_mut(&mut self, node: NodeId, pid: Pid) -> Option<&mut Proc> {
         self.host_mut(node).procs.get_mut(&pid).map(|p| &mut **p)
-    }
-
-    /// Sends a signal.
-    pub(crate) fn signal(&mut self, node: NodeId, pid: Pid, signal: u8, cause: Cause) {
-        let Some(proc) = self.host_mut(node).procs.get_mut(&pid) else { return };
-        match signal {
-            1 | 2 | 15 if proc.signals.handled => {
-                proc.signals.pending = Some(signal);
-                let ready = std::sync::Arc::clone(&self.ready);
-                let proc = self.proc_mut(node, pid);
-                proc.into_iter().for_each(|p| p.signals.waiters.wake(&ready, cause));
-            }
-            1 | 2 | 9 | 15 => self.end(node, pid, 128 + i32::from(signal), None, cause),
-            _ => {}
-        }
     }
 
     /// Asks the executor to take a process down. The first who asks decides about the exit code.
@@ -191,20 +207,27 @@ impl Core {
         self.net.tracer.emit(now, cause, Place::Process(node, pid), FlowId::NONE, exited);
         let host = self.host_mut(node);
         let Some(proc) = host.procs.remove(&pid) else { return };
-        let foreground = usize::from(!proc.daemon);
-        let exited = ExitedProcess {
-            info: proc.info(pid),
-            at: now,
-            code,
-            message: message.clone(),
-            log: proc.stdio.kept(),
-        };
-        host.exited.push(exited);
-        self.foreground -= foreground;
-        if let Some(port) = proc.stdio.port() {
-            self.gateway.forget(port);
-            self.outbox.push(Output::Exit { port, code, message });
+        self.foreground -= usize::from(!proc.daemon);
+        if proc.ppid == WORLD_PID {
+            let (info, log) = (proc.info(pid), proc.kept());
+            self.host_mut(node).exited.push(ExitedProcess {
+                info,
+                at: now,
+                code,
+                message: message.clone(),
+                log,
+            });
         }
+        self.tell_parent(node, proc.ppid, pid, ChildState::Exited(code), cause);
+        self.orphan(node, pid, &proc.children);
+        proc.slots.iter().for_each(|&slot| self.release(node, slot, cause));
+        if let Some(port) = proc.session.filter(|&port| self.leads(port, node, pid)) {
+            self.end_session(port, node, code, message, cause);
+        }
+    }
+
+    pub(super) fn leads(&self, port: PortId, node: NodeId, pid: Pid) -> bool {
+        self.gateway.session(port) == Some((node, pid))
     }
 
     /// The processes of a host by id.
@@ -217,6 +240,9 @@ impl Core {
             command: "gateway".to_owned(),
             started: Instant::ZERO,
             daemon: true,
+            group: WORLD_PID,
+            stopped: false,
+            session: false,
         });
         world.into_iter().chain(host.procs.iter().map(|(&pid, p)| p.info(pid))).collect()
     }

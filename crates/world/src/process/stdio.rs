@@ -1,118 +1,162 @@
-//! Standard input, output and error.
+//! Standard input, output and error, and every other open file: what a descriptor leads to.
 //!
-//! With a session, output goes outside as far as the outside has granted credit, and a program that
-//! writes more waits; input waits in a pipe of [`STDIN_CREDIT`] bytes. Without one (a daemon of the
-//! lab file) input is at its end and the last [`LOG_MAX`] bytes of output are kept.
+//! A descriptor ([`Fd`]) is a small word: nothing, the process's log, a session's terminal or pipe
+//! outside, or an open file description of the host (a pipe's end, a file), which descriptors share
+//! as after `dup(2)` and `fork(2)`. A daemon of the lab file reads nothing, and the last
+//! [`LOG_MAX`] bytes of its output are kept.
 
-use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
+use netarium_stack::Errno;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::task::WakerSet;
-use super::{LOG_MAX, Process, slot};
+use super::open::OpenId;
+use super::{LOG_MAX, Process, io_error, slot};
 use crate::core::Core;
-use crate::message::{DATA_MAX, Output, PortId, STDIN_CREDIT, Stream};
+use crate::message::{PortId, Stream};
 
-/// The standard streams of a process.
-#[derive(Debug)]
-pub(crate) struct Stdio {
-    pub(crate) sink: Sink,
-    pub(crate) stdin: Pipe,
+/// What a descriptor leads to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Slot {
+    /// `/dev/null`.
+    Null,
+    /// The kept output of the process; reading it gives its end at once.
+    Log,
+    /// A session's input, or one of its outputs.
+    Session(PortId, Stream),
+    /// An open file description of the host.
+    Open(OpenId),
 }
 
-/// Where output goes.
-#[derive(Debug)]
-pub(crate) enum Sink {
-    /// The latest bytes are kept.
-    Log(VecDeque<u8>),
-    /// To a session.
-    Session {
-        /// The session.
-        port: PortId,
-        /// How many more bytes it can take.
-        credit: u32,
-        /// Who waits for credit.
-        waiters: WakerSet,
-    },
+/// The standard streams of a process that the lab file starts.
+pub(crate) const LOGGED: [Slot; 3] = [Slot::Log; 3];
+
+/// The standard streams of a session's first process.
+pub(crate) fn session_slots(port: PortId) -> [Slot; 3] {
+    [Stream::Stdout, Stream::Stdout, Stream::Stderr].map(|stream| Slot::Session(port, stream))
 }
 
-/// What waits to be read from standard input.
-#[derive(Debug, Default)]
-pub(crate) struct Pipe {
-    pub(crate) bytes: VecDeque<u8>,
-    /// No more will come.
-    pub(crate) ended: bool,
-    pub(crate) waiters: WakerSet,
-}
-
-impl Stdio {
-    /// Without a session.
-    pub(crate) fn log() -> Stdio {
-        let stdin = Pipe { ended: true, ..Pipe::default() };
-        Stdio { sink: Sink::Log(VecDeque::new()), stdin }
-    }
-
-    /// With a session.
-    pub(crate) fn session(port: PortId, credit: u32, stdin: bool) -> Stdio {
-        let sink = Sink::Session { port, credit, waiters: WakerSet::default() };
-        Stdio { sink, stdin: Pipe { ended: !stdin, ..Pipe::default() } }
-    }
-
-    /// The session.
-    pub(crate) fn port(&self) -> Option<PortId> {
-        match self.sink {
-            Sink::Session { port, .. } => Some(port),
-            Sink::Log(_) => None,
-        }
-    }
-
-    /// The kept output, at most its last [`LOG_MAX`] bytes.
-    pub(crate) fn kept(&self) -> Vec<u8> {
-        match &self.sink {
-            Sink::Log(log) => log.iter().copied().collect(),
-            Sink::Session { .. } => Vec::new(),
-        }
-    }
-}
-
-impl Pipe {
-    /// How many more bytes fit.
-    pub(crate) fn room(&self) -> usize {
-        (STDIN_CREDIT as usize).saturating_sub(self.bytes.len())
-    }
-}
-
-fn log(kept: &mut VecDeque<u8>, bytes: &[u8]) {
+/// Keeps the last bytes of output.
+fn log(kept: &mut std::collections::VecDeque<u8>, bytes: &[u8]) {
     let tail = &bytes[bytes.len().saturating_sub(LOG_MAX)..];
     let over = (kept.len() + tail.len()).saturating_sub(LOG_MAX);
     kept.drain(..over);
     kept.extend(tail);
 }
 
-/// Standard output or standard error of a process.
+/// An open file, a pipe's end, or one of a process's streams. Cloning gives another descriptor of
+/// the same description; dropping the last one closes it.
 #[derive(Debug)]
-pub struct StdStream {
-    process: Process,
-    stream: Stream,
+pub struct Fd {
+    owner: Process,
+    slot: Slot,
 }
 
-impl StdStream {
-    pub(super) fn new(process: Process, stream: Stream) -> StdStream {
-        StdStream { process, stream }
+impl Fd {
+    /// Takes over a reference that has been counted.
+    pub(super) fn counted(owner: Process, slot: Slot) -> Fd {
+        Fd { owner, slot }
+    }
+
+    pub(super) fn slot(&self) -> Slot {
+        self.slot
+    }
+
+    /// Whether it leads to a terminal: `isatty(3)`.
+    pub fn is_terminal(&self) -> bool {
+        match self.slot {
+            Slot::Session(port, _) => slot::with(|core| core.is_terminal(port)),
+            _ => false,
+        }
+    }
+
+    /// Reads one line, with its newline, and leaves what is behind it to whoever reads next; the
+    /// last line may have none. 0 at the end. Lines are cut at 64 KiB.
+    ///
+    /// # Errors
+    /// As [`AsyncRead`].
+    pub async fn read_line(&mut self, line: &mut Vec<u8>) -> io::Result<usize> {
+        let before = line.len();
+        let read = |task: &mut Context<'_>| {
+            slot::with(|core| core.read_line_of(&self.owner, self.slot, line, task.waker()))
+        };
+        std::future::poll_fn(read).await?;
+        Ok(line.len() - before)
     }
 }
 
-impl AsyncWrite for StdStream {
+impl Clone for Fd {
+    fn clone(&self) -> Fd {
+        slot::with(|core| core.retain(self.owner.node(), self.slot));
+        Fd { owner: self.owner, slot: self.slot }
+    }
+}
+
+impl Drop for Fd {
+    fn drop(&mut self) {
+        slot::try_with(|core| {
+            let cause = core.current;
+            core.release(self.owner.node(), self.slot, cause);
+        });
+    }
+}
+
+impl AsyncWrite for Fd {
     fn poll_write(
         self: Pin<&mut Self>,
         task: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        slot::with(|core| core.write_output(&self.process, self.stream, bytes, task.waker()))
-            .map(Ok)
+        slot::with(|core| core.write_to(&self.owner, self.slot, bytes, task.waker()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncRead for Fd {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        task: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        slot::with(|core| core.read_from(&self.owner, self.slot, buf, task.waker()))
+    }
+}
+
+/// Standard output or standard error of a process.
+#[derive(Debug)]
+pub struct StdStream {
+    process: Process,
+    number: usize,
+}
+
+impl StdStream {
+    pub(super) fn new(process: Process, stream: Stream) -> StdStream {
+        StdStream { process, number: if stream == Stream::Stderr { 2 } else { 1 } }
+    }
+}
+
+impl AsyncWrite for StdStream {
+    /// `BrokenPipe` when nobody reads it any more, which also ends the process (SIGPIPE).
+    fn poll_write(
+        self: Pin<&mut Self>,
+        task: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        slot::with(|core| {
+            let Some(slot) = core.std_slot(&self.process, self.number) else {
+                return Poll::Ready(Ok(bytes.len()));
+            };
+            core.write_to(&self.process, slot, bytes, task.waker())
+        })
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -142,69 +186,158 @@ impl AsyncRead for Stdin {
         task: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        slot::with(|core| core.read_input(&self.process, buf, task.waker())).map(Ok)
+        slot::with(|core| match core.std_slot(&self.process, 0) {
+            Some(slot) => core.read_from(&self.process, slot, buf, task.waker()),
+            None => Poll::Ready(Ok(())),
+        })
     }
 }
 
 impl Core {
-    fn write_output(
+    /// What one of the standard streams leads to.
+    pub(super) fn std_slot(&mut self, process: &Process, number: usize) -> Option<Slot> {
+        self.proc_mut(process.node(), process.pid()).map(|proc| proc.slots[number])
+    }
+
+    /// Another descriptor of the same description.
+    pub(super) fn retain(&mut self, node: netarium_base::NodeId, slot: Slot) {
+        if let Slot::Open(id) = slot {
+            self.host_mut(node).opens.retain(id);
+        }
+    }
+
+    /// A descriptor is closed.
+    pub(super) fn release(
+        &mut self,
+        node: netarium_base::NodeId,
+        slot: Slot,
+        cause: netarium_base::Cause,
+    ) {
+        if let Slot::Open(id) = slot {
+            let ready = std::sync::Arc::clone(&self.ready);
+            self.host_mut(node).opens.release(id, &ready, cause);
+        }
+    }
+
+    fn write_to(
         &mut self,
         process: &Process,
-        stream: Stream,
+        slot: Slot,
         bytes: &[u8],
         waker: &Waker,
-    ) -> Poll<usize> {
-        let Some(proc) = self.proc_mut(process.node(), process.pid()) else {
-            return Poll::Ready(bytes.len());
+    ) -> Poll<io::Result<usize>> {
+        let (node, pid) = (process.node(), process.pid());
+        let Some(proc) = self.proc_mut(node, pid) else { return Poll::Ready(Ok(bytes.len())) };
+        if proc.ending {
+            // Nothing of it runs any more: not even a loop that ignores errors.
+            return Poll::Pending;
+        }
+        match slot {
+            Slot::Null => Poll::Ready(Ok(bytes.len())),
+            Slot::Log => {
+                log(&mut proc.log, bytes);
+                Poll::Ready(Ok(bytes.len()))
+            }
+            Slot::Session(port, stream) => match self.session_write(port, stream, bytes, waker) {
+                Some(poll) => poll.map(Ok),
+                None => self.write_to(process, Slot::Log, bytes, waker),
+            },
+            Slot::Open(id) => self.write_open(process, id, bytes, waker),
+        }
+    }
+
+    fn write_open(
+        &mut self,
+        process: &Process,
+        id: OpenId,
+        bytes: &[u8],
+        waker: &Waker,
+    ) -> Poll<io::Result<usize>> {
+        let (node, cause) = (process.node(), self.current);
+        let ready = std::sync::Arc::clone(&self.ready);
+        match self.host_mut(node).opens.write_pipe(id, bytes, waker, &ready, cause) {
+            Some(Poll::Ready(Err(Errno::EPIPE))) => {
+                self.signal(node, process.pid(), super::signal::PIPE, cause);
+                Poll::Ready(Err(io_error(Errno::EPIPE)))
+            }
+            Some(poll) => poll.map_err(io_error),
+            None => Poll::Ready(self.write_open_file(node, id, bytes).map_err(io::Error::from)),
+        }
+    }
+
+    fn read_from(
+        &mut self,
+        process: &Process,
+        slot: Slot,
+        buf: &mut ReadBuf<'_>,
+        waker: &Waker,
+    ) -> Poll<io::Result<()>> {
+        if buf.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        let mut take = |bytes: &[u8]| {
+            let n = bytes.len().min(buf.remaining());
+            buf.put_slice(&bytes[..n]);
+            n
         };
-        match &mut proc.stdio.sink {
-            Sink::Log(kept) => {
-                log(kept, bytes);
-                Poll::Ready(bytes.len())
+        self.take_input(process, slot, &mut take, waker)
+    }
+
+    fn read_line_of(
+        &mut self,
+        process: &Process,
+        slot: Slot,
+        line: &mut Vec<u8>,
+        waker: &Waker,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            let mut read = 0;
+            let mut take = |bytes: &[u8]| {
+                let room = LINE_MAX.saturating_sub(line.len()).max(1).min(bytes.len());
+                let newline = bytes[..room].iter().position(|&b| b == b'\n');
+                read = newline.map_or(room, |at| at + 1);
+                line.extend_from_slice(&bytes[..read]);
+                read
+            };
+            match self.take_input(process, slot, &mut take, waker) {
+                Poll::Ready(Ok(())) => {}
+                other => return other,
             }
-            Sink::Session { credit: 0, waiters, .. } if !bytes.is_empty() => {
-                waiters.add(waker);
-                Poll::Pending
-            }
-            Sink::Session { port, credit, .. } => {
-                let n = bytes.len().min(*credit as usize).min(DATA_MAX);
-                *credit -= n as u32;
-                let port = *port;
-                if n > 0 {
-                    self.outbox.push(Output::Data { port, stream, bytes: bytes[..n].to_vec() });
-                }
-                Poll::Ready(n)
+            if read == 0 || line.ends_with(b"\n") || line.len() >= LINE_MAX {
+                return Poll::Ready(Ok(()));
             }
         }
     }
 
-    fn read_input(&mut self, process: &Process, buf: &mut ReadBuf<'_>, waker: &Waker) -> Poll<()> {
-        let Some(proc) = self.proc_mut(process.node(), process.pid()) else {
-            return Poll::Ready(());
-        };
-        let port = proc.stdio.port();
-        let pipe = &mut proc.stdio.stdin;
-        if pipe.bytes.is_empty() {
-            if pipe.ended || buf.remaining() == 0 {
-                return Poll::Ready(());
+    /// Offers what waits to be read to `take`, which says how much of it it has taken. It is not
+    /// called at the end.
+    fn take_input(
+        &mut self,
+        process: &Process,
+        slot: Slot,
+        take: &mut dyn FnMut(&[u8]) -> usize,
+        waker: &Waker,
+    ) -> Poll<io::Result<()>> {
+        let (node, pid) = (process.node(), process.pid());
+        match slot {
+            Slot::Null | Slot::Log => Poll::Ready(Ok(())),
+            Slot::Session(port, _) => self.session_read(port, node, pid, take, waker).map(Ok),
+            Slot::Open(id) => {
+                let (ready, cause) = (std::sync::Arc::clone(&self.ready), self.current);
+                let opens = &mut self.host_mut(node).opens;
+                opens.read(id, take, waker, &ready, cause).map_err(io_error)
             }
-            pipe.waiters.add(waker);
-            return Poll::Pending;
         }
-        let first = pipe.bytes.as_slices().0;
-        let n = first.len().min(buf.remaining());
-        buf.put_slice(&first[..n]);
-        pipe.bytes.drain(..n);
-        if let Some(port) = port.filter(|_| n > 0 && !pipe.ended) {
-            self.outbox.push(Output::Credit { port, bytes: n as u32 });
-        }
-        Poll::Ready(())
     }
 }
+
+/// The longest line that is read as one, bytes.
+const LINE_MAX: usize = 64 * 1024;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::VecDeque;
 
     #[test]
     fn the_log_keeps_the_latest_bytes() {

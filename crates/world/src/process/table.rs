@@ -5,9 +5,10 @@ use std::rc::Rc;
 
 use netarium_base::{Instant, Pid};
 
-use super::LOG_MAX;
-use super::stdio::Stdio;
-use super::task::WakerSet;
+use super::signal::Signals;
+use super::spawn::{Children, Environment};
+use super::{LOG_MAX, Slot};
+use crate::message::PortId;
 
 /// The first process id of a host; 1 is the world itself (the gateway's connections).
 pub(crate) const FIRST_PID: u32 = 100;
@@ -32,6 +33,12 @@ pub struct ProcessInfo {
     pub started: Instant,
     /// Whether the lab file started it in the background.
     pub daemon: bool,
+    /// Its process group's id: the group's first process.
+    pub group: Pid,
+    /// Whether a signal has stopped it.
+    pub stopped: bool,
+    /// Whether it belongs to a session.
+    pub session: bool,
 }
 
 /// A process that has ended, as its host remembers it.
@@ -59,23 +66,24 @@ pub(crate) struct Proc {
     /// The newest of its tasks: the head of a list through the executor's slots.
     pub(crate) newest_task: Option<u32>,
     pub(crate) tasks: u32,
-    pub(crate) stdio: Stdio,
+    /// What standard input, output and error lead to.
+    pub(crate) slots: [Slot; 3],
+    /// The latest output, when it leads nowhere else.
+    pub(crate) log: VecDeque<u8>,
+    /// Its group, named by the group's first process.
+    pub(crate) group: Pid,
+    /// The session it belongs to, as long as that lasts.
+    pub(crate) session: Option<PortId>,
+    pub(crate) env: Rc<Environment>,
+    /// Normalised: without a slash in front.
+    pub(crate) cwd: Rc<str>,
+    pub(crate) children: Children,
     pub(crate) signals: Signals,
     /// How often its tasks were polled at `polled_at`.
     pub(crate) polls: u32,
     pub(crate) polled_at: Instant,
     /// It is about to be taken down; nothing of it runs any more.
     pub(crate) ending: bool,
-}
-
-/// The signals of a process.
-#[derive(Debug, Default)]
-pub(crate) struct Signals {
-    /// It waits for signals, or has waited, and so is not killed by INT, TERM and HUP.
-    pub(crate) handled: bool,
-    /// The last one that has not been taken.
-    pub(crate) pending: Option<u8>,
-    pub(crate) waiters: WakerSet,
 }
 
 impl Proc {
@@ -87,7 +95,15 @@ impl Proc {
             command: self.argv.join(" "),
             started: self.started,
             daemon: self.daemon,
+            group: self.group,
+            stopped: self.signals.is_stopped(),
+            session: self.session.is_some(),
         }
+    }
+
+    /// The kept output, at most its last [`LOG_MAX`] bytes.
+    pub(crate) fn kept(&self) -> Vec<u8> {
+        self.log.iter().copied().collect()
     }
 
     pub(crate) fn name(&self) -> &str {

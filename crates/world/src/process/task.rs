@@ -55,6 +55,11 @@ impl ReadyQueue {
         self.lock().cause = cause;
     }
 
+    /// Puts a wake back that was held while its process was stopped.
+    pub(crate) fn requeue(&self, woken: Woken) {
+        self.lock().queue.push_back(woken);
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.lock().queue.is_empty()
     }

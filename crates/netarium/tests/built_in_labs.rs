@@ -1,0 +1,55 @@
+//! The labs that come with the program: whole, in two languages, and the same when written out.
+
+use netarium::Lab;
+use netarium::lab::{builtin, builtins};
+
+#[test]
+fn they_are_whole_and_have_titles_in_both_languages() {
+    assert!(builtins().is_sorted_by_key(|b| b.name));
+    for built_in in builtins() {
+        let name = built_in.name;
+        let lab = Lab::builtin(name).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let lab = lab.model();
+        assert_eq!((lab.name(), lab.title()), (name, &built_in.title));
+        assert!(built_in.title.en.is_some() && built_in.title.ko.is_some(), "{name}");
+        let again = Lab::load("lab.toml", &lab.to_toml(), lab.files());
+        assert_eq!(again.unwrap_or_else(|e| panic!("{name}: {e}")).model(), lab);
+        assert!(!lab.runs().is_empty(), "{name}: nothing happens when it runs headless");
+    }
+    assert!(builtin("no such lab").is_none());
+}
+
+/// Nothing of a lab comes from the real network, so that it works without one and tells nobody.
+#[test]
+fn their_pages_load_nothing_from_elsewhere() {
+    for built_in in builtins() {
+        for (path, contents) in built_in.files().iter() {
+            let Ok(text) = std::str::from_utf8(contents) else { continue };
+            if !path.ends_with(".html") && !path.ends_with(".js") && !path.ends_with(".css") {
+                continue;
+            }
+            let name = built_in.name;
+            assert!(!text.contains("https://") && !text.contains("//cdn"), "{name}/{path}");
+            for after in text.split("http://").skip(1) {
+                let host: String = after.chars().take_while(|c| !"/:<\"' ".contains(*c)).collect();
+                let inside = host.parse::<std::net::Ipv4Addr>().is_ok()
+                    || host.ends_with(".lab")
+                    || host.ends_with("w3.org")
+                    || !host.contains('.');
+                assert!(inside, "{name}/{path}: http://{host}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_course_comes_with_its_pages() {
+    let course = builtin("course").unwrap().files();
+    let page = std::str::from_utf8(course.get("htdocs/index.html").unwrap()).unwrap();
+    assert!(
+        page.contains("이 페이지가 당신에게 온 길")
+            && page.contains("The way this page came to you")
+    );
+    let pictures = ["htdocs/favicon.ico", "htdocs/network.svg", "htdocs/menu/index.html"];
+    assert!(pictures.iter().all(|p| course.get(p).is_some()) && course.get("lab.toml").is_none());
+}
