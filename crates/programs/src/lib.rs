@@ -3,13 +3,14 @@
 //! In reading order:
 //!
 //! 1. [`Builtin`], the library of programs that a world is given;
-//! 2. servers: `httpd`, with `app` (applications behind a route table) and `shop`; `dhcp`; the name
-//!    servers `nsd` and `unbound` in `dns`, with the stub resolver that programs ask through
-//!    [`Process::resolve`](netarium_world::process::Process::resolve); `attach`, behind which a real
-//!    server stands; `bench` has `source` and `sink`, for measuring;
-//! 3. clients: [`curl`], `ping`, `traceroute`; `dig`, `nslookup`, `host`;
-//! 4. what is there: `netstat`, `ps`, `ip`, `arp`, `conntrack`, `dmesg`; filters: `iptables`, `netsh`;
-//! 5. `tools` for scripts: `cat`, `ls`, `echo`, `sleep`, `kill`, `hostname`, `true`, `false`;
+//! 2. servers: `httpd`, with `app` (applications behind a route table) and `shop`; the name servers
+//!    `nsd` and `unbound` in `dns`, with the stub resolver that programs ask through
+//!    [`Process::resolve`](netarium_world::process::Process::resolve); `dhcp`; `attach`, behind
+//!    which a real server stands; `bench` has `source` and `sink`, for measuring;
+//! 3. clients: [`curl`], `visit`, `ping`, `traceroute`; `dig`, `nslookup`, `host`; `nc`, `iperf`;
+//! 4. what is there: `netstat`, `ss`, `ps`, `ip`, `arp`, `conntrack`, `dmesg`, `tcpdump`; filters:
+//!    `iptables`, `netsh`;
+//! 5. `shell`, and `tools` for scripts: `cat`, `ls`, `grep`, `sort`, `kill` and their relatives;
 //! 6. what they share: [`getopt`], [`calendar`], `table`, `wait`.
 //!
 //! A program is a function from a [`Process`](netarium_world::process::Process) to the future of its
@@ -34,6 +35,7 @@ mod host;
 mod httpd;
 mod ip;
 mod iptables;
+mod macof;
 mod netsh;
 mod netstat;
 mod nslookup;
@@ -42,6 +44,7 @@ mod ps;
 pub mod shell;
 mod shop;
 mod table;
+mod tcpdump;
 mod tools;
 mod traceroute;
 mod wait;
@@ -77,6 +80,7 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("iptables-save", iptables::save),
     ("kill", tools::kill),
     ("ls", tools::ls),
+    ("macof", macof::main),
     ("mkdir", tools::manage::mkdir),
     ("mv", tools::manage::mv),
     ("netsh", netsh::main),
@@ -96,6 +100,7 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("sort", tools::lines::sort),
     ("source", bench::source),
     ("tail", tools::ends::tail),
+    ("tcpdump", tcpdump::main),
     ("tee", tools::lines::tee),
     ("test", tools::test::main),
     ("touch", tools::manage::touch),
