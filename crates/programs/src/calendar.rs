@@ -43,7 +43,7 @@ impl Date {
 
     /// Seconds since 1970; `None` when a field is out of range or the year is before 1970 or
     /// after 9999.
-    fn to_unix(self) -> Option<u64> {
+    pub fn to_unix(self) -> Option<u64> {
         let leap = self.year.is_multiple_of(4)
             && (!self.year.is_multiple_of(100) || self.year.is_multiple_of(400));
         let lengths = [31, 28 + u8::from(leap), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];

@@ -62,10 +62,10 @@ impl Stack {
         if !ip.is_unspecified() && !self.ip.is_own(ip) {
             return Err(Errno::EADDRNOTAVAIL);
         }
-        let (kind, reuse) = (s.kind, s.settings.reuse_addr);
+        let (kind, settings) = (s.kind, s.settings);
         let port = match addr.port() {
             0 => self.free_port(kind, ip).ok_or(Errno::EADDRINUSE)?,
-            port if self.is_taken(kind, SocketAddr::new(ip, port), reuse) => {
+            port if self.is_taken(kind, SocketAddr::new(ip, port), &settings) => {
                 return Err(Errno::EADDRINUSE);
             }
             port => port,
@@ -86,8 +86,9 @@ impl Stack {
     }
 
     /// Whether another socket stands in the way of binding to `addr`.
-    fn is_taken(&self, kind: SocketKind, addr: SocketAddr, reuse: bool) -> bool {
+    fn is_taken(&self, kind: SocketKind, addr: SocketAddr, settings: &Settings) -> bool {
         use netarium_filter::LocalPorts;
+        let (reuse, device) = (settings.reuse_addr, settings.device);
         if !self.ip.ports.in_use(protocol_of(kind), addr.port()) {
             return false;
         }
@@ -100,7 +101,9 @@ impl Stack {
         let by_socket = self.sockets.bound_to(kind, addr.port()).any(|s| {
             let both_reuse = reuse && s.settings.reuse_addr;
             let passive = matches!(s.inner, Inner::Idle | Inner::Stream(_));
-            s.bound.is_some_and(overlaps) && !(both_reuse && passive)
+            let elsewhere =
+                matches!((s.settings.device, device), (Some(one), Some(other)) if one != other);
+            s.bound.is_some_and(overlaps) && !(both_reuse && passive) && !elsewhere
         });
         // Without SO_REUSEADDR connections of former sockets, TIME-WAIT included, block the port.
         by_socket
@@ -119,7 +122,7 @@ impl Stack {
     fn free_port(&mut self, kind: SocketKind, ip: IpAddr) -> Option<u16> {
         let offset = self.port_rng.next_u32();
         let mut ports = ephemeral_from(self.tcp_config.local_port_range, offset);
-        ports.find(|&p| !self.is_taken(kind, SocketAddr::new(ip, p), false))
+        ports.find(|&p| !self.is_taken(kind, SocketAddr::new(ip, p), &Settings::default()))
     }
 
     /// Starts listening (RFC 9293 §3.10.1, passive open). Unbound sockets get a port.
@@ -315,7 +318,11 @@ impl Stack {
         source: Option<IpAddr>,
         to: SocketAddr,
     ) -> Result<(), Errno> {
-        let hop = self.ip.hop_for(to.ip())?;
+        let settings = self.sockets.get(id).ok_or(Errno::EBADF)?.settings;
+        let hop = self.ip.hop_on(to.ip(), settings.device)?;
+        if !settings.broadcast && self.ip.is_broadcast(to.ip()) {
+            return Err(Errno::EACCES);
+        }
         if self.sockets.get(id).is_some_and(|s| s.bound.is_none()) {
             self.bind(id, SocketAddr::new(source.unwrap_or(hop.source), 0))?;
         }
@@ -481,7 +488,8 @@ impl Stack {
     /// number and the identifier is the socket's port.
     ///
     /// # Errors
-    /// EBADF, EMSGSIZE when it does not fit into one packet, ENETUNREACH, and the socket's own
+    /// EBADF, EMSGSIZE when it does not fit into one packet, ENETUNREACH, EACCES for a broadcast
+    /// address without SO_BROADCAST, EPERM when the host's own rules end it, and the socket's own
     /// error once.
     pub fn send_to(
         &mut self,
@@ -496,7 +504,11 @@ impl Stack {
         if let Some(e) = d.error.take() {
             return Err(e);
         }
-        self.ip.hop_for(to.ip())?;
+        self.ip.hop_on(to.ip(), settings.device)?;
+        // As Linux: who wants to speak to everybody must say so first.
+        if !settings.broadcast && self.ip.is_broadcast(to.ip()) {
+            return Err(Errno::EACCES);
+        }
         if self.sockets.get(id).is_some_and(|s| s.bound.is_none()) {
             self.bind(id, SocketAddr::new(ANY, 0))?;
         }

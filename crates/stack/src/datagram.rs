@@ -3,7 +3,7 @@
 use core::net::SocketAddr;
 use std::collections::VecDeque;
 
-use netarium_base::{Cause, Ctx, DropReason, Event, SocketId};
+use netarium_base::{Cause, Ctx, DropReason, Event, IfIndex, SocketId};
 use netarium_wire::icmp::{Icmp, Quoted, kind, unreachable};
 use netarium_wire::{Frame, IpHeader, Payload, protocol, udp};
 
@@ -87,7 +87,8 @@ impl Stack {
         let (Some(src), Some((sport, dport))) = (frame.src_ip(), frame.ports()) else { return };
         let from = SocketAddr::new(src, sport);
         let to = SocketAddr::new(arrival.dst, dport);
-        let Some(id) = self.find_datagram(SocketKind::Udp, to, from, arrival.broadcast) else {
+        let way = (Some(arrival.iface), arrival.broadcast);
+        let Some(id) = self.find_datagram(SocketKind::Udp, to, from, way) else {
             self.ip.stats.udp_no_ports += 1;
             self.ip.drop(cx, &frame, DropReason::NoSocket);
             let what = (kind::UNREACHABLE, unreachable::PORT, 0);
@@ -111,7 +112,7 @@ impl Stack {
         let (Some(src), Some(dst)) = (frame.src_ip(), frame.dst_ip()) else { return };
         let from = SocketAddr::new(src, reply.ident());
         let to = SocketAddr::new(dst, reply.ident());
-        let Some(id) = self.find_datagram(SocketKind::Ping, to, from, false) else {
+        let Some(id) = self.find_datagram(SocketKind::Ping, to, from, (None, false)) else {
             return self.ip.drop(cx, &frame, DropReason::NoSocket);
         };
         let meta = RecvMeta { from, to: dst, ttl: frame.ttl() };
@@ -139,17 +140,23 @@ impl Stack {
     }
 
     /// The socket for a datagram: the better it fits, the better (connected before bound to the
-    /// address before bound to all), as Linux scores them; among equals the oldest.
+    /// address before bound to all, tied to the interface before tied to none), as Linux scores them;
+    /// among equals the oldest. `iface` is the one that the datagram came by, if it came by one.
     pub(crate) fn find_datagram(
         &self,
         kind: SocketKind,
         to: SocketAddr,
         from: SocketAddr,
-        broadcast: bool,
+        (iface, broadcast): (Option<IfIndex>, bool),
     ) -> Option<SocketId> {
         let mut best: Option<(u8, SocketId)> = None;
         for &id in self.sockets.datagrams_on(kind, to.port()) {
-            let Some(Inner::Datagram(d)) = self.sockets.get(id).map(|s| &s.inner) else { continue };
+            let Some(socket) = self.sockets.get(id) else { continue };
+            let Inner::Datagram(d) = &socket.inner else { continue };
+            let device = socket.settings.device;
+            if iface.is_some() && device.is_some() && device != iface {
+                continue;
+            }
             let Some(local) = d.local else { continue };
             let bound_here = local.ip() == to.ip();
             if !(bound_here || local.ip().is_unspecified() || broadcast) {
@@ -164,7 +171,8 @@ impl Stack {
             if d.remote.is_some() && !connected {
                 continue;
             }
-            let score = u8::from(connected) * 2 + u8::from(bound_here);
+            let tied = device.is_some();
+            let score = u8::from(connected) * 4 + u8::from(tied) * 2 + u8::from(bound_here);
             if best.is_none_or(|(s, _)| score > s) {
                 best = Some((score, id));
             }
@@ -182,7 +190,7 @@ impl Stack {
         settings: Settings,
         cause: Cause,
     ) -> Result<usize, Errno> {
-        let hop = self.ip.hop_for(remote.ip())?;
+        let hop = self.ip.hop_on(remote.ip(), settings.device)?;
         let source = if local.ip().is_unspecified() { hop.source } else { local.ip() };
         let mut header = IpHeader::new(source, remote.ip());
         header.ttl = settings.ttl.unwrap_or(self.tcp_config.default_ttl);
@@ -223,7 +231,7 @@ impl Stack {
             kind: packet,
             len,
         });
-        self.ip.send_local(cx, frame);
+        self.ip.send_local(cx, frame, settings.device)?;
         Ok(data.len())
     }
 
@@ -237,7 +245,9 @@ impl Stack {
         errno: Errno,
         error: Option<IcmpError>,
     ) {
-        let Some(id) = self.find_datagram(SocketKind::Udp, local, remote, false) else { return };
+        let Some(id) = self.find_datagram(SocketKind::Udp, local, remote, (None, false)) else {
+            return;
+        };
         self.fail_datagram(cx, id, errno, error, true);
     }
 
@@ -252,7 +262,9 @@ impl Stack {
         let local = SocketAddr::new(quoted.src, quoted.src_port);
         let remote = SocketAddr::new(quoted.dst, quoted.src_port);
         debug_assert_eq!(quoted.protocol, protocol::ICMP);
-        let Some(id) = self.find_datagram(SocketKind::Ping, local, remote, false) else { return };
+        let Some(id) = self.find_datagram(SocketKind::Ping, local, remote, (None, false)) else {
+            return;
+        };
         self.fail_datagram(cx, id, errno, error, false);
     }
 

@@ -75,6 +75,8 @@ impl Stack {
             // RFC 1122 §3.2.2.6: an echo to a broadcast address may be ignored; Linux does.
             kind::ECHO_REQUEST if !broadcast => self.echo_reply(cx, frame, message),
             kind::ECHO_REPLY => self.ping_input(cx, frame, message),
+            // RFC 1812 §5.2.7.2: a router ignores them; Linux' hosts are told to by every guide.
+            kind::REDIRECT => self.ip.drop(cx, &frame, DropReason::RedirectIgnored),
             _ if message.is_error() => self.icmp_error_input(cx, frame, message),
             _ => self.ip.drop(cx, &frame, DropReason::UnknownProtocol),
         }
@@ -106,7 +108,8 @@ impl Stack {
             kind: what,
             len,
         });
-        self.ip.send_local(cx, frame);
+        // Nobody waits for it: what the filter ends here, it has told.
+        let _ = self.ip.send_local(cx, frame, None);
     }
 
     /// Tells the sender of `about` what went wrong, as far as rules and rate allow.
@@ -120,11 +123,12 @@ impl Stack {
         if !may_answer_with_error(about, broadcast) {
             return;
         }
-        if !self.ip.icmp_limit.take(cx.now) {
+        let Some(sender) = about.src_ip() else { return };
+        // As on Linux the limit is for what leaves the host.
+        if !self.ip.is_own(sender) && !self.ip.icmp_limit.take(cx.now) {
             self.ip.stats.icmp_rate_limited += 1;
             return self.ip.drop(cx, about, DropReason::RateLimited);
         }
-        let Some(sender) = about.src_ip() else { return };
         let Ok(hop) = self.ip.hop_for(sender) else { return };
         let own_target = about.dst_ip().filter(|d| self.ip.is_own(*d));
         let mut header = IpHeader::new(own_target.unwrap_or(hop.source), sender);
@@ -201,7 +205,7 @@ impl Stack {
         let local = SocketAddr::new(quoted.src, quoted.src_port);
         let remote = SocketAddr::new(quoted.dst, port);
         // RFC 5927 §4: only about what a program of this host may have sent.
-        let Some(id) = self.find_datagram(kind_of, local, remote, false) else { return };
+        let Some(id) = self.find_datagram(kind_of, local, remote, (None, false)) else { return };
         let mode = self.sockets.get(id).map(|s| s.settings.mtu_discover);
         if !matches!(mode, Some(MtuDiscover::Want | MtuDiscover::Do)) {
             return;
@@ -245,6 +249,9 @@ impl Stack {
     /// Packets whose next hop did not answer: a program here gets EHOSTUNREACH, a sender elsewhere
     /// an ICMP error.
     pub(crate) fn drain_unreachable(&mut self, cx: &mut Ctx<'_>) {
+        while let Some((frame, how)) = self.ip.rejected.pop_front() {
+            self.answer_rejected(cx, &frame, how);
+        }
         while let Some(u) = self.ip.unreachable.pop_front() {
             let frame = u.frame;
             self.ip.drop(cx, &frame, DropReason::NoNeighbour);

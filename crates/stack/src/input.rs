@@ -1,6 +1,6 @@
 //! A frame arrives: Ethernet, ARP, IP, the way to a socket or onward.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use netarium_base::{Ctx, DropReason, Event, IfIndex, Instant, Place};
 use netarium_filter::{Reject, Verdict};
@@ -11,6 +11,7 @@ use netarium_wire::{Arp, Frame, Network, protocol};
 use crate::layer::{LO, Own};
 use crate::stack::Stack;
 use crate::tcp::segment_in::SegmentIn;
+use crate::types::{ReversePath, SocketKind};
 
 /// What is known of a packet on its way in.
 #[derive(Clone, Copy, Debug)]
@@ -67,10 +68,14 @@ impl Stack {
         let Ok(arp) = Arp::parse(frame.network()) else { return };
         let sender = IpAddr::V4(arp.sender);
         let place = Place::Iface(self.ip.node, iface);
+        self.note_for_probes(iface, &arp);
         let own = |ip| self.ip.addresses().any(|(i, a)| i == iface && a.address() == ip);
         let (for_us, from_us) = (own(IpAddr::V4(arp.target)), own(sender));
-        if from_us || arp.sender_mac.is_multicast() {
-            // Somebody else uses our address, or claims to be everyone: not to be believed.
+        if from_us {
+            return self.tell_conflict(cx, iface, frame, &arp);
+        }
+        if arp.sender_mac.is_multicast() {
+            // Who claims to be everyone is not to be believed.
             cx.emit(place, Default::default(), || Event::Arp { step: "conflict", address: sender });
             return;
         }
@@ -124,9 +129,9 @@ impl Stack {
                 return self.ip.drop(cx, &frame, DropReason::BadIpChecksum);
             }
         };
-        if self.is_martian(iface, &frame) {
+        if let Some(reason) = self.martian(iface, &frame) {
             self.ip.stats.ip_in_errors += 1;
-            return self.ip.drop(cx, &frame, DropReason::Martian);
+            return self.ip.drop(cx, &frame, reason);
         }
         let (mut frame, transport_ok) = match self.whole(cx, frame) {
             Some((frame, None)) => (frame, transport_ok),
@@ -153,13 +158,32 @@ impl Stack {
             // would be answered or forwarded by all of them.
             return self.ip.drop(cx, &frame, DropReason::NotForMe);
         }
-        if broadcast || multicast || self.ip.is_own(dst) {
+        if broadcast || multicast || self.ip.is_own(dst) || self.has_taker(iface, &frame) {
             self.deliver(cx, arrival, frame);
         } else if self.ip.forwarding {
             self.forward(cx, arrival, frame);
         } else {
             self.ip.drop(cx, &frame, DropReason::NotForwarding);
         }
+    }
+
+    /// RFC 1122 §3.3.1.6: while an interface has no address it takes datagrams for any, if a
+    /// program has tied a socket to it: the answers of a DHCP server to a client that it has just
+    /// given an address (RFC 2131 §4.1).
+    fn has_taker(&self, iface: IfIndex, frame: &Frame) -> bool {
+        let bare = self.ip.iface(iface).is_some_and(|i| i.addresses.is_empty());
+        if !bare || frame.protocol() != Some(protocol::UDP) {
+            return false;
+        }
+        let (Some(src), Some(dst), Some((sport, dport))) =
+            (frame.src_ip(), frame.dst_ip(), frame.ports())
+        else {
+            return false;
+        };
+        let (from, to) = (SocketAddr::new(src, sport), SocketAddr::new(dst, dport));
+        let found = self.find_datagram(SocketKind::Udp, to, from, (Some(iface), false));
+        let tied = |id| self.sockets.get(id).is_some_and(|s| s.settings.device == Some(iface));
+        found.is_some_and(tied)
     }
 
     /// Puts fragments together where the whole packet is needed: at its destination, and before
@@ -201,19 +225,46 @@ impl Stack {
         }
     }
 
-    /// RFC 1812 §5.3.7: addresses that cannot stand on this wire.
-    fn is_martian(&self, iface: IfIndex, frame: &Frame) -> bool {
+    /// RFC 1812 §5.3.7 and §5.3.8: addresses that cannot stand on this wire, and why.
+    fn martian(&self, iface: IfIndex, frame: &Frame) -> Option<DropReason> {
         let (Some(IpAddr::V4(src)), Some(IpAddr::V4(dst))) = (frame.src_ip(), frame.dst_ip())
         else {
-            return true;
+            return Some(DropReason::Martian);
         };
-        let loopback = iface != LO && (src.is_loopback() || dst.is_loopback());
+        let first = src.octets()[0];
+        if iface != LO && (src.is_loopback() || dst.is_loopback()) {
+            return Some(DropReason::MartianLoopback);
+        }
+        if src.is_multicast() || self.ip.is_broadcast(IpAddr::V4(src)) {
+            return Some(DropReason::MartianGroup);
+        }
+        if first >= 240 {
+            return Some(DropReason::MartianReserved);
+        }
+        if dst.octets()[0] == 0 || (dst.octets()[0] >= 240 && !dst.is_broadcast()) {
+            return Some(DropReason::Martian);
+        }
         // RFC 1122 §3.2.1.3: 0.0.0.0 is only for hosts that ask everyone for their address.
-        let bad_source = src.is_multicast()
-            || self.ip.is_broadcast(IpAddr::V4(src))
-            || (src.is_unspecified() && !dst.is_broadcast());
-        let own_source = iface != LO && self.ip.is_own(IpAddr::V4(src));
-        loopback || bad_source || own_source || dst.is_unspecified()
+        if first == 0 && !(src.is_unspecified() && dst.is_broadcast()) {
+            return Some(DropReason::MartianZero);
+        }
+        if iface != LO && self.ip.is_own(IpAddr::V4(src)) {
+            return Some(DropReason::MartianOwn);
+        }
+        (!self.comes_the_right_way(iface, src)).then_some(DropReason::ReversePath)
+    }
+
+    /// RFC 3704 §2.2, §2.4: whether the way back to a source fits the way that its packet came.
+    fn comes_the_right_way(&self, iface: IfIndex, src: Ipv4Addr) -> bool {
+        if iface == LO || src.is_unspecified() {
+            return true;
+        }
+        let back = || self.ip.routes.look_up(IpAddr::V4(src));
+        match self.ip.reverse_path {
+            ReversePath::Off => true,
+            ReversePath::Loose => back().is_some(),
+            ReversePath::Strict => back().is_some_and(|route| route.iface == iface),
+        }
     }
 
     /// A packet for this host.
@@ -284,7 +335,8 @@ impl Stack {
         }
         frame.decrement_ttl();
         self.ip.stats.ip_forwarded += 1;
-        self.ip.leave(cx, hop, frame);
+        // What the filter ends here, it has told.
+        let _ = self.ip.leave(cx, hop, frame);
     }
 
     /// Carries out a verdict that ends a packet.
@@ -294,23 +346,20 @@ impl Stack {
             Verdict::Drop(reason) => self.ip.drop(cx, frame, reason),
             Verdict::Reject(how) => {
                 self.ip.drop(cx, frame, DropReason::FilterReject);
-                cx.cause = frame.meta.cause;
-                match how {
-                    Reject::Icmp { kind, code } => {
-                        self.icmp_error(cx, frame, (kind, code, 0), false);
-                    }
-                    Reject::TcpReset => {
-                        let mut copy = frame.clone();
-                        if let Some((header, seg)) = SegmentIn::of(&mut copy) {
-                            self.send_reset_for(
-                                cx,
-                                frame,
-                                &header,
-                                &seg,
-                                "rejected by the firewall",
-                            );
-                        }
-                    }
+                self.answer_rejected(cx, frame, how);
+            }
+        }
+    }
+
+    /// Tells the sender of a packet that a rule rejected it.
+    pub(crate) fn answer_rejected(&mut self, cx: &mut Ctx<'_>, frame: &Frame, how: Reject) {
+        cx.cause = frame.meta.cause;
+        match how {
+            Reject::Icmp { kind, code } => self.icmp_error(cx, frame, (kind, code, 0), false),
+            Reject::TcpReset => {
+                let mut copy = Box::new(frame.clone());
+                if let Some((header, seg)) = SegmentIn::of(&mut copy) {
+                    self.send_reset_for(cx, frame, &header, &seg, "rejected by the firewall");
                 }
             }
         }

@@ -1,20 +1,21 @@
 //! The IP layer's tables, and the way out: route, filter, neighbour, interface.
 
-use core::net::IpAddr;
-use std::collections::VecDeque;
+use core::net::{IpAddr, Ipv4Addr};
+use std::collections::{BTreeMap, VecDeque};
 
 use netarium_base::map::Map;
 use netarium_base::{Cause, Ctx, DropReason, Event, IfIndex, Instant, Luck, NodeId, Place};
-use netarium_filter::{Addresses, Filter, LocalPorts, Verdict};
+use netarium_filter::{Addresses, Filter, LocalPorts, Reject, Verdict};
 use netarium_wire::{Arp, Cidr, Frame, Mac, Network, icmp};
 
+use crate::conflict::{Conflicts, Probe};
 use crate::errno::Errno;
 use crate::fragments::{Added, Fragments};
 use crate::neighbour::{Due, NeighbourCache, Resolution};
 use crate::packet::{PacketKind, Taps};
 use crate::pmtu::PathMtus;
 use crate::route::RouteTable;
-use crate::types::{IfCounters, Interface, Route, StackConfig, StackStats};
+use crate::types::{IfCounters, Interface, Lifetime, ReversePath, Route, StackConfig, StackStats};
 
 /// The loopback interface.
 pub const LO: IfIndex = IfIndex(1);
@@ -146,6 +147,14 @@ pub struct IpLayer {
     pub(crate) unreachable: VecDeque<Unreachable>,
     /// Programs that look at every frame; none on most hosts.
     pub(crate) taps: Option<Box<Taps>>,
+    /// Packets made here that the filter rejected; the stack tells their senders.
+    pub(crate) rejected: VecDeque<(Box<Frame>, Reject)>,
+    /// Until when addresses are good that do not stay.
+    pub(crate) lifetimes: BTreeMap<(IfIndex, IpAddr), Lifetime>,
+    /// Addresses that are being probed.
+    pub(crate) probes: Vec<Probe>,
+    pub(crate) conflicts: Conflicts,
+    pub(crate) reverse_path: ReversePath,
     /// IPv4 identifications, per destination: what is sent elsewhere changes none of them.
     pub(crate) ids: Counters,
 }
@@ -178,6 +187,11 @@ impl IpLayer {
             fragments: None,
             unreachable: VecDeque::new(),
             taps: None,
+            rejected: VecDeque::new(),
+            lifetimes: BTreeMap::new(),
+            probes: Vec::new(),
+            conflicts: Conflicts::new(),
+            reverse_path: ReversePath::Off,
             ids: Counters::new(config.seed.luck(&config.name, "ip-id")),
         }
     }
@@ -201,8 +215,7 @@ impl IpLayer {
 
     /// Whether `ip` is the limited broadcast or a directed broadcast of one of our networks.
     pub(crate) fn is_broadcast(&self, ip: IpAddr) -> bool {
-        matches!(ip, IpAddr::V4(v4) if v4.is_broadcast())
-            || self.addresses().any(|(_, a)| a.broadcast() == Some(ip))
+        is_limited_broadcast(ip) || self.addresses().any(|(_, a)| a.broadcast() == Some(ip))
     }
 
     pub(crate) fn addresses(&self) -> impl Iterator<Item = (IfIndex, Cidr)> + '_ {
@@ -224,9 +237,34 @@ impl IpLayer {
         if !iface.up {
             return Err(Errno::ENETDOWN);
         }
-        let source = route.source.or_else(|| source_on(iface, route.via.unwrap_or(dst)));
+        // The limited broadcast is for everybody on the wire, not for a router.
+        let via = route.via.filter(|_| !is_limited_broadcast(dst));
+        let source = route.source.or_else(|| source_on(iface, via.unwrap_or(dst)));
         let source = source.ok_or(Errno::EADDRNOTAVAIL)?;
-        Ok(Hop { iface: route.iface, via: route.via, source })
+        Ok(Hop { iface: route.iface, via, source })
+    }
+
+    /// Where a packet of a socket goes that is tied to an interface (SO_BINDTODEVICE): as Linux
+    /// believes, to a neighbour there when no route says more. The source is 0.0.0.0 while the
+    /// interface has no address.
+    ///
+    /// # Errors
+    /// ENETDOWN, ENODEV-like ENETUNREACH for an interface that is not there.
+    pub(crate) fn hop_on(&self, dst: IpAddr, device: Option<IfIndex>) -> Result<Hop, Errno> {
+        let Some(device) = device else { return self.hop_for(dst) };
+        if self.is_own(dst) {
+            return self.hop_for(dst);
+        }
+        let iface = self.iface(device).ok_or(Errno::ENETUNREACH)?;
+        if !iface.up {
+            return Err(Errno::ENETDOWN);
+        }
+        let route = self.routes.look_up_on(dst, device);
+        let via = route.and_then(|r| r.via).filter(|_| !is_limited_broadcast(dst));
+        let source = route.and_then(|r| r.source);
+        let source = source.or_else(|| source_on(iface, via.unwrap_or(dst)));
+        let source = source.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        Ok(Hop { iface: device, via, source })
     }
 
     /// The MTU of the interface that packets for `dst` leave by; 576 when there is none (RFC 1122
@@ -248,24 +286,38 @@ impl IpLayer {
     /// Sends a packet that this host made: output filter, route, postrouting, neighbour.
     ///
     /// # Errors
-    /// As [`IpLayer::hop_for`]; EPERM-like refusals of the filter are drops, not errors.
-    pub(crate) fn send_local(&mut self, cx: &mut Ctx<'_>, mut frame: Box<Frame>) {
+    /// As [`IpLayer::hop_on`]; EPERM when a rule ends the packet here, as Linux' `sendto` has it.
+    /// Who rejects does so with an answer of its own, besides.
+    pub(crate) fn send_local(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        mut frame: Box<Frame>,
+        device: Option<IfIndex>,
+    ) -> Result<(), Errno> {
         self.stats.ip_out_requests += 1;
-        let Some(dst) = frame.dst_ip() else { return };
-        let hop = match self.hop_for(dst) {
+        let Some(dst) = frame.dst_ip() else { return Err(Errno::EAFNOSUPPORT) };
+        let mut hop = match self.hop_on(dst, device) {
             Ok(hop) => hop,
-            Err(_) => {
+            Err(e) => {
                 self.stats.ip_out_no_routes += 1;
-                return self.drop(cx, &frame, DropReason::NoRoute);
+                self.drop(cx, &frame, DropReason::NoRoute);
+                return Err(e);
             }
         };
-        let mut hop = hop;
         if let Some(filter) = &mut self.filter {
             let own = Own(&self.interfaces);
             let cx = &mut cx.with(frame.meta.cause);
-            let verdict = filter.output(cx, hop.iface, &own, &mut frame);
-            if let Some(reason) = refused(verdict) {
-                return self.drop(cx, &frame, reason);
+            match filter.output(cx, hop.iface, &own, &mut frame) {
+                Verdict::Accept => {}
+                Verdict::Drop(reason) => {
+                    self.drop(cx, &frame, reason);
+                    return Err(Errno::EPERM);
+                }
+                Verdict::Reject(how) => {
+                    self.drop(cx, &frame, DropReason::FilterReject);
+                    self.rejected.push_back((frame, how));
+                    return Err(Errno::EPERM);
+                }
             }
             // Destination NAT of local packets may lead elsewhere.
             if frame.dst_ip() != Some(dst)
@@ -274,11 +326,19 @@ impl IpLayer {
                 hop = again;
             }
         }
-        self.leave(cx, hop, frame);
+        self.leave(cx, hop, frame)
     }
 
     /// Postrouting and the neighbour: for packets made here and forwarded ones alike.
-    pub(crate) fn leave(&mut self, cx: &mut Ctx<'_>, hop: Hop, mut frame: Box<Frame>) {
+    ///
+    /// # Errors
+    /// EPERM when the filter ends the packet.
+    pub(crate) fn leave(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        hop: Hop,
+        mut frame: Box<Frame>,
+    ) -> Result<(), Errno> {
         if let Some(filter) = &mut self.filter {
             let cause = frame.meta.cause;
             let verdict = filter.postrouting(
@@ -289,14 +349,15 @@ impl IpLayer {
                 &mut frame,
             );
             if let Some(reason) = refused(verdict) {
-                return self.drop(cx, &frame, reason);
+                self.drop(cx, &frame, reason);
+                return Err(Errno::EPERM);
             }
         }
         // The next host has its own connection tracking; over loopback the next host is this one.
         if hop.iface != LO {
             frame.meta.conntrack = None;
         }
-        let Some(dst) = frame.dst_ip() else { return };
+        let Some(dst) = frame.dst_ip() else { return Ok(()) };
         let via = hop.via;
         frame.meta.cause = cx.with(frame.meta.cause).emit(
             Place::Iface(self.node, hop.iface),
@@ -305,9 +366,11 @@ impl IpLayer {
         );
         let mtu = self.iface(hop.iface).map_or(0, |i| i.mtu);
         if frame.ip_len() > mtu.into() && !frame.dont_fragment() {
-            return self.leave_in_pieces(cx, hop, dst, &frame, mtu);
+            self.leave_in_pieces(cx, hop, dst, &frame, mtu);
+        } else {
+            self.hand_over(cx, hop, dst, frame);
         }
-        self.hand_over(cx, hop, dst, frame);
+        Ok(())
     }
 
     /// RFC 791 §3.2: a packet that is longer than the way allows, and may be cut.
@@ -471,8 +534,14 @@ impl IpLayer {
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let filter = self.filter.as_ref().and_then(|f| f.next_deadline());
         let fragments = self.fragments.as_ref().and_then(|f| f.next_deadline());
-        [self.neighbours.next_deadline(), filter, fragments].into_iter().flatten().min()
+        let addresses = self.lifetimes.values().map(|l| l.valid_until).min();
+        let all = [self.neighbours.next_deadline(), filter, fragments, addresses];
+        all.into_iter().flatten().min()
     }
+}
+
+pub(crate) fn is_limited_broadcast(ip: IpAddr) -> bool {
+    matches!(ip, IpAddr::V4(v4) if v4.is_broadcast())
 }
 
 /// The address of `iface` to speak to `peer` from: one of the same network if there is one.

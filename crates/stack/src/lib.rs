@@ -3,7 +3,8 @@
 //! In reading order:
 //!
 //! 1. [`types`] and [`errno`]: the words of the socket layer and of a host's tables;
-//! 2. [`stack`]: the [`Stack`] itself: `handle_*`, `poll_*`, one `next_deadline`;
+//! 2. [`stack`]: the [`Stack`] itself: `handle_*`, `poll_*`, one `next_deadline`; [`configure`]:
+//!    its interfaces, addresses and routes; [`conflict`]: whether somebody else has an address;
 //! 3. `input`: a frame arrives: Ethernet, ARP, IP, onward or to a socket;
 //! 4. [`layer`]: the tables of the IP layer and the way out: route, filter, neighbour, interface;
 //!    with [`route`], [`neighbour`], `pmtu` and `fragments`;
@@ -17,6 +18,8 @@
 
 pub mod calls;
 mod closing;
+pub mod configure;
+pub mod conflict;
 mod datagram;
 pub mod errno;
 mod fragments;
@@ -42,8 +45,8 @@ pub use packet::{Captured, PacketConfig, PacketFilter, PacketKind, PacketStats};
 pub use stack::Stack;
 pub use tcp::{TcpConfig, TcpInfo};
 pub use types::{
-    IcmpError, IfCounters, Interface, NeighbourInfo, NeighbourState, Readiness, RecvMeta, Route,
-    Shutdown, SocketEvent, SocketInfo, SocketKind, StackConfig, StackStats,
+    IcmpError, IfCounters, Interface, Lifetime, NeighbourInfo, NeighbourState, Readiness, RecvMeta,
+    ReversePath, Route, Shutdown, SocketEvent, SocketInfo, SocketKind, StackConfig, StackStats,
 };
 
 // Lets the tests inside the crate share the helpers of those in `tests/`.

@@ -255,7 +255,7 @@ impl Stack {
         let origin = cause.carrying(request.cause);
         frame.meta.cause = self.segment_event(cx, origin, request.flow, header, reason);
         frame.meta.flow = request.flow;
-        self.ip.send_local(cx, frame);
+        let _ = self.ip.send_local(cx, frame, None);
     }
 
     /// A segment for a handshake under way (RFC 9293 §3.10.7.4, SYN-RECEIVED).
@@ -275,7 +275,8 @@ impl Stack {
             return self.repeat_syn_ack(cx, place, &request);
         }
         let acks = seg.has(TcpFlags::ACK);
-        if acks && seg.ack != request.iss + 1 {
+        // RFC 9293 §3.10.7.4: a reset is judged by its sequence number, before the acknowledgement.
+        if acks && seg.ack != request.iss + 1 && !seg.has(TcpFlags::RST) {
             self.drop_segment(cx, frame, DropReason::NotAcceptable, len);
             return self.send_reset_for(cx, frame, &arrived.header, &seg, "unacceptable ACK");
         }
@@ -286,6 +287,11 @@ impl Stack {
                 self.acknowledge_request(cx, place, &request, &seg);
             }
             return;
+        }
+        if seg.has(TcpFlags::RST) && seg.seq != request.irs + 1 {
+            // RFC 5961 §3.2: only one exactly at RCV.NXT is believed.
+            self.drop_segment(cx, frame, DropReason::NotAcceptable, len);
+            return self.acknowledge_request(cx, place, &request, &seg);
         }
         let syn = seg.has(TcpFlags::SYN) && seg.seq != request.irs;
         if syn || seg.has(TcpFlags::RST) {
@@ -599,8 +605,7 @@ impl Stack {
     }
 }
 
-const CONTROLS: TcpFlags =
-    TcpFlags::SYN.union(TcpFlags::ACK).union(TcpFlags::RST).union(TcpFlags::FIN);
+const CONTROLS: TcpFlags = TcpFlags::SYN.union(TcpFlags::ACK).union(TcpFlags::RST);
 
 /// RFC 3168 §6.1.1; a SYN that is marked as capable itself comes from a network that mangles the
 /// field.

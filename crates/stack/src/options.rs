@@ -2,7 +2,7 @@
 
 use core::num::NonZeroU32;
 
-use netarium_base::{Ctx, Duration, Instant, SocketId};
+use netarium_base::{Ctx, Duration, IfIndex, Instant, SocketId};
 
 use bitflags::bitflags;
 
@@ -89,6 +89,11 @@ pub enum SocketOption {
     MtuDiscover(MtuDiscover),
     /// IP_MTU: the path MTU of a connected socket. Cannot be set.
     Mtu(u32),
+    /// SO_BROADCAST: datagrams may go to everybody.
+    Broadcast(bool),
+    /// SO_BINDTODEVICE: datagrams go and come by this interface only, also while it has no address;
+    /// `None` for all interfaces. Only for datagrams.
+    BindToDevice(Option<IfIndex>),
 }
 
 /// The names of the options, to read them.
@@ -121,6 +126,8 @@ pub enum OptionName {
     Tos,
     MtuDiscover,
     Mtu,
+    Broadcast,
+    BindToDevice,
 }
 
 bitflags! {
@@ -155,6 +162,8 @@ pub(crate) struct Settings {
     pub(crate) cork: bool,
     pub(crate) keep_alive: bool,
     pub(crate) oob_inline: bool,
+    pub(crate) broadcast: bool,
+    pub(crate) device: Option<IfIndex>,
     pub(crate) ttl: Option<u8>,
     pub(crate) tos: u8,
     pub(crate) mtu_discover: MtuDiscover,
@@ -217,6 +226,8 @@ impl Default for Settings {
             cork: false,
             keep_alive: false,
             oob_inline: false,
+            broadcast: false,
+            device: None,
             ttl: None,
             tos: 0,
             mtu_discover: MtuDiscover::default(),
@@ -294,6 +305,8 @@ impl Settings {
             // RFC 3168: the two lowest bits are TCP's own on streams.
             SocketOption::Tos(tos) => self.tos = tos,
             SocketOption::MtuDiscover(mode) => self.mtu_discover = mode,
+            SocketOption::Broadcast(on) => self.broadcast = on,
+            SocketOption::BindToDevice(device) => self.device = device,
             SocketOption::Error(_) | SocketOption::Mtu(_) => return Err(Errno::ENOPROTOOPT),
         }
         Ok(())
@@ -347,6 +360,8 @@ impl Settings {
             OptionName::Ttl => SocketOption::Ttl(self.ttl.unwrap_or(config.default_ttl)),
             OptionName::Tos => SocketOption::Tos(self.tos),
             OptionName::MtuDiscover => SocketOption::MtuDiscover(self.mtu_discover),
+            OptionName::Broadcast => SocketOption::Broadcast(self.broadcast),
+            OptionName::BindToDevice => SocketOption::BindToDevice(self.device),
             OptionName::Error | OptionName::QuickAck | OptionName::MaxSeg | OptionName::Mtu => {
                 return None;
             }
@@ -402,7 +417,8 @@ impl Stack {
     ) -> Result<(), Errno> {
         let config = self.tcp_config.clone();
         let s = self.sockets.get_mut(id).ok_or(Errno::EBADF)?;
-        if s.kind != SocketKind::Tcp && is_tcp(option) {
+        let tcp = s.kind == SocketKind::Tcp;
+        if (!tcp && is_tcp(option)) || (tcp && matches!(option, SocketOption::BindToDevice(_))) {
             return Err(Errno::ENOPROTOOPT);
         }
         s.settings.set(option, &config)?;
@@ -519,5 +535,7 @@ fn is_tcp(option: SocketOption) -> bool {
             | SocketOption::Tos(_)
             | SocketOption::MtuDiscover(_)
             | SocketOption::Mtu(_)
+            | SocketOption::Broadcast(_)
+            | SocketOption::BindToDevice(_)
     )
 }

@@ -2,6 +2,7 @@
 
 use core::net::IpAddr;
 
+use netarium_base::IfIndex;
 use netarium_base::map::Map;
 
 use crate::types::Route;
@@ -68,6 +69,19 @@ impl RouteTable {
         None
     }
 
+    /// The route for a destination among those of one interface.
+    pub fn look_up_on(&self, destination: IpAddr, iface: IfIndex) -> Option<&Route> {
+        for (prefix, map) in &self.index {
+            let Some(cidr) = netarium_wire::Cidr::new(destination, *prefix) else { continue };
+            let places = map.get(&cidr.network().address()).into_iter().flatten();
+            let mut there = places.map(|i| &self.list[*i as usize]).filter(|r| r.iface == iface);
+            if let Some(route) = there.next() {
+                return Some(route);
+            }
+        }
+        None
+    }
+
     /// All routes in the order in which they were added.
     pub fn list(&self) -> &[Route] {
         &self.list
@@ -77,7 +91,6 @@ impl RouteTable {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use netarium_base::IfIndex;
 
     fn route(to: &str, via: Option<&str>, metric: u32) -> Route {
         Route {

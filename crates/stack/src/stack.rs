@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use netarium_base::{Cause, Ctx, IfIndex, Instant, Luck, Pid, Rng, SocketId};
 use netarium_filter::Filter;
-use netarium_wire::{Cidr, Frame, Mac};
+use netarium_wire::{Cidr, Frame};
 
 use crate::errno::Errno;
 use crate::layer::{Counters, IpLayer, LO};
@@ -19,8 +19,7 @@ use crate::tcp::request::Request;
 use crate::tcp::timers::Timer;
 use crate::tcp::{Connection, State, Tcp, TcpConfig};
 use crate::types::{
-    IfCounters, Interface, NeighbourInfo, Route, SocketEvent, SocketInfo, SocketKind, StackConfig,
-    StackStats,
+    Interface, NeighbourInfo, Route, SocketEvent, SocketInfo, SocketKind, StackConfig, StackStats,
 };
 
 /// One host's network layer.
@@ -61,49 +60,6 @@ impl Stack {
             lo.addresses.push(address);
         }
         stack
-    }
-
-    /// Adds an interface, up and without addresses: number 2, 3, … in the order of the calls.
-    pub fn add_interface(&mut self, name: &str, mac: Mac, mtu: u16) -> IfIndex {
-        let index = IfIndex(self.ip.interfaces.len() as u16 + 1);
-        self.ip.interfaces.push(Interface {
-            index,
-            name: name.to_owned(),
-            mac,
-            mtu,
-            addresses: Vec::new(),
-            up: true,
-            promiscuous: 0,
-            counters: IfCounters::default(),
-        });
-        index
-    }
-
-    /// Adds an address to an interface, and the route to its network.
-    pub fn add_address(&mut self, iface: IfIndex, address: Cidr) {
-        let Some(i) = self.ip.iface_mut(iface) else { return };
-        i.addresses.push(address);
-        self.ip.add_route(Route {
-            to: address.network(),
-            via: None,
-            iface,
-            metric: 0,
-            source: Some(address.address()),
-        });
-    }
-
-    /// Adds a further address of a network that the interface is on: no route, for that of the
-    /// network is there already. False when there is no such interface, or the host has it.
-    pub fn add_alias(&mut self, iface: IfIndex, address: Cidr) -> bool {
-        if self.ip.is_own(address.address()) {
-            return false;
-        }
-        self.ip.iface_mut(iface).map(|i| i.addresses.push(address)).is_some()
-    }
-
-    /// Adds a route; `false` when it is there already or the table is full.
-    pub fn add_route(&mut self, route: Route) -> bool {
-        self.ip.add_route(route)
     }
 
     /// Gives the host a filter, or takes it away.
@@ -149,29 +105,6 @@ impl Stack {
         self.ip.path_mtu(now, destination)
     }
 
-    /// Changes the longest IP packet that an interface takes, bytes. False: there is no such
-    /// interface, or the MTU is below the 68 bytes that every IPv4 link must take (RFC 791 §3.2).
-    pub fn set_mtu(&mut self, iface: IfIndex, mtu: u16) -> bool {
-        match self.ip.iface_mut(iface) {
-            Some(i) if mtu >= 68 => {
-                i.mtu = mtu;
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// Takes an interface up or down. Going down forgets its neighbours and what waited for them.
-    pub fn set_interface_up(&mut self, cx: &mut Ctx<'_>, iface: IfIndex, up: bool) {
-        let Some(i) = self.ip.iface_mut(iface) else { return };
-        i.up = up;
-        if !up {
-            for frame in self.ip.neighbours.flush(iface) {
-                self.ip.drop(cx, &frame, netarium_base::DropReason::InterfaceDown);
-            }
-        }
-    }
-
     /// The interfaces, `lo` first.
     pub fn interfaces(&self) -> &[Interface] {
         &self.ip.interfaces
@@ -194,6 +127,7 @@ impl Stack {
 
     /// Fires every timer that is due at `cx.now`. Timers carry their own causes.
     pub fn handle_deadlines(&mut self, cx: &mut Ctx<'_>) {
+        self.expire_addresses(cx.now);
         self.ip.neighbour_deadlines(cx);
         self.fragment_deadlines(cx);
         self.tcp_deadlines(cx);
@@ -263,6 +197,11 @@ impl Stack {
         };
         rows.sort_by_key(|r| (rank(r), r.local, r.remote, r.id));
         rows
+    }
+
+    /// The row of one socket; none when it is neither bound nor connected.
+    pub fn socket_info(&self, id: SocketId) -> Option<SocketInfo> {
+        self.socket_row(id)
     }
 
     fn socket_row(&self, id: SocketId) -> Option<SocketInfo> {

@@ -257,7 +257,8 @@ impl Stack {
         let mut frame = segment.header.frame(&ip, &segment.options, segment.payload);
         frame.meta.cause = segment.cause;
         frame.meta.flow = conn.setup.flow;
-        self.ip.send_local(cx, frame);
+        // As on Linux a segment that the filter ends is one that got lost.
+        let _ = self.ip.send_local(cx, frame, None);
     }
 
     /// The IP header of a socket's packets.
@@ -314,7 +315,7 @@ impl Stack {
         let mut out = answer.frame(&ip, &TcpOptions::new(), Payload::new());
         out.meta.flow = flow;
         out.meta.cause = self.segment_event(cx, cause, flow, &answer, reason);
-        self.ip.send_local(cx, out);
+        let _ = self.ip.send_local(cx, out, None);
     }
 
     pub(crate) fn segment_event(

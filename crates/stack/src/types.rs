@@ -40,6 +40,27 @@ pub struct Interface {
     pub counters: IfCounters,
 }
 
+/// How long an address is good that was given for a time only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetime {
+    /// Until when it may be used; then it is taken away.
+    pub valid_until: Instant,
+    /// Until when new connections should use it.
+    pub preferred_until: Instant,
+}
+
+/// How a packet's source is compared with the way back to it (RFC 3704, Linux' `rp_filter`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReversePath {
+    /// Not at all.
+    #[default]
+    Off,
+    /// The way back must lead out by the interface that the packet came in by.
+    Strict,
+    /// There must be a way back, whichever.
+    Loose,
+}
+
 /// Counters of an interface. Bytes count whole frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct IfCounters {

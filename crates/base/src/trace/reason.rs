@@ -60,8 +60,27 @@ reasons! {
     BadIpChecksum = "bad-ip-checksum",
     /// The TCP, UDP or ICMP checksum is wrong.
     BadChecksum = "bad-checksum",
-    /// The source or destination address cannot be on this wire.
+    /// The destination address is none that a packet can be for: 0.0.0.0/8 or 240.0.0.0/4.
     Martian = "martian",
+    /// A loopback address (127.0.0.0/8) stood on a wire: it never leaves a host.
+    MartianLoopback = "martian-loopback",
+    /// The source is in 0.0.0.0/8, which only a host that asks for its address may use, and only
+    /// towards everybody.
+    MartianZero = "martian-zero",
+    /// The source is in 240.0.0.0/4, which is reserved: no host has such an address.
+    MartianReserved = "martian-reserved",
+    /// The source is a broadcast or multicast address: no single host could have sent the packet.
+    MartianGroup = "martian-group",
+    /// The source is an address of this very host: another one pretends to be it, or has the same
+    /// address by mistake.
+    MartianOwn = "martian-own",
+    /// The way back to the source does not lead out by the interface that the packet came in by
+    /// (strict reverse path), or nowhere at all (loose): the source is probably forged.
+    ReversePath = "reverse-path",
+    /// An ICMP redirect: nobody here changes its routes because somebody says so.
+    RedirectIgnored = "redirect-ignored",
+    /// Another station claims an address of this host: two have the same address.
+    AddressConflict = "address-conflict",
     /// The packet is for another host and this host does not forward.
     NotForwarding = "not-forwarding",
     /// No route leads to the destination.

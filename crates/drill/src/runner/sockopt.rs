@@ -260,6 +260,7 @@ fn option_of(name: OptionName, value: &Value) -> Result<SocketOption, &'static s
     Ok(match name {
         OptionName::ReuseAddr => SocketOption::ReuseAddr(n != 0),
         OptionName::KeepAlive => SocketOption::KeepAlive(n != 0),
+        OptionName::Broadcast => SocketOption::Broadcast(n != 0),
         OptionName::SendBuffer => SocketOption::SendBuffer(size),
         OptionName::RecvBuffer => SocketOption::RecvBuffer(size),
         OptionName::RecvLowat => SocketOption::RecvLowat(size),
@@ -289,7 +290,9 @@ fn option_of(name: OptionName, value: &Value) -> Result<SocketOption, &'static s
             _ => return Err("EINVAL"),
         }),
         OptionName::Error | OptionName::Mtu => return Err("ENOPROTOOPT"),
-        OptionName::Linger | OptionName::Congestion => return Err("EINVAL"),
+        OptionName::Linger | OptionName::Congestion | OptionName::BindToDevice => {
+            return Err("EINVAL");
+        }
     })
 }
 
@@ -299,10 +302,12 @@ fn value_of(option: SocketOption) -> Value {
     match option {
         SocketOption::ReuseAddr(b)
         | SocketOption::KeepAlive(b)
+        | SocketOption::Broadcast(b)
         | SocketOption::OobInline(b)
         | SocketOption::NoDelay(b)
         | SocketOption::Cork(b)
         | SocketOption::QuickAck(b) => on(b),
+        SocketOption::BindToDevice(d) => Value::Int(d.map_or(0, |d| d.0.into())),
         SocketOption::Linger(None) => Value::Linger(0, 0),
         SocketOption::Linger(Some(d)) => Value::Linger(1, d.as_secs() as i64),
         SocketOption::Error(e) => {

@@ -117,16 +117,35 @@ impl Shell {
 
     /// Starts a command.
     pub fn start(&mut self, host: &str, line: &str) -> PortId {
+        self.start_argv(host, argv(line))
+    }
+
+    /// Starts a command from its words.
+    pub fn start_argv(&mut self, host: &str, argv: Vec<String>) -> PortId {
+        self.open(host, argv, false)
+    }
+
+    fn open(&mut self, host: &str, argv: Vec<String>, stdin: bool) -> PortId {
         let port = self.next;
         self.next += 1;
-        self.world.apply(Input::Exec {
-            port,
-            host: host.to_owned(),
-            argv: argv(line),
-            stdin: false,
-            credit: 1 << 25,
-        });
+        let host = host.to_owned();
+        self.world.apply(Input::Exec { port, host, argv, stdin, credit: 1 << 25 });
         port
+    }
+
+    /// Runs a command from its words.
+    pub fn run_argv(&mut self, host: &str, argv: Vec<String>) -> Said {
+        let line = argv.join(" ");
+        let port = self.start_argv(host, argv);
+        self.finish(port, &line)
+    }
+
+    /// Runs a command that reads this.
+    pub fn run_with_input(&mut self, host: &str, line: &str, input: &str) -> Said {
+        let port = self.open(host, argv(line), true);
+        self.world.apply(Input::Data { port, bytes: input.as_bytes().to_vec() });
+        self.world.apply(Input::Eof { port });
+        self.finish(port, line)
     }
 
     /// Runs a command to its end. `␣` in the line is a blank inside a word.

@@ -83,6 +83,7 @@ pub(super) fn build(b: WorldBuilder) -> Result<World, BuildError> {
         epoch: b.epoch,
         names: Rc::new(names),
         hosts_table,
+        dynamic_names: Default::default(),
         programs: b.programs,
         environment: crate::process::environment(),
         planned,
@@ -262,6 +263,7 @@ fn make_host(
             return Err(BuildError::BadRoute { host, to: route.to.to_string() });
         }
     }
+    stack.set_reverse_path(spec.reverse_path);
     if let Some(make) = spec.filter {
         stack.set_filter(Some(make(node)));
     }

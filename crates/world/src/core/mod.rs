@@ -57,6 +57,8 @@ pub(crate) struct Core {
     pub(crate) names: Rc<NameTable>,
     /// Lower-case names to addresses.
     pub(crate) hosts_table: Map<String, Vec<IpAddr>>,
+    /// Those of the names in the hosts table that stand for what a host got while it ran.
+    pub(crate) dynamic_names: std::collections::BTreeSet<String>,
     pub(crate) programs: Rc<dyn Programs>,
     /// The environment variables of what nobody has given others.
     pub(crate) environment: Rc<Environment>,

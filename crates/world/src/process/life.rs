@@ -226,7 +226,7 @@ impl Core {
         }
     }
 
-    fn leads(&self, port: PortId, node: NodeId, pid: Pid) -> bool {
+    pub(super) fn leads(&self, port: PortId, node: NodeId, pid: Pid) -> bool {
         self.gateway.session(port) == Some((node, pid))
     }
 

@@ -20,6 +20,7 @@
 //! Memory is bounded: see [`PROCESSES_MAX`], [`TASKS_MAX`], [`LOG_MAX`], [`OPENS_MAX`],
 //! [`PIPE_MAX`], [`ARGUMENTS_MAX`] and [`STDIN_CREDIT`](crate::message::STDIN_CREDIT).
 
+mod detach;
 mod error;
 pub(crate) mod executor;
 mod files;

@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll};
 
+use netarium_base::IfIndex;
 use netarium_stack::{IcmpError, RecvMeta, SocketKind, SocketOption};
 
 use super::Process;
@@ -24,6 +25,26 @@ impl UdpSocket {
     pub fn bind(process: &Process, address: SocketAddr) -> io::Result<UdpSocket> {
         let socket = Socket::new(process, SocketKind::Udp)?;
         socket.call(|stack, _, id| stack.bind(id, address))?;
+        Ok(UdpSocket { socket })
+    }
+
+    /// A socket that sends and receives by one interface only, also while that has no address, and
+    /// may speak to everybody (SO_BINDTODEVICE, SO_BROADCAST). Sockets of different interfaces may
+    /// have one port.
+    ///
+    /// # Errors
+    /// As `bind(2)`.
+    pub fn bind_on(
+        process: &Process,
+        iface: IfIndex,
+        address: SocketAddr,
+    ) -> io::Result<UdpSocket> {
+        let socket = Socket::new(process, SocketKind::Udp)?;
+        socket.call(|stack, cx, id| {
+            stack.set_option(cx, id, SocketOption::BindToDevice(Some(iface)))?;
+            stack.set_option(cx, id, SocketOption::Broadcast(true))?;
+            stack.bind(id, address)
+        })?;
         Ok(UdpSocket { socket })
     }
 
