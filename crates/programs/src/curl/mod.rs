@@ -76,8 +76,7 @@ async fn refuse(process: &Process, usage: Usage) -> i32 {
     let mut text = String::new();
     for note in &usage.notes {
         match note {
-            Note::Warning(_) if usage.muted => {}
-            Note::Error(_) if usage.muted && !usage.show_error => {}
+            _ if usage.muted => {}
             Note::Warning(w) => text.push_str(&wrap("Warning: ", w)),
             Note::Error(e) => text.push_str(&wrap("curl: ", e)),
         }
@@ -152,7 +151,7 @@ async fn fetch_all(process: &Process, files: &HostFiles, line: &Line) -> i32 {
     for note in &g.warnings {
         match note {
             Note::Warning(text) => terminal.warn(text).await,
-            Note::Error(text) if !g.silent || g.show_error => terminal.error(text).await,
+            Note::Error(text) if !g.silent => terminal.error(text).await,
             Note::Error(_) => {}
         }
     }

@@ -179,7 +179,7 @@ impl Session {
         let mut protocols = o.protocols;
         loop {
             all.report.borrow_mut().effective = course.url.full();
-            check_scheme(&course.url, protocols.http, terminal).await?;
+            check_scheme(&course.url, protocols.http, hops > 0, terminal).await?;
             protocols = o.redirect_protocols;
             let outcome = self.one(o, job, &course, sink, terminal, all).await?;
             let head = outcome.head;
@@ -213,7 +213,7 @@ impl Session {
                 all.report.borrow_mut().redirects += 1;
                 all.report.borrow_mut().redirected = Some(self.process.now());
             }
-            all.meter.done(self.process.now(), all.progress).await;
+            all.meter.again();
             all.progress.restart();
             course.url = next;
         }
@@ -304,6 +304,7 @@ impl Session {
             };
             exchange(&mut open.stream, &request, &mut around).await
         };
+        all.meter.done(self.process.now(), all.progress).await;
         match result {
             Ok(outcome) => {
                 let (status, bytes) = (outcome.head.status, all.progress.received.get());
@@ -469,13 +470,29 @@ fn cookie(jar: &mut Jar, url: &Url, field: &str, now: u64) -> Vec<String> {
     vec![text]
 }
 
-async fn check_scheme(url: &Url, http: bool, terminal: &mut Terminal) -> Result<(), Failure> {
+/// Schemes that the real curl knows.
+const SCHEMES: &[&str] = &[
+    "dict", "file", "ftp", "ftps", "gopher", "gophers", "http", "https", "imap", "imaps", "ldap",
+    "ldaps", "mqtt", "pop3", "pop3s", "rtmp", "rtsp", "scp", "sftp", "smb", "smbs", "smtp",
+    "smtps", "telnet", "tftp", "ws", "wss",
+];
+
+async fn check_scheme(
+    url: &Url,
+    http: bool,
+    redirected: bool,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
     let scheme = &url.scheme;
     let text = match scheme.as_str() {
         "http" if http => return Ok(()),
         "https" => format!(
             "Protocol \"{scheme}\" not supported: there is no TLS in the lab yet, use http://"
         ),
+        other if redirected && !SCHEMES.contains(&other) => {
+            let text = "The redirect target URL could not be parsed: Unsupported URL scheme";
+            return Err(Failure::new(1, text));
+        }
         _ => format!("Protocol \"{scheme}\" not supported or disabled in libcurl"),
     };
     terminal.info(&text).await;
