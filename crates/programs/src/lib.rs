@@ -4,7 +4,7 @@
 //!
 //! 1. [`Builtin`], the library of programs that a world is given;
 //! 2. servers: `httpd`; `bench` has `source` and `sink`, for measuring;
-//! 3. clients: [`curl`], `ping`, `traceroute`;
+//! 3. clients: [`curl`], `visit` (both keep `cookies`), `ping`, `traceroute`;
 //! 4. what is there: `netstat`, `ps`, `ip`, `arp`, `conntrack`, `dmesg`; filters: `iptables`, `netsh`;
 //! 5. `tools` for scripts: `cat`, `ls`, `echo`, `sleep`, `kill`, `hostname`, `true`, `false`;
 //! 6. what they share: [`getopt`], [`calendar`], `table`, `wait`.
@@ -32,6 +32,7 @@ mod ps;
 mod table;
 mod tools;
 mod traceroute;
+mod visit;
 mod wait;
 
 use netarium_world::process::{Program, Programs};
@@ -61,6 +62,7 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("source", bench::source),
     ("traceroute", traceroute::main),
     ("true", tools::succeed),
+    ("visit", visit::main),
 ];
 
 /// The programs that every host has.

@@ -3,7 +3,7 @@
 //! In reading order: `options` (the command line), `glob` and [`url`], `transfer` (one URL: what is
 //! sent, where the answer goes, retries), `session` (redirects, credentials, cookies), `connect` and
 //! `proxy`, `request`, `exchange`, `input` and `response` (HTTP on the wire), `form` (`-F`),
-//! `output` and `terminal` (where data and words go), `meter` and `progress`, `write_out` (`-w`).
+//! `output` and `terminal` (where data and words go), `meter`, `watch` and `progress`, `write_out` (`-w`).
 //!
 //! Standard output counts as a terminal: the progress meter is drawn when the body goes to a file.
 
@@ -24,6 +24,7 @@ mod session;
 mod terminal;
 mod transfer;
 pub mod url;
+mod watch;
 mod write_out;
 
 use std::cell::RefCell;

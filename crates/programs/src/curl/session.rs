@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::pin::pin;
 
-use netarium_base::{Duration, Event, Instant};
+use netarium_base::{Event, Instant};
 use netarium_world::process::{LocalBoxFuture, Process};
 
 use super::connect::{Phase, Pool};
@@ -16,6 +16,7 @@ use super::proxy;
 use super::request::{Ask, Body, Verb, basic};
 use super::terminal::Terminal;
 use super::url::Url;
+use super::watch::Watch;
 use super::write_out::Report;
 use crate::cookies::{Jar, Origin, Rejected, Stored};
 use crate::wait::first;
@@ -343,7 +344,8 @@ impl Session {
         let user = user.filter(|_| trusted);
         let proxy = proxy::of(o, &url.host)?;
         let proxied = proxy.as_ref().is_some_and(|p| p.takes_urls(o));
-        let proxy_authorization = proxy.as_ref().filter(|_| proxied).and_then(|p| p.authorization());
+        let proxy_authorization =
+            proxy.as_ref().filter(|_| proxied).and_then(|p| p.authorization());
         if let Some((name, _)) = &proxy_authorization {
             terminal.info(&format!("Proxy auth using Basic with user '{name}'")).await;
         }
@@ -351,8 +353,7 @@ impl Session {
             (Some(user), _) if course.authorize => {
                 let name = user.split(':').next().unwrap_or("");
                 terminal.info(&format!("Server auth using Basic with user '{name}'")).await;
-                let with_colon =
-                    if user.contains(':') { user.clone() } else { format!("{user}:") };
+                let with_colon = if user.contains(':') { user.clone() } else { format!("{user}:") };
                 Some(basic(&with_colon))
             }
             (None, Some(token)) if trusted => Some(format!("Bearer {token}")),
@@ -498,49 +499,4 @@ async fn check_scheme(
     terminal.info(&text).await;
     terminal.info("Closing connection -1").await;
     Err(Failure::new(1, text))
-}
-
-/// What is looked at once a second: the meter, and `--speed-limit`.
-struct Watch {
-    next: Option<Instant>,
-    slow_since: Instant,
-    before: u64,
-}
-
-const SECOND: Duration = Duration::from_secs(1);
-/// How long a transfer may be too slow, unless told otherwise.
-const SPEED_TIME: u64 = 30;
-
-impl Watch {
-    fn new(o: &Options, meter: &Meter, start: Instant) -> Watch {
-        let watched = meter.is_on() || o.speed_limit.is_some() || o.speed_time.is_some();
-        Watch { next: watched.then(|| start + SECOND), slow_since: start, before: 0 }
-    }
-
-    /// When to look up next.
-    fn next(&self, deadline: Option<Instant>) -> Option<Instant> {
-        match (self.next, deadline) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
-    }
-
-    fn too_slow(&mut self, o: &Options, progress: &Progress, now: Instant) -> Option<Failure> {
-        self.next = Some(now + SECOND);
-        let all = progress.received.get() + progress.sent.get();
-        let limit = o.speed_limit.or(o.speed_time.map(|_| 1))?;
-        let last = all.saturating_sub(self.before);
-        self.before = all;
-        if last >= limit {
-            self.slow_since = now;
-            return None;
-        }
-        let span = o.speed_time.unwrap_or(SPEED_TIME);
-        (now.since(self.slow_since) >= Duration::from_secs(span)).then(|| {
-            let text = format!(
-                "Operation too slow. Less than {limit} bytes/sec transferred the last {span} seconds"
-            );
-            Failure::new(28, text)
-        })
-    }
 }
