@@ -47,6 +47,7 @@ mod table;
 mod tcpdump;
 mod tools;
 mod traceroute;
+mod visit;
 mod wait;
 
 use netarium_world::process::{Program, Programs, Resolver};
@@ -109,6 +110,7 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("unbound", dns::resolver::main),
     ("unbound-control", dns::resolver::control::main),
     ("uniq", tools::lines::uniq),
+    ("visit", visit::main),
     ("wc", tools::lines::wc),
 ];
 
