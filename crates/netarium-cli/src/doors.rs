@@ -124,9 +124,8 @@ fn quoted(word: &OsString) -> String {
 /// `netarium connections`
 pub(crate) fn connections(args: &Connections, json: bool) -> Result<i32, Error> {
     let client = Client::new(find(args.lab.on.as_deref())?);
-    let view: ConnectionsView = runtime()?.block_on(async {
-        client.call(Method::GET, "/api/v1/connections", None::<&()>).await
-    })?;
+    let view: ConnectionsView = runtime()?
+        .block_on(async { client.call(Method::GET, "/api/v1/connections", None::<&()>).await })?;
     let mut out = std::io::stdout().lock();
     // Whoever read our output may have gone.
     let _ = match json {
@@ -137,11 +136,14 @@ pub(crate) fn connections(args: &Connections, json: bool) -> Result<i32, Error> 
 }
 
 fn table(view: &ConnectionsView) -> String {
-    let mut rows = vec![["Proto", "Local Address", "Foreign Address", "State", "Real client"]
-        .map(str::to_owned)];
-    rows.extend(view.connections.iter().map(|c| {
-        [&c.proto, &c.local, &c.remote, &c.state, &c.client].map(String::clone)
-    }));
+    let mut rows = vec![
+        ["Proto", "Local Address", "Foreign Address", "State", "Real client"].map(str::to_owned),
+    ];
+    rows.extend(
+        view.connections
+            .iter()
+            .map(|c| [&c.proto, &c.local, &c.remote, &c.state, &c.client].map(String::clone)),
+    );
     let mut text = String::new();
     for client in &view.clients {
         text += &format!("{:<15}  {}\n", client.address, client.label);

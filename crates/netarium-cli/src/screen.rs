@@ -101,7 +101,11 @@ fn doors(lab: &LabView, terminal: &Terminal, out: &mut String) {
     if let Some(proxy) = &lab.proxy {
         let listen = terminal.paint(Style::Bold, proxy.listen);
         let _ = writeln!(out, "\n  The lab's names and addresses, as {} sees them:", proxy.from);
-        let _ = writeln!(out, "    {listen}   is a proxy, SOCKS5 and HTTP (`{} browser` uses it)", invocation());
+        let _ = writeln!(
+            out,
+            "    {listen}   is a proxy, SOCKS5 and HTTP (`{} browser` uses it)",
+            invocation()
+        );
     }
 }
 

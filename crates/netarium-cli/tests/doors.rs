@@ -39,8 +39,7 @@ fn the_proxy_shows_the_labs_names_and_addresses() {
     }
     let home = tempfile::tempdir().unwrap();
     let lab = Running::start(home.path(), &["course", "--proxy", "0", "--proxy-from", "pc"]);
-    let (socks, http) =
-        (format!("socks5h://{}", proxy(&lab)), format!("http://{}", proxy(&lab)));
+    let (socks, http) = (format!("socks5h://{}", proxy(&lab)), format!("http://{}", proxy(&lab)));
     for through in [&socks, &http] {
         for url in ["http://192.168.17.17/", "http://web/"] {
             let (code, page) = curl(&["-x", through, url]);
@@ -293,25 +292,25 @@ fn without_leave_a_real_server_is_not_reached_and_the_reason_is_told() {
 #[test]
 fn the_screen_names_all_doors() {
     let home = tempfile::tempdir().unwrap();
-    let text = ATTACH.replace("REAL", "127.0.0.1:9").replace(
-        "[publish]\n",
-        "[publish]\n\"127.0.0.1:0/udp\" = \"10.0.0.2:53\"\n",
-    );
+    let text = ATTACH
+        .replace("REAL", "127.0.0.1:9")
+        .replace("[publish]\n", "[publish]\n\"127.0.0.1:0/udp\" = \"10.0.0.2:53\"\n");
     std::fs::write(home.path().join("lab.toml"), text).unwrap();
-    let mut child =
-        command(home.path(), &["up", "--allow-attach", "--proxy", "0", "lab.toml"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+    let mut child = command(home.path(), &["up", "--allow-attach", "--proxy", "0", "lab.toml"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut stderr = child.stderr.take().unwrap();
     let mut said = String::new();
     let mut byte = [0];
     while !said.contains("Ctrl-C stops") && stderr.read(&mut byte).unwrap() > 0 {
         said.push(char::from(byte[0]));
     }
-    for words in ["leads to 10.0.0.2:80", "(UDP)", "leads to 10.0.0.2:53", "web:80", "127.0.0.1:9", "SOCKS5"] {
+    for words in
+        ["leads to 10.0.0.2:80", "(UDP)", "leads to 10.0.0.2:53", "web:80", "127.0.0.1:9", "SOCKS5"]
+    {
         assert!(said.contains(words), "{words}: {said}");
     }
     std::io::stderr().flush().unwrap();

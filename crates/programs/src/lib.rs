@@ -3,8 +3,8 @@
 //! In reading order:
 //!
 //! 1. [`Builtin`], the library of programs that a world is given;
-//! 2. servers: `httpd`, `dhcp`; `attach`, behind which a real server stands; `bench` has `source` and
-//!    `sink`, for measuring;
+//! 2. servers: `httpd`, with `app` (applications behind a route table) and `shop`; `dhcp`; `attach`,
+//!    behind which a real server stands; `bench` has `source` and `sink`, for measuring;
 //! 3. clients: [`curl`], `ping`, `traceroute`;
 //! 4. what is there: `netstat`, `ps`, `ip`, `arp`, `conntrack`, `dmesg`; filters: `iptables`, `netsh`;
 //! 5. `tools` for scripts: `cat`, `ls`, `echo`, `sleep`, `kill`, `hostname`, `true`, `false`;
@@ -15,6 +15,7 @@
 //! Messages and exit codes are the originals'; where a program does less or differs,
 //! `docs/programs.md` says so.
 
+mod app;
 mod arp;
 mod attach;
 mod bench;
@@ -33,6 +34,7 @@ mod netstat;
 mod ping;
 mod ps;
 pub mod shell;
+mod shop;
 mod table;
 mod tools;
 mod traceroute;
@@ -78,6 +80,7 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("rmdir", tools::manage::rmdir),
     ("seq", tools::lines::seq),
     ("sh", shell::main),
+    ("shop", shop::main),
     ("sink", bench::sink),
     ("sleep", tools::sleep),
     ("sort", tools::lines::sort),

@@ -169,11 +169,8 @@ fn free_addresses(lab: &Lab) -> Vec<Ipv4Addr> {
     let network = lab.networks().iter().find(|n| n.name == gateway.interface.network);
     let Some(subnet) = network.map(|n| n.subnet) else { return Vec::new() };
     let hosts = lab.hosts().iter().flat_map(|h| &h.interfaces);
-    let taken: std::collections::HashSet<Ipv4Addr> = hosts
-        .chain([&gateway.interface])
-        .flat_map(|i| &i.addresses)
-        .map(|a| a.address)
-        .collect();
+    let taken: std::collections::HashSet<Ipv4Addr> =
+        hosts.chain([&gateway.interface]).flat_map(|i| &i.addresses).map(|a| a.address).collect();
     let (low, high) = (subnet.network().to_bits(), subnet.broadcast().to_bits());
     let usable = (low.saturating_add(1)..high).rev().map(Ipv4Addr::from_bits);
     let mut free: Vec<Ipv4Addr> =

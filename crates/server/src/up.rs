@@ -242,12 +242,7 @@ fn info(options: &Options, api: &Api, token: &str) -> RuntimeInfo {
     }
 }
 
-fn view(
-    options: &Options,
-    file: &RuntimeFile,
-    doors: &[Door],
-    proxy: Option<&Proxy>,
-) -> LabView {
+fn view(options: &Options, file: &RuntimeFile, doors: &[Door], proxy: Option<&Proxy>) -> LabView {
     let attached = options.lab.attach().iter().map(|a| AttachedView {
         host: a.host.clone(),
         port: a.port,

@@ -10,7 +10,9 @@ use core::net::SocketAddr;
 use netarium_base::{Duration, Instant};
 use netarium_world::journal::Reader;
 use netarium_world::message::{CONNECTION_CREDIT, DATAGRAM_CREDIT, DATAGRAM_MAX, datagram_cost};
-use netarium_world::process::{LocalBoxFuture, Process, Program, TcpListener, TcpStream, UdpSocket};
+use netarium_world::process::{
+    LocalBoxFuture, Process, Program, TcpListener, TcpStream, UdpSocket,
+};
 use netarium_world::{
     CLIENTS_MAX, DirectionSpec, Input, LAB_PORTS, Output, Stream, Target, Transport, World, replay,
 };
@@ -334,10 +336,14 @@ fn the_outside_of_a_lab_client_that_resets_is_reset() {
     // The program's end closes its socket with what it did not read; the relay is killed with it.
     let web = world.host_id("web").unwrap();
     let relay = world.processes(web).into_iter().find(|p| p.name == "relay").unwrap();
-    let kill = netarium_world::Command::Kill { host: "web".to_owned(), pid: relay.pid.0, signal: 9 };
+    let kill =
+        netarium_world::Command::Kill { host: "web".to_owned(), pid: relay.pid.0, signal: 9 };
     world.command(kill).unwrap();
     let out = outputs(&mut world, 5);
-    assert!(out.iter().any(|o| matches!(o, Output::Reset { port: p, .. } if *p == port)), "{out:?}");
+    assert!(
+        out.iter().any(|o| matches!(o, Output::Reset { port: p, .. } if *p == port)),
+        "{out:?}"
+    );
 }
 
 #[test]

@@ -47,7 +47,13 @@ fn input() -> impl Strategy<Value = Input> {
                 source,
                 to
             }),
-        (port(), text(), prop::option::of(text()), prop::option::of(any::<std::net::IpAddr>()), udp)
+        (
+            port(),
+            text(),
+            prop::option::of(text()),
+            prop::option::of(any::<std::net::IpAddr>()),
+            udp
+        )
             .prop_map(|(port, client, from, source, to)| Input::OpenUdp {
                 port,
                 client,
@@ -118,8 +124,11 @@ fn edit() -> impl Strategy<Value = Command> {
         fault(),
     ];
     let port = || {
-        any::<(u8, u16, u16)>()
-            .prop_map(|(protocol, port, last)| ForwardPort { protocol, port, last })
+        any::<(u8, u16, u16)>().prop_map(|(protocol, port, last)| ForwardPort {
+            protocol,
+            port,
+            last,
+        })
     };
     let action = prop::sample::select(vec![Action::Allow, Action::Drop, Action::Reject]);
     let net = any::<(std::net::IpAddr, u8)>()

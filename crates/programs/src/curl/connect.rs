@@ -278,7 +278,8 @@ impl Pool {
                 terminal.info("Local port: 0").await;
             }
             let connected = TcpStream::connect_from(&self.process, from, to).await;
-            return connected.map_err(|e| Refused::Connect(errno(&e).unwrap_or(Errno::ECONNABORTED)));
+            return connected
+                .map_err(|e| Refused::Connect(errno(&e).unwrap_or(Errno::ECONNABORTED)));
         };
         for port in first..=last {
             let from = Some(SocketAddr::new(local, port));
@@ -339,9 +340,8 @@ impl Pool {
         terminal: &mut Terminal,
     ) -> Result<Vec<IpAddr>, Failure> {
         let name = host.to_ascii_lowercase();
-        let pinned = o.resolve.iter().rev().find(|p| {
-            (p.host == name || p.host == "*") && p.port == port
-        });
+        let pinned =
+            o.resolve.iter().rev().find(|p| (p.host == name || p.host == "*") && p.port == port);
         if host.parse::<IpAddr>().is_err() && !self.looked_up.insert(name) {
             terminal.info(&format!("Hostname {host} was found in DNS cache")).await;
         }

@@ -164,9 +164,15 @@ pub(super) async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
 /// Why the body of this answer is not wanted.
 fn refused(head: &Head, request: &Request) -> Option<Failure> {
     let resumed_end = request.resumed && head.status == 416;
-    if request.fail && head.status >= 400 && !resumed_end && !(request.skip_401 && head.status == 401)
+    if request.fail
+        && head.status >= 400
+        && !resumed_end
+        && !(request.skip_401 && head.status == 401)
     {
-        return Some(Failure::new(22, format!("The requested URL returned error: {}", head.status)));
+        return Some(Failure::new(
+            22,
+            format!("The requested URL returned error: {}", head.status),
+        ));
     }
     let too_long = head.length.is_some_and(|n| request.max_filesize.is_some_and(|m| n > m));
     too_long.then(|| Failure::new(63, "Maximum file size exceeded"))

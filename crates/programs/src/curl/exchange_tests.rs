@@ -110,7 +110,8 @@ fn bodies_end_as_their_framing_says() {
         assert_eq!(seen.out, out, "{answer}");
         assert_eq!(seen.result.map(|r| r.1), Ok(reusable), "{answer}");
     }
-    let head = talk(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", false, |r, _| r.head_only = true);
+    let head =
+        talk(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", false, |r, _| r.head_only = true);
     assert_eq!(head.result, Ok((200, true)));
 }
 
@@ -135,9 +136,10 @@ fn each_failure_has_curls_code_and_words() {
 #[test]
 fn verbose_lines_stand_as_in_curl() {
     // Compared with curl 7.88.1 against a server that says the same.
-    let seen = talk(b"HTTP/1.0 200 OK\r\nX-odd:  y\r\nContent-Length: 5\r\n\r\nhello", true, |r, _| {
-        r.body = b"a=b".to_vec();
-    });
+    let seen =
+        talk(b"HTTP/1.0 200 OK\r\nX-odd:  y\r\nContent-Length: 5\r\n\r\nhello", true, |r, _| {
+            r.body = b"a=b".to_vec();
+        });
     insta::assert_snapshot!(seen.err, @r"
     > GET / HTTP/1.1
     > 

@@ -141,7 +141,10 @@ pub(super) fn body(parts: &[Part], chance: &mut Rng) -> Option<(String, Vec<u8>)
         out.extend_from_slice(data);
     };
     for part in parts {
-        put(&format!("--{outer}\r\nContent-Disposition: form-data; name=\"{}\"", quote(&part.name)), b"");
+        put(
+            &format!("--{outer}\r\nContent-Disposition: form-data; name=\"{}\"", quote(&part.name)),
+            b"",
+        );
         if let [one] = &part.contents[..] {
             put(&one.fields(), one.data.as_deref()?);
             put("\r\n", b"");

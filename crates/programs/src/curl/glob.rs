@@ -152,7 +152,10 @@ fn range(rest: &str) -> Result<(Vec<String>, usize), usize> {
             (a, b, false, width)
         }
     };
-    if first > last || step == 0 || (last - first) / step >= URLS_MAX || (letter && last - first > 25)
+    if first > last
+        || step == 0
+        || (last - first) / step >= URLS_MAX
+        || (letter && last - first > 25)
     {
         return Err(close + 1);
     }
@@ -177,7 +180,8 @@ pub(super) fn fill(name: &str, values: &[String]) -> String {
         out.push_str(&rest[..at]);
         let after = &rest[at + 1..];
         let digits = after.bytes().take_while(u8::is_ascii_digit).count();
-        let value = after[..digits].parse::<usize>().ok().and_then(|n| values.get(n.wrapping_sub(1)));
+        let value =
+            after[..digits].parse::<usize>().ok().and_then(|n| values.get(n.wrapping_sub(1)));
         match value {
             Some(value) => {
                 out.push_str(value);
@@ -206,7 +210,10 @@ mod tests {
     fn addresses_are_not_patterns() {
         let glob = Glob::parse("http://[::1]/{a,b}[01-03:2]").expect("a pattern");
         let all: Vec<String> = (0..glob.count()).map(|n| glob.nth(n).0).collect();
-        assert_eq!(all, ["http://[::1]/a01", "http://[::1]/a03", "http://[::1]/b01", "http://[::1]/b03"]);
+        assert_eq!(
+            all,
+            ["http://[::1]/a01", "http://[::1]/a03", "http://[::1]/b01", "http://[::1]/b03"]
+        );
         assert!(Glob::parse("http://h/[1-99999999]").is_err());
         assert!(Glob::parse("http://h/[1-9999][1-9999]").is_err());
     }

@@ -2,7 +2,10 @@
 
 /// `user:password` for the host, or those of `default`.
 pub(super) fn find(text: &str, host: &str) -> Option<String> {
-    let mut words = text.lines().filter(|l| !l.trim_start().starts_with('#')).flat_map(|l| l.split_whitespace());
+    let mut words = text
+        .lines()
+        .filter(|l| !l.trim_start().starts_with('#'))
+        .flat_map(|l| l.split_whitespace());
     let (mut here, mut login, mut password) = (false, None, None);
     while let Some(word) = words.next() {
         match word {

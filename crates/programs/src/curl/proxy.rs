@@ -127,9 +127,10 @@ pub(super) async fn tunnel(
     let mut input = Input::new(stream);
     let mut head = Head::default();
     loop {
-        let raw = input.line(head.status == 0).await.map_err(|_| {
-            Failure::new(56, "Proxy CONNECT aborted")
-        })?;
+        let raw = input
+            .line(head.status == 0)
+            .await
+            .map_err(|_| Failure::new(56, "Proxy CONNECT aborted"))?;
         terminal.header_in(&raw).await;
         let text = raw.strip_suffix(b"\n").unwrap_or(&raw);
         let line = text.strip_suffix(b"\r").unwrap_or(text);
@@ -169,12 +170,14 @@ pub(super) async fn socks5(
                 return Err(Failure::new(97, "Excessive user name length for proxy auth"));
             }
             // RFC 1929.
-            let ask =
-                [&[1, name.len() as u8], name, &[password.len() as u8], password].concat();
+            let ask = [&[1, name.len() as u8], name, &[password.len() as u8], password].concat();
             stream.write_all(&ask).await.map_err(send_failure)?;
             stream.read_exact(&mut chosen).await.map_err(recv_failure)?;
             if chosen[1] != 0 {
-                let text = format!("User was rejected by the SOCKS5 server ({} {}).", chosen[0], chosen[1]);
+                let text = format!(
+                    "User was rejected by the SOCKS5 server ({} {}).",
+                    chosen[0], chosen[1]
+                );
                 return Err(Failure::new(97, text));
             }
         }
@@ -193,7 +196,10 @@ pub(super) async fn socks5(
             ("IPv6 ", ip.to_string(), "locally")
         }
         None if host.len() > 255 => {
-            return Err(Failure::new(97, "SOCKS5: the destination hostname is too long to be resolved remotely by the proxy."));
+            return Err(Failure::new(
+                97,
+                "SOCKS5: the destination hostname is too long to be resolved remotely by the proxy.",
+            ));
         }
         None => {
             ask.extend([3, host.len() as u8]);

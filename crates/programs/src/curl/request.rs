@@ -41,9 +41,15 @@ pub(super) enum Body {
     /// `-d`.
     Data(Vec<u8>),
     /// `-F`.
-    Form { boundary: String, bytes: Vec<u8> },
+    Form {
+        boundary: String,
+        bytes: Vec<u8>,
+    },
     /// `-T`; `whole` is the size of the file it is the end of, unknown for standard input.
-    Upload { bytes: Vec<u8>, whole: Option<u64> },
+    Upload {
+        bytes: Vec<u8>,
+        whole: Option<u64>,
+    },
 }
 
 impl Body {
@@ -213,14 +219,15 @@ impl Ask<'_> {
                 out.push_str("Content-Type: application/x-www-form-urlencoded\r\n");
             }
             Body::Form { boundary, .. } if own => {
-                out.push_str(&format!("Content-Type: multipart/form-data; boundary={boundary}\r\n"));
+                out.push_str(&format!(
+                    "Content-Type: multipart/form-data; boundary={boundary}\r\n"
+                ));
             }
             _ => {}
         }
         let upload = matches!(self.body, Body::Upload { .. });
         let large = bytes.len() > EXPECT_BODY || (upload && !bytes.is_empty());
-        let expect =
-            large && !self.http10 && !self.no_expect && self.custom("Expect").is_none();
+        let expect = large && !self.http10 && !self.no_expect && self.custom("Expect").is_none();
         if expect {
             out.push_str("Expect: 100-continue\r\n");
         }

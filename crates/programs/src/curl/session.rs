@@ -342,7 +342,8 @@ impl Session {
         let user = user.filter(|_| trusted);
         let proxy = proxy::of(o, &url.host)?;
         let proxied = proxy.as_ref().is_some_and(|p| p.takes_urls(o));
-        let proxy_authorization = proxy.as_ref().filter(|_| proxied).and_then(|p| p.authorization());
+        let proxy_authorization =
+            proxy.as_ref().filter(|_| proxied).and_then(|p| p.authorization());
         if let Some((name, _)) = &proxy_authorization {
             terminal.info(&format!("Proxy auth using Basic with user '{name}'")).await;
         }
@@ -350,8 +351,7 @@ impl Session {
             (Some(user), _) if course.authorize => {
                 let name = user.split(':').next().unwrap_or("");
                 terminal.info(&format!("Server auth using Basic with user '{name}'")).await;
-                let with_colon =
-                    if user.contains(':') { user.clone() } else { format!("{user}:") };
+                let with_colon = if user.contains(':') { user.clone() } else { format!("{user}:") };
                 Some(basic(&with_colon))
             }
             (None, Some(token)) if trusted => Some(format!("Bearer {token}")),

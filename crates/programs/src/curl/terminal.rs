@@ -214,7 +214,10 @@ mod tests {
     #[test]
     fn long_warnings_are_wrapped() {
         assert_eq!(
-            wrap("Warning: ", "Problem : connection refused. Will retry in 1 seconds. 1 retries left."),
+            wrap(
+                "Warning: ",
+                "Problem : connection refused. Will retry in 1 seconds. 1 retries left."
+            ),
             "Warning: Problem : connection refused. Will retry in 1 seconds. 1 retries \n\
              Warning: left.\n"
         );

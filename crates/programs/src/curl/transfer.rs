@@ -53,7 +53,8 @@ impl Task<'_> {
         terminal: &mut Terminal,
     ) -> i32 {
         let process = session.process;
-        let url = if self.o.path_as_is { Url::parse_as_is(&self.url) } else { Url::parse(&self.url) };
+        let url =
+            if self.o.path_as_is { Url::parse_as_is(&self.url) } else { Url::parse(&self.url) };
         let mut report = Report::new(&self.url, self.number, process.now());
         report.referer = self.o.referer.clone().filter(|r| !r.is_empty());
         let prepared = self.prepare(session, files, url, terminal, &mut report).await;
@@ -239,9 +240,8 @@ impl Task<'_> {
             let free = |n: &String| process.metadata(n).is_err();
             if !free(&name) {
                 let numbered = (1..100).map(|n| format!("{name}.{n}")).find(free);
-                name = numbered.ok_or_else(|| {
-                    Failure::new(23, "Failure writing output to destination")
-                })?;
+                name = numbered
+                    .ok_or_else(|| Failure::new(23, "Failure writing output to destination"))?;
             }
         }
         report.file.clone_from(&name);
@@ -290,7 +290,8 @@ impl Task<'_> {
         {
             bytes = (contents.len() - before.len().min(contents.len())) as u64;
             let failed = self.failed_with_body(report);
-            if (result.is_ok() || bytes > 0) && !(self.o.remove_on_error && (result.is_err() || failed))
+            if (result.is_ok() || bytes > 0)
+                && !(self.o.remove_on_error && (result.is_err() || failed))
             {
                 let given = self.given_name(&process, name, report, terminal).await;
                 let saved = match given {

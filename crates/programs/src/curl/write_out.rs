@@ -226,9 +226,7 @@ impl Report {
             "url_effective" => text(&self.effective),
             "urlnum" => Value::Number(self.number),
             "method" => text(&self.method),
-            "filename_effective" => {
-                Value::Text((!self.file.is_empty()).then(|| self.file.clone()))
-            }
+            "filename_effective" => Value::Text((!self.file.is_empty()).then(|| self.file.clone())),
             "ftp_entry_path" => Value::Text(None),
             "referer" => Value::Text(self.referer.clone()),
             "content_type" => Value::Text(self.content_type.clone()),

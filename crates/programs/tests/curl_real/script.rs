@@ -93,7 +93,8 @@ impl Conversation {
             let (method, target) = (word(), word());
             let request = Request { method, target, head, body };
             let text = String::from_utf8_lossy(&request.body);
-            let text = if text.len() > 3000 { format!("{} bytes", text.len()) } else { text.into() };
+            let text =
+                if text.len() > 3000 { format!("{} bytes", text.len()) } else { text.into() };
             state.requests.push((self.number, format!("{}{text}", request.head)));
             answer(&request, state, &mut reply);
         }
@@ -165,9 +166,10 @@ const GZIP: &[u8] = include_bytes!("hello.gz");
 
 fn answer(r: &Request, state: &mut State, reply: &mut Reply) {
     let head = r.method == "HEAD";
-    let target = r.target.strip_prefix("http://").map_or(r.target.as_str(), |t| {
-        t.find('/').map_or("/", |at| &t[at..])
-    });
+    let target = r
+        .target
+        .strip_prefix("http://")
+        .map_or(r.target.as_str(), |t| t.find('/').map_or("/", |at| &t[at..]));
     if r.method == "CONNECT" {
         let open = r.target.starts_with("example.test:");
         let status = if open { "200 Connection established" } else { "403 No" };

@@ -119,8 +119,8 @@ impl Talk<'_> {
             let Ok(upgraded) = hyper::upgrade::on(request).await else { return };
             let mut real = TokioIo::new(upgraded);
             // The lane tells how it ended.
-            let _ =
-                tokio::io::copy_bidirectional_with_sizes(&mut real, &mut lane, BUFFER, BUFFER).await;
+            let _ = tokio::io::copy_bidirectional_with_sizes(&mut real, &mut lane, BUFFER, BUFFER)
+                .await;
         })
         .await;
         Ok(Response::new(empty()))
@@ -302,10 +302,9 @@ fn failed(failure: &Failure, to: &Target) -> Response<Body> {
 /// Somebody takes the proxy for a web server: perhaps a page of another site.
 fn refuse_origin_form(uri: &Uri) -> Response<Body> {
     let (headline, sentence) = match uri.scheme_str() {
-        Some(scheme) => (
-            "This proxy forwards http only",
-            format!("For {scheme} use CONNECT or SOCKS5."),
-        ),
+        Some(scheme) => {
+            ("This proxy forwards http only", format!("For {scheme} use CONNECT or SOCKS5."))
+        }
         None => (
             "This is a proxy",
             "It is no web server. Set it as the proxy of a program: \

@@ -43,12 +43,7 @@ struct Flow {
 }
 
 /// Serves the port until the lab ends or the future is dropped.
-pub(super) async fn serve(
-    socket: UdpSocket,
-    listen: SocketAddr,
-    spec: &Publish,
-    inside: Inside,
-) {
+pub(super) async fn serve(socket: UdpSocket, listen: SocketAddr, spec: &Publish, inside: Inside) {
     let (sink, mut outputs) = mpsc::unbounded_channel();
     let mut door = Flows {
         spec,
@@ -138,10 +133,9 @@ impl Flows<'_> {
         let flow = Flow { port, heard: Instant::now(), credit, ungranted: 0 };
         self.flows.insert(client, flow);
         self.clients.insert(port, client);
-        self.inside.reporter.tell(Notice::Connected {
-            client: who.caller,
-            to: format!("{}/udp", self.spec.to),
-        });
+        self.inside
+            .reporter
+            .tell(Notice::Connected { client: who.caller, to: format!("{}/udp", self.spec.to) });
         Some(())
     }
 

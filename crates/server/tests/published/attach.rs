@@ -70,7 +70,9 @@ async fn bytes_and_half_closes_go_both_ways() {
     let (answer, question) = soon("both", async { tokio::join!(client, server) }).await;
     assert!(answer == back && question == there);
     let closed = up.notice(|n| match n {
-        Notice::Closed { client, sent, received, end, .. } if client.program.as_deref() == Some("friend") => {
+        Notice::Closed { client, sent, received, end, .. }
+            if client.program.as_deref() == Some("friend") =>
+        {
             Some((sent, received, end.to_string()))
         }
         _ => None,

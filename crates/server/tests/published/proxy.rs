@@ -207,7 +207,10 @@ async fn real_clients_see_the_labs_names() {
             let args = [extra, &["-x", proxy, "http://server/hello"]].concat();
             let Some(out) = curl(&args).await else { return };
             let text = String::from_utf8_lossy(&out.stdout).into_owned();
-            assert!(text.contains("GET /hello HTTP/1.1") && text.contains("Host: server"), "{text}");
+            assert!(
+                text.contains("GET /hello HTTP/1.1") && text.contains("Host: server"),
+                "{text}"
+            );
         }
     }
     // An address, with SOCKS that gets no names.

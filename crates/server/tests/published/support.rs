@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use netarium_lab::build::{BuildOptions, world};
 use netarium_lab::{Files, Lab};
+use netarium_programs::Builtin;
 use netarium_server::api::new_token;
 use netarium_server::client::Client;
 use netarium_server::folder::LabFolder;
@@ -17,10 +18,7 @@ use netarium_server::recording::Tape;
 use netarium_server::report::{Notice, Reporter};
 use netarium_server::up::{Door, Options, RunningLab};
 use netarium_server::{Pace, WorldHandle};
-use netarium_programs::Builtin;
-use netarium_world::process::{
-    LocalBoxFuture, Process, Program, Programs, TcpListener, UdpSocket,
-};
+use netarium_world::process::{LocalBoxFuture, Process, Program, Programs, TcpListener, UdpSocket};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;

@@ -92,7 +92,10 @@ async fn the_real_dig_asks_a_name_server_in_the_lab() {
     let args = ["@127.0.0.1", "-p", &port, "+noedns", "+tries=1", "www.shop.lab"];
     if let Some(text) = said("dig", &args, b"").await {
         assert!(text.contains("status: NOERROR") && text.contains("192.0.2.7"), "{text}");
-        assert!(text.contains("127.0.0.1"), "the answer comes from where the question went: {text}");
+        assert!(
+            text.contains("127.0.0.1"),
+            "the answer comes from where the question went: {text}"
+        );
     }
     up.lab.stop().await.unwrap();
 }

@@ -2,7 +2,9 @@
 
 use super::table::Opt;
 use super::values::{count, date, detour, number, offset, pinned, ports, seconds, size};
-use super::{AuthMode, Bad, Files, Global, Netrc, Note, Options, Output, Show, TimeCondition, TraceKind};
+use super::{
+    AuthMode, Bad, Files, Global, Netrc, Note, Options, Output, Show, TimeCondition, TraceKind,
+};
 use crate::curl::form;
 
 const BAD_USE: Bad = Bad::Reason("is badly used here");
@@ -173,8 +175,7 @@ impl Apply<'_> {
             Opt::Socks5Hostname => self.o.socks = Some((owned(), true)),
             Opt::Proto => self.o.protocols.http = protocols(value, self.o.protocols.http),
             Opt::ProtoRedir => {
-                self.o.redirect_protocols.http =
-                    protocols(value, self.o.redirect_protocols.http);
+                self.o.redirect_protocols.http = protocols(value, self.o.redirect_protocols.http);
             }
             Opt::Referer => match value.strip_suffix(";auto") {
                 Some(text) => {
@@ -229,8 +230,7 @@ impl Apply<'_> {
                 text.lines().filter(|l| !l.is_empty()).map(str::to_owned).collect()
             }
         };
-        let list =
-            if opt == Opt::Header { &mut self.o.headers } else { &mut self.o.proxy_headers };
+        let list = if opt == Opt::Header { &mut self.o.headers } else { &mut self.o.proxy_headers };
         list.extend(lines);
         Ok(())
     }
@@ -310,7 +310,8 @@ impl Apply<'_> {
 
     fn file(&mut self, path: &str) -> Vec<u8> {
         self.files.read(path).unwrap_or_else(|| {
-            let text = format!("Couldn't read data from file \"{path}\", this makes an empty POST.");
+            let text =
+                format!("Couldn't read data from file \"{path}\", this makes an empty POST.");
             self.g.warnings.push(Note::Warning(text));
             Vec::new()
         })

@@ -439,7 +439,10 @@ impl Parser<'_> {
     fn config(&mut self, path: &str, word: &str) -> Result<(), Wrong> {
         let text = self.files.read(path).filter(|_| self.depth < CONFIG_DEPTH);
         let Some(text) = text else {
-            self.line.global.warnings.push(Note::Error(format!("cannot read config from '{path}'")));
+            self.line
+                .global
+                .warnings
+                .push(Note::Error(format!("cannot read config from '{path}'")));
             return Err((word.to_owned(), Bad::Read));
         };
         self.depth += 1;

@@ -37,7 +37,9 @@ pub(super) fn seconds(text: &str) -> Result<Option<Duration>, Bad> {
         return Err(POSITIVE);
     }
     let digits = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    let span: Duration = if digits { format!("{text}s").parse().map_err(|_| NUMBER)? } else {
+    let span: Duration = if digits {
+        format!("{text}s").parse().map_err(|_| NUMBER)?
+    } else {
         return Err(NUMBER);
     };
     Ok((!span.is_zero()).then_some(span))
