@@ -56,7 +56,7 @@ fn the_course_is_as_the_class_knows_it() {
 
     let nat = lab.host("router").unwrap().nat.as_ref().unwrap();
     assert_eq!((nat.inside.as_str(), nat.outside.as_str()), ("home", "campus"));
-    assert_eq!((nat.forwards[0].protocol, nat.forwards[0].port), (Protocol::Tcp, 65535));
+    assert_eq!((nat.forwards[0].protocol, nat.forwards[0].ports.first), (Protocol::Tcp, 65535));
     assert_eq!(nat.forwards[0].to.to_string(), "192.168.17.17:80");
 
     assert_eq!(default_via(&lab, "web"), Some(ip("192.168.17.1")));

@@ -4,6 +4,7 @@
 use netarium_base::{Ctx, DropReason, Event, SocketId};
 use netarium_wire::{Payload, TcpFlags, TcpHeader, protocol};
 
+use crate::layer::Way;
 use crate::sockets::PARENTLESS;
 use crate::stack::Stack;
 use crate::tcp::config::{Ecn, SynCookies, TcpConfig};
@@ -255,7 +256,7 @@ impl Stack {
         let origin = cause.carrying(request.cause);
         frame.meta.cause = self.segment_event(cx, origin, request.flow, header, reason);
         frame.meta.flow = request.flow;
-        let _ = self.ip.send_local(cx, frame, None);
+        let _ = self.ip.send_local(cx, frame, Way::default());
     }
 
     /// A segment for a handshake under way (RFC 9293 §3.10.7.4, SYN-RECEIVED).
