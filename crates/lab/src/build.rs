@@ -290,7 +290,10 @@ fn nat_kind(filter: &mut Filter, kind: &NatKind) {
         filtering: kind.filtering.unwrap_or(preset.filtering),
         preserve_ports: kind.preserve_ports.unwrap_or(preset.preserve_ports),
         overload: preset.overload && kind.mapping.is_none() && kind.filtering.is_none(),
-        ports: kind.ports.and_then(|p| netarium_filter::PortRange::new(p.first, p.last)).or(preset.ports),
+        ports: kind
+            .ports
+            .and_then(|p| netarium_filter::PortRange::new(p.first, p.last))
+            .or(preset.ports),
         hairpin: kind.hairpin.unwrap_or(preset.hairpin),
     });
     let mut set = |kinds: &[Timeout], to: Option<Duration>| {

@@ -35,9 +35,7 @@ fn subnet(out: &mut String, server: &DhcpServer) {
     for kept in &server.reserved {
         let name = kept.name.replace(':', "-");
         let (mac, address) = (kept.mac, kept.address);
-        let _ = writeln!(
-            out,
-            "host {name} {{ hardware ethernet {mac}; fixed-address {address}; }}"
-        );
+        let _ =
+            writeln!(out, "host {name} {{ hardware ethernet {mac}; fixed-address {address}; }}");
     }
 }

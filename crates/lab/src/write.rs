@@ -11,8 +11,8 @@ use netarium_world::ReversePath;
 
 use crate::limits::MTU;
 use crate::model::{
-    DhcpServer, Forward, Gateway, Host, InboundRule, Interface, Lab, Link, Mirror, Nat, NodeKind, Publish,
-    SwitchSettings, Title, Wire,
+    DhcpServer, Forward, Gateway, Host, InboundRule, Interface, Lab, Link, Mirror, Nat, NodeKind,
+    Publish, SwitchSettings, Title, Wire,
 };
 use crate::value::Protocol;
 

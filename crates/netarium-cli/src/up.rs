@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use netarium::world::JsonTrace;
 use netarium::{BuildOptions, Lab, program_names};
+use netarium_server::proxy::{DEFAULT_LISTEN, ProxyOptions};
 use netarium_server::publish::Limits;
 use netarium_server::recording::Tape;
 use netarium_server::report::{Notice, Reporter};
@@ -14,7 +15,7 @@ use netarium_server::runtime_file::runtime_dir;
 use netarium_server::source::{LoadedLab, copies_dir, load_to_edit};
 use netarium_server::up::{Door, Options, RunningLab, UpError};
 
-use crate::args::Up;
+use crate::args::{ProxyAt, Up};
 use crate::exit::{self, Error};
 use crate::files::{OutputFile, ThreadFile, recorded_all, recording_file};
 use crate::screen;
@@ -26,7 +27,7 @@ pub(crate) const TRACE_KEPT: usize = 200_000;
 impl From<UpError> for Error {
     fn from(error: UpError) -> Error {
         match error {
-            UpError::Publish(_) | UpError::Udp => Error::Usage(error.to_string(), None),
+            UpError::Publish(_) | UpError::Proxy(_) => Error::Usage(error.to_string(), None),
             UpError::World(_) | UpError::Control(_) => Error::failed(error),
         }
     }
@@ -110,7 +111,12 @@ async fn serve(
 }
 
 fn options(args: &Up, loaded: LoadedLab, tape: Tape) -> (Options, Limits) {
-    let limits = Limits { connections: args.max_connections, allow_lan: args.allow_lan };
+    let limits = Limits {
+        connections: args.max_connections,
+        allow_lan: args.allow_lan,
+        ..Limits::default()
+    };
+    let proxy = |listen| ProxyOptions { listen, from: args.proxy_from.clone() };
     let options = Options {
         lab: loaded.lab,
         folder: loaded.folder,
@@ -118,6 +124,12 @@ fn options(args: &Up, loaded: LoadedLab, tape: Tape) -> (Options, Limits) {
         name: args.name.clone(),
         pace: args.speed,
         limits: limits.clone(),
+        proxy: match args.proxy {
+            Some(ProxyAt::Off) => None,
+            Some(ProxyAt::Listen(listen)) => Some(proxy(listen)),
+            None => Some(proxy(DEFAULT_LISTEN)),
+        },
+        allow_attach: args.allow_attach,
         runtime_dir: runtime_dir(),
         tape,
     };
@@ -165,6 +177,17 @@ fn announce(
                 door.view.listen
             ));
         }
+    }
+    if let Some(proxy) = &lab.view().proxy
+        && !proxy.listen.ip().is_loopback()
+    {
+        terminal.plain(format_args!("note: {} can be reached from other machines", proxy.listen));
+    }
+    for a in lab.view().attached.iter().filter(|a| !a.allowed) {
+        terminal.plain(format_args!(
+            "note: {}:{} does not continue to {}: start with --allow-attach if that is what you want",
+            a.host, a.port, a.to
+        ));
     }
     if json {
         let lab = serde_json::to_value(lab.view()).unwrap_or_default();

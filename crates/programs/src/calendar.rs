@@ -94,6 +94,28 @@ impl Date {
     }
 }
 
+impl Date {
+    /// As Apache's error log writes them: `Mon Nov 23 06:51:53.627149 2026`.
+    pub fn ctime(&self, micros: u64) -> String {
+        format!(
+            "{} {} {:02} {:02}:{:02}:{:02}.{micros:06} {:04}",
+            DAYS[usize::from(self.weekday)],
+            self.month_name(),
+            self.day,
+            self.hour,
+            self.minute,
+            self.second,
+            self.year
+        )
+    }
+
+    /// As listings of folders write them: `2026-11-22 14:14`.
+    pub fn short(&self) -> String {
+        let Date { year, month, day, hour, minute, .. } = self;
+        format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}")
+    }
+}
+
 /// Reads an HTTP date in any of the three forms of RFC 9110 §5.6.7 (IMF-fixdate, RFC 850,
 /// asctime), as seconds since 1970. The day's name is not checked.
 pub fn parse_http(text: &str) -> Option<u64> {

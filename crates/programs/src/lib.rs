@@ -3,8 +3,8 @@
 //! In reading order:
 //!
 //! 1. [`Builtin`], the library of programs that a world is given;
-//! 2. servers: `httpd`, `dhcp`; `attach`, behind which a real server stands; `bench` has `source` and
-//!    `sink`, for measuring;
+//! 2. servers: `httpd`, with `app` (applications behind a route table) and `shop`; `dhcp`; `attach`,
+//!    behind which a real server stands; `bench` has `source` and `sink`, for measuring;
 //! 3. clients: [`curl`], `ping`, `traceroute`;
 //! 4. what is there: `netstat`, `ps`, `ip`, `arp`, `conntrack`, `dmesg`; filters: `iptables`, `netsh`;
 //! 5. `tools` for scripts: `cat`, `ls`, `echo`, `sleep`, `kill`, `hostname`, `true`, `false`;
@@ -15,11 +15,13 @@
 //! Messages and exit codes are the originals'; where a program does less or differs,
 //! `docs/programs.md` says so.
 
+mod app;
 mod arp;
 mod attach;
 mod bench;
 pub mod calendar;
 mod conntrack;
+mod cookies;
 pub mod curl;
 mod dhcp;
 mod dmesg;
@@ -31,6 +33,8 @@ mod netsh;
 mod netstat;
 mod ping;
 mod ps;
+pub mod shell;
+mod shop;
 mod table;
 mod tools;
 mod traceroute;
@@ -40,16 +44,24 @@ use netarium_world::process::{Program, Programs};
 
 /// Every program of this crate, by name; sorted.
 const PROGRAMS: &[(&str, Program)] = &[
+    ("[", tools::test::main),
     ("arp", arp::main),
     ("attach", attach::main),
     ("cat", tools::cat),
     ("conntrack", conntrack::main),
+    ("cp", tools::manage::cp),
     ("curl", curl::main),
+    ("cut", tools::lines::cut),
     ("dhclient", dhcp::dhclient::main),
     ("dhcpd", dhcp::dhcpd::main),
     ("dmesg", dmesg::main),
-    ("echo", tools::echo),
+    ("echo", tools::echo::main),
+    ("egrep", tools::grep::grep),
     ("false", tools::fail),
+    ("fgrep", tools::grep::grep),
+    ("findstr", tools::grep::findstr),
+    ("grep", tools::grep::grep),
+    ("head", tools::ends::head),
     ("hostname", tools::hostname),
     ("httpd", httpd::main),
     ("ip", ip::main),
@@ -57,15 +69,30 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("iptables-save", iptables::save),
     ("kill", tools::kill),
     ("ls", tools::ls),
+    ("mkdir", tools::manage::mkdir),
+    ("mv", tools::manage::mv),
     ("netsh", netsh::main),
     ("netstat", netstat::main),
     ("ping", ping::main),
+    ("printf", tools::printf::main),
     ("ps", ps::main),
+    ("rm", tools::manage::rm),
+    ("rmdir", tools::manage::rmdir),
+    ("seq", tools::lines::seq),
+    ("sh", shell::main),
+    ("shop", shop::main),
     ("sink", bench::sink),
     ("sleep", tools::sleep),
+    ("sort", tools::lines::sort),
     ("source", bench::source),
+    ("tail", tools::ends::tail),
+    ("tee", tools::lines::tee),
+    ("test", tools::test::main),
+    ("touch", tools::manage::touch),
     ("traceroute", traceroute::main),
     ("true", tools::succeed),
+    ("uniq", tools::lines::uniq),
+    ("wc", tools::lines::wc),
 ];
 
 /// The programs that every host has.

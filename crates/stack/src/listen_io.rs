@@ -276,7 +276,8 @@ impl Stack {
             return self.repeat_syn_ack(cx, place, &request);
         }
         let acks = seg.has(TcpFlags::ACK);
-        if acks && seg.ack != request.iss + 1 {
+        // RFC 9293 §3.10.7.4: a reset is judged by its sequence number, before the acknowledgement.
+        if acks && seg.ack != request.iss + 1 && !seg.has(TcpFlags::RST) {
             self.drop_segment(cx, frame, DropReason::NotAcceptable, len);
             return self.send_reset_for(cx, frame, &arrived.header, &seg, "unacceptable ACK");
         }
@@ -287,6 +288,11 @@ impl Stack {
                 self.acknowledge_request(cx, place, &request, &seg);
             }
             return;
+        }
+        if seg.has(TcpFlags::RST) && seg.seq != request.irs + 1 {
+            // RFC 5961 §3.2: only one exactly at RCV.NXT is believed.
+            self.drop_segment(cx, frame, DropReason::NotAcceptable, len);
+            return self.acknowledge_request(cx, place, &request, &seg);
         }
         let syn = seg.has(TcpFlags::SYN) && seg.seq != request.irs;
         if syn || seg.has(TcpFlags::RST) {
@@ -600,8 +606,7 @@ impl Stack {
     }
 }
 
-const CONTROLS: TcpFlags =
-    TcpFlags::SYN.union(TcpFlags::ACK).union(TcpFlags::RST).union(TcpFlags::FIN);
+const CONTROLS: TcpFlags = TcpFlags::SYN.union(TcpFlags::ACK).union(TcpFlags::RST);
 
 /// RFC 3168 §6.1.1; a SYN that is marked as capable itself comes from a network that mangles the
 /// field.

@@ -137,7 +137,9 @@ fn bytes_go_both_ways_and_half_close_passes() {
     let back = outputs(&mut world, 1_000);
     let credit: u32 =
         back.iter().map(|o| if let Output::Credit { bytes, .. } = o { *bytes } else { 0 }).sum();
-    assert_eq!((credit, back.iter().any(|o| matches!(o, Output::Data { .. }))), (200_000, false));
+    // Credit comes back in pieces of a quarter; what is not granted yet is less than one.
+    assert!(credit <= 200_000 && credit > 200_000 - CONNECTION_CREDIT / 4, "{credit}");
+    assert!(!back.iter().any(|o| matches!(o, Output::Data { .. })));
     world.apply(Input::Eof { port: 1 });
     let back = outputs(&mut world, 1_000);
     assert!(bytes_of(&back) == message);

@@ -232,4 +232,3 @@ table! {
         optional {}
     }
 }
-

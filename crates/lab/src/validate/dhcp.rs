@@ -116,7 +116,8 @@ pub(super) fn servers(
                 continue;
             };
             if i.by_dhcp {
-                let message = format!("`{}` cannot be a DHCP server and a client at once", host.name);
+                let message =
+                    format!("`{}` cannot be a DHCP server and a client at once", host.name);
                 errors
                     .report(Code::BadValue, name.spot, message, "its own address comes by DHCP")
                     .hint("give the server an address of its own");
@@ -184,7 +185,9 @@ fn server(
     }
     let sole = || wide.routers.get(place.network).copied().flatten();
     let router = match &dhcp.router {
-        Some(written) => written.0.and_then(|a| single(At { value: a, spot: written.spot }, errors)),
+        Some(written) => {
+            written.0.and_then(|a| single(At { value: a, spot: written.spot }, errors))
+        }
         None => own.or_else(sole),
     };
     let dns = dhcp.dns.as_ref().map_or(&[][..], |d| &d.0);

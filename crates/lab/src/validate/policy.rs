@@ -226,7 +226,8 @@ fn forward(
     let from = raw.from?;
     let last = u32::from(to.port) + u32::from(from.ports.last - from.ports.first);
     if last > 65_535 {
-        let message = format!("the forward of {}/{} would end at port {last}", from.protocol, from.ports);
+        let message =
+            format!("the forward of {}/{} would end at port {last}", from.protocol, from.ports);
         errors
             .report(Code::ForwardTarget, to.spot, message, "ports end at 65535")
             .hint("a range of ports leads to as many ports, from this one on");

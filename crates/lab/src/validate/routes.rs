@@ -18,12 +18,7 @@ use super::check_count;
 use super::hosts::raw_host;
 
 /// Fills in the routes of every host.
-pub(super) fn settle(
-    raw: &RawLab,
-    networks: &[Network],
-    hosts: &mut [Host],
-    errors: &mut Errors,
-) {
+pub(super) fn settle(raw: &RawLab, networks: &[Network], hosts: &mut [Host], errors: &mut Errors) {
     let routers = sole_routers(hosts);
     for host in hosts {
         let Some((spot, raw)) = raw_host(raw, &host.name) else { continue };

@@ -72,9 +72,8 @@ impl Bound {
     /// The lease as it stands in the client's file.
     fn file(&self, iface: &str) -> String {
         let mut out = format!("lease {{\n  interface \"{iface}\";\n");
-        let list = |all: &[Ipv4Addr]| {
-            all.iter().map(Ipv4Addr::to_string).collect::<Vec<_>>().join(",")
-        };
+        let list =
+            |all: &[Ipv4Addr]| all.iter().map(Ipv4Addr::to_string).collect::<Vec<_>>().join(",");
         let mask = Ipv4Addr::from_bits(u32::MAX << (32 - u32::from(self.prefix).max(1)));
         let _ = writeln!(out, "  fixed-address {};", self.address);
         let _ = writeln!(out, "  option subnet-mask {mask};");

@@ -137,7 +137,8 @@ impl Client {
     ) -> Option<Message> {
         let mut buf = vec![0; LEN_MAX];
         loop {
-            let got = within(&self.place.process, Some(deadline), socket.recv_from(&mut buf)).await?;
+            let got =
+                within(&self.place.process, Some(deadline), socket.recv_from(&mut buf)).await?;
             // An ICMP error is no answer; the deadline comes.
             let Ok((n, _)) = got else { continue };
             let Some(message) = decode(&buf[..n]) else { continue };
@@ -203,7 +204,8 @@ impl Client {
             let until = (now + Duration::from_secs(interval)).min(deadline);
             while let Some(offer) = self.receive(&socket, xid, &[MessageType::Offer], until).await {
                 if let Some(lease) = Bound::of(&offer, self.place.now()) {
-                    self.say(&format!("DHCPOFFER of {} from {}", lease.address, lease.server)).await;
+                    self.say(&format!("DHCPOFFER of {} from {}", lease.address, lease.server))
+                        .await;
                     return Some(offer);
                 }
             }

@@ -162,7 +162,9 @@ impl Parser<'_> {
                 }
                 (["host", name], Some('{')) => self.host(name)?,
                 ([], _) => return self.error("unexpected brace."),
-                (_, Some('{')) => return self.error(format!("unknown block `{}`.", words.join(" "))),
+                (_, Some('{')) => {
+                    return self.error(format!("unknown block `{}`.", words.join(" ")));
+                }
                 (words, _) if !self.tokens.ended => {
                     let last = words.last().copied().unwrap_or_default();
                     return self.error(format!("semicolon expected behind `{last}`."));
@@ -199,12 +201,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn option(
-        &mut self,
-        name: &str,
-        values: &[&str],
-        scope: &mut Scope,
-    ) -> Result<(), ConfError> {
+    fn option(&mut self, name: &str, values: &[&str], scope: &mut Scope) -> Result<(), ConfError> {
         let addresses = || values.iter().map(|v| v.parse().ok()).collect::<Option<Vec<_>>>();
         let read = match name {
             "routers" => addresses().map(|all| scope.routers = all),

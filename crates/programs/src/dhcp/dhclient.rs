@@ -112,8 +112,7 @@ async fn run(process: Process, options: Options) -> i32 {
     if options.no_wait {
         process.detach(0);
     }
-    let mut clients: Vec<Client> =
-        chosen.iter().map(|i| client(&process, &options, i)).collect();
+    let mut clients: Vec<Client> = chosen.iter().map(|i| client(&process, &options, i)).collect();
     greet(&options, &clients).await;
     let Some(last) = clients.pop() else { return 1 };
     for client in clients {
@@ -127,10 +126,8 @@ async fn run(process: Process, options: Options) -> i32 {
 
 fn client(process: &Process, options: &Options, iface: &Interface) -> Client {
     let name = iface.name.clone();
-    let file = options
-        .leases
-        .clone()
-        .unwrap_or_else(|| format!("/var/lib/dhcp/dhclient.{name}.leases"));
+    let file =
+        options.leases.clone().unwrap_or_else(|| format!("/var/lib/dhcp/dhclient.{name}.leases"));
     let place = Place { process: *process, name, index: iface.index, file };
     Client::new(place, iface.mac, options.verbose)
 }

@@ -98,9 +98,7 @@ pub(crate) fn main(process: Process) -> LocalBoxFuture<i32> {
 async fn run(process: &Process, args: &[String]) -> Result<(), String> {
     let options = Options::parse(args)?;
     let path = options.conf.clone().unwrap_or_else(|| CONF.to_owned());
-    let text = process
-        .read_file(&path)
-        .map_err(|e| format!("Can't open {path}: {e}\n"))?;
+    let text = process.read_file(&path).map_err(|e| format!("Can't open {path}: {e}\n"))?;
     let config = Config::read(&String::from_utf8_lossy(&text)).map_err(|e| {
         format!(
             "{path} line {}: {}\nConfiguration file errors encountered -- exiting\n",
@@ -112,10 +110,9 @@ async fn run(process: &Process, args: &[String]) -> Result<(), String> {
     }
     let served = served(process, &config, &options.interfaces)?;
     let leases = options.leases.unwrap_or_else(|| LEASES.to_owned());
-    let known = process.read_file(&leases).map_or_else(
-        |_| Leases::default(),
-        |file| Leases::read(&String::from_utf8_lossy(&file)),
-    );
+    let known = process
+        .read_file(&leases)
+        .map_or_else(|_| Leases::default(), |file| Leases::read(&String::from_utf8_lossy(&file)));
     let count = known.len();
     let server = Server::new(config, known);
     let shared = Shared { server, leases, quiet: options.quiet, dirty: false };

@@ -148,7 +148,9 @@ impl Server {
             subnet.ranges.iter().map(|(a, b)| format!("{a} to {b}")).collect();
         let kept = self.config.hosts.iter().filter_map(|h| h.address);
         let next = match self.leases.next_end() {
-            Some(end) => format!("; the next one ends in {} s", (end + 1).saturating_sub(asker.now)),
+            Some(end) => {
+                format!("; the next one ends in {} s", (end + 1).saturating_sub(asker.now))
+            }
             None => String::new(),
         };
         format!(
@@ -188,9 +190,7 @@ impl Server {
         if let Some(fresh) = self.next_fresh(asker, number, subnet) {
             return Some(fresh);
         }
-        let ours = |a: Ipv4Addr| {
-            subnet.in_ranges(a) && !self.config.is_kept_from(a, asker.mac)
-        };
+        let ours = |a: Ipv4Addr| subnet.in_ranges(a) && !self.config.is_kept_from(a, asker.mac);
         if let Some(free) = self.leases.longest_free(ours) {
             return Some(free);
         }
@@ -273,7 +273,9 @@ impl Server {
             .is_some_and(|l| l.client == asker.client && l.binding != Binding::Abandoned);
         let granted = match reserved {
             Some(reserved) => reserved == wanted && self.leases.is_open_to(wanted, &asker.client),
-            None => mine && subnet.in_ranges(wanted) && !self.config.is_kept_from(wanted, asker.mac),
+            None => {
+                mine && subnet.in_ranges(wanted) && !self.config.is_kept_from(wanted, asker.mac)
+            }
         };
         if granted {
             out.log.push(line);
@@ -286,11 +288,7 @@ impl Server {
             out.log.push(format!("{line}: unknown lease {wanted}."));
             return;
         }
-        let why = if elsewhere {
-            "wrong network."
-        } else {
-            "lease not available."
-        };
+        let why = if elsewhere { "wrong network." } else { "lease not available." };
         out.log.push(format!("{line}: {why}"));
         out.log.push(format!("DHCPNAK on {wanted} to {}", asker.who()));
         let mut nak = reply(asker.message, MessageType::Nak);
@@ -309,13 +307,7 @@ impl Server {
         }
     }
 
-    fn acknowledge(
-        &mut self,
-        asker: &Asker<'_>,
-        subnet: &Subnet,
-        to: Ipv4Addr,
-        out: &mut Outcome,
-    ) {
+    fn acknowledge(&mut self, asker: &Asker<'_>, subnet: &Subnet, to: Ipv4Addr, out: &mut Outcome) {
         let lease = lease_time(asker.message, subnet);
         self.bind(asker, to, Binding::Active, asker.now + u64::from(lease));
         out.log.push(format!("DHCPACK on {to} to {}", asker.who()));
@@ -435,4 +427,3 @@ fn grant(
     };
     (answer, to)
 }
-

@@ -75,7 +75,7 @@ pub(crate) fn ls(process: Process) -> LocalBoxFuture<i32> {
             }
         }
         if paths.is_empty() {
-            paths.push("/".to_owned());
+            paths.push(".".to_owned());
         }
         let several = paths.len() > 1;
         let epoch = process.unix_time().saturating_sub(process.now().as_nanos());

@@ -1,8 +1,16 @@
 //! Small programs for scripts and shells: `cat`, `ls`, `echo`, `sleep`, `kill`, `hostname`, `true`,
 //! `false`, with the messages and exit codes of GNU coreutils and procps.
 
+pub(crate) mod echo;
+pub(crate) mod ends;
 mod files;
-mod signals;
+pub(crate) mod grep;
+pub(crate) mod input;
+pub(crate) mod lines;
+pub(crate) mod manage;
+pub(crate) mod printf;
+pub(crate) mod signals;
+pub(crate) mod test;
 
 use netarium_base::Duration;
 use netarium_world::process::{LocalBoxFuture, Process};
@@ -18,20 +26,6 @@ pub(crate) fn succeed(_: Process) -> LocalBoxFuture<i32> {
 /// `false`.
 pub(crate) fn fail(_: Process) -> LocalBoxFuture<i32> {
     Box::pin(async { 1 })
-}
-
-/// `echo [-n] WORD…`.
-pub(crate) fn echo(process: Process) -> LocalBoxFuture<i32> {
-    Box::pin(async move {
-        let args = process.args();
-        let words = args.get(1..).unwrap_or_default();
-        let (words, end) = match words.first().map(String::as_str) {
-            Some("-n") => (&words[1..], ""),
-            _ => (words, "\n"),
-        };
-        process.print(&format!("{}{end}", words.join(" "))).await;
-        0
-    })
 }
 
 /// `sleep SECONDS`, also `2m`, `0.5s`…; several are added up.

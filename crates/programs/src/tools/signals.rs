@@ -3,25 +3,46 @@
 use netarium_base::Pid;
 use netarium_world::process::{LocalBoxFuture, Process};
 
-const USAGE: &str = "\nUsage:\n kill [-<signal>] <pid> [...]\n";
+const USAGE: &str = "\nUsage:\n kill [options] <pid> [...]\n\nOptions:\n \
+ <pid> [...]            send signal to every <pid> listed\n \
+ -<signal>, -s, --signal <signal>\n                        specify the <signal> to be sent\n \
+ -l, --list=[<signal>]  list all signal names, or convert one to a name\n\n\
+For more details see kill(1).\n";
 
-/// The signals a lab process knows.
-const SIGNALS: &[(&str, u8)] = &[("HUP", 1), ("INT", 2), ("KILL", 9), ("TERM", 15)];
+/// The signals of Linux by number, from 1.
+const NAMES: [&str; 31] = [
+    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2",
+    "PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG",
+    "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "POLL", "PWR", "SYS",
+];
+
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Request {
+    /// To print this.
+    List(String),
+    /// To send a signal to processes, groups (`-PID`) and jobs (`%1`).
+    Send(u8, Vec<String>),
+}
 
 /// `kill [-SIGNAL] PID…`, `kill -l`.
 pub(crate) fn kill(process: Process) -> LocalBoxFuture<i32> {
     Box::pin(async move {
         let args = process.args();
         match parse(args.get(1..).unwrap_or_default()) {
-            Ok(None) => {
-                process.print("HUP INT KILL TERM\n").await;
+            Ok(Request::List(text)) => {
+                process.print(&text).await;
                 0
             }
-            Ok(Some((signal, pids))) => {
+            Ok(Request::Send(signal, whom)) => {
                 let mut code = 0;
-                for pid in pids {
-                    if !process.kill(Pid(pid), signal) {
-                        process.eprint(&format!("kill: ({pid}): No such process\n")).await;
+                for word in whom {
+                    if word.parse::<i64>().is_err() {
+                        let text = format!("kill: failed to parse argument: '{word}'\n");
+                        process.eprint(&text).await;
+                        code = 1;
+                    } else if !send(&process, &word, signal) {
+                        process.eprint(&format!("kill: ({word}): No such process\n")).await;
                         code = 1;
                     }
                 }
@@ -35,41 +56,100 @@ pub(crate) fn kill(process: Process) -> LocalBoxFuture<i32> {
     })
 }
 
-/// The signal and the processes; `None` for `-l`.
-fn parse(args: &[String]) -> Result<Option<(u8, Vec<u32>)>, String> {
-    let (mut signal, mut pids) = (15, Vec::new());
-    let mut words = args.iter().map(String::as_str);
-    while let Some(word) = words.next() {
-        match word.strip_prefix('-') {
-            Some("l" | "L") => return Ok(None),
-            Some("s") => signal = named(words.next().unwrap_or_default())?,
-            Some(name) => signal = named(name)?,
-            None => {
-                let bad = |_| format!("kill: failed to parse argument: '{word}'\n");
-                pids.push(word.parse().map_err(bad)?);
-            }
-        }
+/// Sends a signal to a process, or to a group when the number is negative. False: nobody is there.
+pub(crate) fn send(process: &Process, word: &str, signal: u8) -> bool {
+    let (group, digits) = match word.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, word),
+    };
+    match digits.parse().map(Pid) {
+        Ok(pid) if group => process.kill_group(pid, signal),
+        Ok(pid) => process.kill(pid, signal),
+        Err(_) => false,
     }
-    if pids.is_empty() { Err(USAGE.to_owned()) } else { Ok(Some((signal, pids))) }
+}
+
+/// Reads a command line without its first word.
+pub(crate) fn parse(args: &[String]) -> Result<Request, String> {
+    let mut words = args.iter().map(String::as_str).peekable();
+    let mut signal = 15;
+    match words.peek().copied() {
+        Some("-l" | "--list") => {
+            words.next();
+            return list(words.next()).map(Request::List);
+        }
+        Some("-L" | "--table") => return Ok(Request::List(table())),
+        Some("-s" | "-n" | "--signal") => {
+            words.next();
+            signal = named(words.next().unwrap_or_default())?;
+        }
+        Some("--") => {}
+        Some(word) if word.starts_with('-') && word.len() > 1 => {
+            words.next();
+            signal = named(word.trim_start_matches('-'))?;
+        }
+        _ => {}
+    }
+    if words.peek() == Some(&"--") {
+        words.next();
+    }
+    let whom: Vec<String> = words.map(str::to_owned).collect();
+    if whom.is_empty() { Err(USAGE.to_owned()) } else { Ok(Request::Send(signal, whom)) }
+}
+
+/// All names as procps prints them, or one signal's name, number, or that of an exit code.
+fn list(which: Option<&str>) -> Result<String, String> {
+    let Some(which) = which else {
+        let mut lines = String::new();
+        for (n, name) in NAMES.iter().enumerate() {
+            lines += name;
+            lines.push(if n + 1 == NAMES.len() || n % 16 == 15 { '\n' } else { ' ' });
+        }
+        return Ok(lines);
+    };
+    match which.parse::<usize>() {
+        Ok(number) => {
+            let number = if number > 128 { number - 128 } else { number };
+            let name = number.checked_sub(1).and_then(|n| NAMES.get(n));
+            name.map(|n| format!("{n}\n")).ok_or_else(|| unknown(which))
+        }
+        Err(_) => named(which).map(|n| format!("{n}\n")),
+    }
+}
+
+/// `kill -L`: numbers and names, seven in a row.
+fn table() -> String {
+    let mut lines = String::new();
+    for (n, name) in NAMES.iter().enumerate() {
+        let cell = format!("{:>2} {name:<8}", n + 1);
+        let last = n % 7 == 6 || n + 1 == NAMES.len();
+        lines += if last { cell.trim_end() } else { &cell };
+        lines.push(if last { '\n' } else { ' ' });
+    }
+    lines
+}
+
+fn unknown(name: &str) -> String {
+    format!("kill: unknown signal name {name}\n")
 }
 
 fn named(name: &str) -> Result<u8, String> {
     let upper = name.to_ascii_uppercase();
     let plain = upper.strip_prefix("SIG").unwrap_or(&upper);
-    let known = |&&(n, number): &&(&str, u8)| n == plain || number.to_string() == plain;
-    if plain == "0" {
-        return Ok(0);
+    if let Ok(number) = plain.parse::<u8>()
+        && usize::from(number) <= NAMES.len()
+    {
+        return Ok(number);
     }
-    SIGNALS
-        .iter()
-        .find(known)
-        .map(|s| s.1)
-        .ok_or_else(|| format!("kill: invalid argument {name}\n{USAGE}"))
+    match NAMES.iter().position(|n| *n == plain) {
+        Some(at) => Ok(at as u8 + 1),
+        None => Err(format!("kill: invalid argument {name}\n{USAGE}")),
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{Request, parse};
 
     #[test]
     fn signals_by_name_and_number() {
@@ -77,13 +157,21 @@ mod tests {
             let args: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
             parse(&args)
         };
-        assert_eq!(of("100 101"), Ok(Some((15, vec![100, 101]))));
-        assert_eq!(of("-9 1"), Ok(Some((9, vec![1]))));
-        assert_eq!(of("-SIGINT 1"), Ok(Some((2, vec![1]))));
-        assert_eq!(of("-s hup 1"), Ok(Some((1, vec![1]))));
-        assert_eq!(of("-0 1"), Ok(Some((0, vec![1]))));
-        assert_eq!(of("-l"), Ok(None));
-        for bad in ["", "abc", "-FOO 1", "-9"] {
+        let send = |signal, whom: &[&str]| {
+            Ok(Request::Send(signal, whom.iter().map(|w| (*w).to_owned()).collect()))
+        };
+        assert_eq!(of("100 101"), send(15, &["100", "101"]));
+        assert_eq!(of("-9 1"), send(9, &["1"]));
+        assert_eq!(of("-SIGINT 1"), send(2, &["1"]));
+        assert_eq!(of("-s hup 1"), send(1, &["1"]));
+        assert_eq!(of("-0 1"), send(0, &["1"]));
+        assert_eq!(of("-TERM -- -100 %2"), send(15, &["-100", "%2"]));
+        assert_eq!(of("-l 9"), Ok(Request::List("KILL\n".to_owned())));
+        assert_eq!(of("-l 143"), Ok(Request::List("TERM\n".to_owned())));
+        assert_eq!(of("-l usr1"), Ok(Request::List("10\n".to_owned())));
+        let Ok(Request::List(all)) = of("-l") else { panic!("a list") };
+        assert!(all.starts_with("HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 "), "{all}");
+        for bad in ["", "-FOO 1", "-9", "-l nothing", "-l 99"] {
             assert!(of(bad).is_err(), "{bad}");
         }
     }

@@ -141,6 +141,7 @@ impl Core {
 
     /// The outside hears no more of this client.
     pub(crate) fn datagrams_reset(&mut self, port: PortId) {
+        let Some(Port::Datagrams(_)) = self.gateway.ports.get(&port) else { return };
         let Some(Port::Datagrams(d)) = self.gateway.ports.swap_remove(&port) else { return };
         socket::forget(&mut self.host_mut(d.node).waits, d.socket);
         // A socket that is gone already needs no closing.

@@ -135,6 +135,11 @@ impl Process {
         slot::with(|core| core.with_stack(self.node, f))
     }
 
+    /// The names of all programs that can be started, sorted.
+    pub fn programs(&self) -> Vec<&'static str> {
+        slot::with(|core| core.programs.names())
+    }
+
     /// The host's processes by id.
     pub fn processes(&self) -> Vec<ProcessInfo> {
         slot::with(|core| core.processes(self.node))

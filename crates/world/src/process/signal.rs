@@ -14,6 +14,8 @@ use crate::core::Core;
 pub const HUP: u8 = 1;
 /// Ctrl-C.
 pub const INT: u8 = 2;
+/// Ctrl-\.
+pub const QUIT: u8 = 3;
 /// Ends a process that cannot refuse.
 pub const KILL: u8 = 9;
 /// A pipe that nobody reads was written to.
@@ -200,6 +202,17 @@ impl Process {
             })
         })
         .await
+    }
+
+    /// Takes one of these signals when it has come, without waiting. From the first call on they are
+    /// caught.
+    pub fn take_signal(&self, signals: &[u8]) -> Option<u8> {
+        let wanted = signals.iter().fold(0, |mask, &s| mask | bit(s));
+        slot::with(|core| {
+            let proc = core.proc_mut(self.node(), self.pid())?;
+            proc.signals.caught |= wanted;
+            proc.signals.take(wanted)
+        })
     }
 
     /// From now on these signals do nothing to this process, as `signal(2)` with `SIG_IGN`, unless

@@ -1,0 +1,460 @@
+//! `grep`, `egrep`, `fgrep` (GNU's messages and exit codes) and Windows' `findstr`.
+
+use std::collections::VecDeque;
+
+use netarium_world::process::{LocalBoxFuture, Process};
+use regex_lite::{Regex, RegexBuilder};
+
+use super::input::{Input, Out, names};
+use crate::getopt::{Item, Long, Spec, Takes};
+
+const LONG: &[Long] = &[
+    ("extended-regexp", Takes::Nothing, 'E'),
+    ("fixed-strings", Takes::Nothing, 'F'),
+    ("basic-regexp", Takes::Nothing, 'G'),
+    ("ignore-case", Takes::Nothing, 'i'),
+    ("invert-match", Takes::Nothing, 'v'),
+    ("count", Takes::Nothing, 'c'),
+    ("line-number", Takes::Nothing, 'n'),
+    ("files-with-matches", Takes::Nothing, 'l'),
+    ("files-without-match", Takes::Nothing, 'L'),
+    ("only-matching", Takes::Nothing, 'o'),
+    ("quiet", Takes::Nothing, 'q'),
+    ("silent", Takes::Nothing, 'q'),
+    ("no-messages", Takes::Nothing, 's'),
+    ("word-regexp", Takes::Nothing, 'w'),
+    ("line-regexp", Takes::Nothing, 'x'),
+    ("with-filename", Takes::Nothing, 'H'),
+    ("no-filename", Takes::Nothing, 'h'),
+    ("recursive", Takes::Nothing, 'r'),
+    ("regexp", Takes::Value, 'e'),
+    ("max-count", Takes::Value, 'm'),
+    ("after-context", Takes::Value, 'A'),
+    ("before-context", Takes::Value, 'B'),
+    ("context", Takes::Value, 'C'),
+    ("color", Takes::Nothing, 'K'),
+    ("line-buffered", Takes::Nothing, 'K'),
+];
+
+const SPEC: Spec = Spec { short: "EFGivcnlLoqswxHhre:m:A:B:C:", long: LONG };
+
+/// How a pattern is read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Syntax {
+    #[default]
+    Basic,
+    Extended,
+    Fixed,
+}
+
+/// What is asked for.
+#[derive(Debug, Default)]
+struct Options {
+    syntax: Syntax,
+    ignore_case: bool,
+    invert: bool,
+    count: bool,
+    numbers: bool,
+    list: Option<bool>,
+    only: bool,
+    quiet: bool,
+    silent: bool,
+    word: bool,
+    line: bool,
+    names: Option<bool>,
+    recursive: bool,
+    patterns: Vec<String>,
+    most: Option<u64>,
+    after: usize,
+    before: usize,
+    files: Vec<String>,
+}
+
+/// `grep PATTERN [FILE]…`
+pub(crate) fn grep(process: Process) -> LocalBoxFuture<i32> {
+    Box::pin(run(process))
+}
+
+async fn run(process: Process) -> i32 {
+    let args = process.args();
+    let options = match parse(&args) {
+        Ok(options) => options,
+        Err(why) => {
+            let text = "Usage: grep [OPTION]... PATTERNS [FILE]...\n\
+                Try 'grep --help' for more information.\n";
+            let why = if why.is_empty() { text.to_owned() } else { format!("grep: {why}\n{text}") };
+            process.eprint(&why).await;
+            return 2;
+        }
+    };
+    let regex = match compile(&options) {
+        Ok(regex) => regex,
+        Err(why) => {
+            process.eprint(&format!("grep: {why}\n")).await;
+            return 2;
+        }
+    };
+    let mut files = Vec::new();
+    for name in &options.files {
+        match process.metadata(name) {
+            Ok(m) if m.is_dir && name != "-" => {
+                if options.recursive {
+                    below(&process, name, &mut files);
+                } else {
+                    process.eprint(&format!("grep: {name}: Is a directory\n")).await;
+                }
+            }
+            _ => files.push(name.clone()),
+        }
+    }
+    let named = options.names.unwrap_or(options.files.len() > 1 || options.recursive);
+    let mut out = Out::new(&process);
+    let (mut found, mut failed) = (false, false);
+    for name in &files {
+        match Input::open(&process, name) {
+            Ok(input) => {
+                let search = Search { options: &options, regex: &regex, name, named };
+                match search.run(input, &mut out).await {
+                    Ok(any) => found |= any,
+                    Err(why) => {
+                        process.eprint(&format!("grep: {name}: {why}\n")).await;
+                        failed = true;
+                    }
+                }
+                if found && options.quiet {
+                    return 0;
+                }
+            }
+            Err(why) => {
+                failed = true;
+                if !options.silent {
+                    process.eprint(&format!("grep: {name}: {why}\n")).await;
+                }
+            }
+        }
+    }
+    out.flush().await;
+    if failed { 2 } else { i32::from(!found) }
+}
+
+/// The files in a folder and in those within it.
+fn below(process: &Process, folder: &str, files: &mut Vec<String>) {
+    let base = folder.trim_end_matches('/');
+    for entry in process.list_dir(folder).unwrap_or_default() {
+        let path = format!("{base}/{}", entry.name);
+        if entry.metadata.is_dir {
+            below(process, &path, files);
+        } else {
+            files.push(path);
+        }
+    }
+}
+
+fn parse(args: &[String]) -> Result<Options, String> {
+    let mut o = Options::default();
+    match args.first().map(|a| a.rsplit('/').next().unwrap_or(a)) {
+        Some("egrep") => o.syntax = Syntax::Extended,
+        Some("fgrep") => o.syntax = Syntax::Fixed,
+        _ => {}
+    }
+    let number = |v: &str| v.parse().map_err(|_| format!("{v}: invalid context length argument"));
+    let mut operands = Vec::new();
+    let mut words: Vec<String> = args.get(1..).unwrap_or_default().to_vec();
+    words.retain(|w| !w.starts_with("--color"));
+    for item in SPEC.parse(&words).map_err(|e| e.gnu())? {
+        match item {
+            Item::Option(c, value) => match c {
+                'E' => o.syntax = Syntax::Extended,
+                'F' => o.syntax = Syntax::Fixed,
+                'G' => o.syntax = Syntax::Basic,
+                'i' => o.ignore_case = true,
+                'v' => o.invert = true,
+                'c' => o.count = true,
+                'n' => o.numbers = true,
+                'l' => o.list = Some(true),
+                'L' => o.list = Some(false),
+                'o' => o.only = true,
+                'q' => o.quiet = true,
+                's' => o.silent = true,
+                'w' => o.word = true,
+                'x' => o.line = true,
+                'H' => o.names = Some(true),
+                'h' => o.names = Some(false),
+                'r' => o.recursive = true,
+                'e' => o.patterns.push(value),
+                'm' => o.most = Some(value.parse().map_err(|_| "invalid max count")?),
+                'A' => o.after = number(&value)?,
+                'B' => o.before = number(&value)?,
+                'C' => (o.before, o.after) = (number(&value)?, number(&value)?),
+                _ => {}
+            },
+            Item::Operand(word) => operands.push(word),
+        }
+    }
+    if o.patterns.is_empty() {
+        if operands.is_empty() {
+            return Err(String::new());
+        }
+        o.patterns = operands.remove(0).split('\n').map(str::to_owned).collect();
+    }
+    o.before = o.before.min(10_000);
+    o.files =
+        if operands.is_empty() && o.recursive { vec![".".to_owned()] } else { names(operands) };
+    Ok(o)
+}
+
+fn compile(o: &Options) -> Result<Regex, String> {
+    let patterns = o.patterns.iter().map(|p| match o.syntax {
+        Syntax::Fixed => regex_lite::escape(p),
+        Syntax::Extended => p.clone(),
+        Syntax::Basic => basic(p),
+    });
+    let all = patterns.map(|p| format!("(?:{p})")).collect::<Vec<_>>().join("|");
+    let all = if o.line {
+        format!("^(?:{all})$")
+    } else if o.word {
+        format!(r"(?:^|\b)(?:{all})(?:$|\b)")
+    } else {
+        all
+    };
+    RegexBuilder::new(&all)
+        .case_insensitive(o.ignore_case)
+        .build()
+        .map_err(|_| "Invalid regular expression".to_owned())
+}
+
+/// A basic regular expression as an extended one: there `\(` groups and `(` is itself.
+fn basic(pattern: &str) -> String {
+    let mut out = String::new();
+    let mut chars = pattern.chars().peekable();
+    let mut first = true;
+    let mut class = false;
+    while let Some(c) = chars.next() {
+        match c {
+            '[' if !class => {
+                class = true;
+                out.push('[');
+                if chars.peek() == Some(&'^') {
+                    out.push('^');
+                    chars.next();
+                }
+                if chars.peek() == Some(&']') {
+                    out.push_str(r"\]");
+                    chars.next();
+                }
+            }
+            ']' if class => {
+                class = false;
+                out.push(']');
+            }
+            '[' | '\\' | '&' | '~' if class && (c != '[' || chars.peek() != Some(&':')) => {
+                out.extend(['\\', c]);
+            }
+            _ if class => out.push(c),
+            '\\' => match chars.next() {
+                Some(c @ ('(' | ')' | '{' | '}' | '|' | '+' | '?')) => {
+                    out.push(c);
+                    first = matches!(c, '(' | '|');
+                    continue;
+                }
+                Some('<' | '>') => out.push_str(r"\b"),
+                Some(c) => out.extend(['\\', c]),
+                None => out.push_str(r"\\"),
+            },
+            '*' if first => out.push_str(r"\*"),
+            '^' if !first => out.push_str(r"\^"),
+            '^' => {
+                out.push('^');
+                continue;
+            }
+            '(' | ')' | '{' | '}' | '|' | '+' | '?' => out.extend(['\\', c]),
+            c => out.push(c),
+        }
+        first = false;
+    }
+    out
+}
+
+/// The search of one file.
+struct Search<'a> {
+    options: &'a Options,
+    regex: &'a Regex,
+    name: &'a str,
+    named: bool,
+}
+
+impl Search<'_> {
+    async fn run(&self, mut input: Input, out: &mut Out) -> Result<bool, String> {
+        let o = self.options;
+        let (mut number, mut count, mut left) = (0u64, 0u64, 0usize);
+        let mut before: VecDeque<(u64, Vec<u8>)> = VecDeque::new();
+        let mut last = 0;
+        while let Some(line) = input.line().await? {
+            number += 1;
+            let text = String::from_utf8_lossy(&line);
+            let text = text.trim_end_matches('\n');
+            if self.regex.is_match(text) != o.invert {
+                count += 1;
+                if o.quiet || o.list.is_some() {
+                    break;
+                }
+                let context = o.before + o.after > 0;
+                if !o.count {
+                    if context && last > 0 && number - before.len() as u64 > last + 1 {
+                        out.put(b"--\n", false).await;
+                    }
+                    for (n, line) in before.drain(..) {
+                        out.put(&self.head(n, '-'), false).await;
+                        out.put(&line, !input.regular).await;
+                    }
+                    self.show(number, text, out, !input.regular).await;
+                    last = number;
+                }
+                left = o.after;
+                if o.most == Some(count) {
+                    break;
+                }
+            } else if left > 0 && !o.count {
+                left -= 1;
+                last = number;
+                out.put(&self.head(number, '-'), false).await;
+                out.put(&line, !input.regular).await;
+            } else if o.before > 0 {
+                if before.len() >= o.before {
+                    before.pop_front();
+                }
+                before.push_back((number, line));
+            }
+        }
+        let name = if self.name == "-" { "(standard input)" } else { self.name };
+        if o.list == Some(count > 0) {
+            out.put(format!("{name}\n").as_bytes(), false).await;
+        } else if o.count && o.list.is_none() && !o.quiet {
+            let prefix = if self.named { format!("{name}:") } else { String::new() };
+            out.put(format!("{prefix}{count}\n").as_bytes(), false).await;
+        }
+        Ok(if o.list == Some(false) { count == 0 } else { count > 0 })
+    }
+
+    fn head(&self, number: u64, separator: char) -> Vec<u8> {
+        let mut text = String::new();
+        if self.named {
+            let name = if self.name == "-" { "(standard input)" } else { self.name };
+            text += &format!("{name}{separator}");
+        }
+        if self.options.numbers {
+            text += &format!("{number}{separator}");
+        }
+        text.into_bytes()
+    }
+
+    async fn show(&self, number: u64, text: &str, out: &mut Out, now: bool) {
+        let head = self.head(number, ':');
+        if !self.options.only {
+            let line = [&head[..], text.as_bytes(), b"\n"].concat();
+            return out.put(&line, now).await;
+        }
+        for found in self.regex.find_iter(text).filter(|m| !m.is_empty()) {
+            let line = [&head[..], found.as_str().as_bytes(), b"\n"].concat();
+            out.put(&line, now).await;
+        }
+    }
+}
+
+/// `findstr [/I] [/V] [/N] [/X] [/B] [/E] [/L] [/R] [/M] [/C:TEXT] WORDS [FILE]…`: lines in which
+/// one of the words stands.
+pub(crate) fn findstr(process: Process) -> LocalBoxFuture<i32> {
+    Box::pin(async move {
+        let args = process.args();
+        let mut o = Options { syntax: Syntax::Basic, ..Options::default() };
+        let (mut begin, mut end, mut operands) = (false, false, Vec::new());
+        for word in args.get(1..).unwrap_or_default() {
+            let Some(switch) = word.strip_prefix('/').filter(|s| !s.contains('/')) else {
+                operands.push(word.clone());
+                continue;
+            };
+            if let Some(text) = switch.strip_prefix("C:").or_else(|| switch.strip_prefix("c:")) {
+                o.patterns.push(text.trim_matches('"').to_owned());
+                o.syntax = Syntax::Fixed;
+                continue;
+            }
+            for c in switch.to_ascii_uppercase().chars() {
+                match c {
+                    'I' => o.ignore_case = true,
+                    'V' => o.invert = true,
+                    'N' => o.numbers = true,
+                    'X' => o.line = true,
+                    'B' => begin = true,
+                    'E' => end = true,
+                    'L' => o.syntax = Syntax::Fixed,
+                    'R' => o.syntax = Syntax::Basic,
+                    'M' => o.list = Some(true),
+                    'P' | 'S' => {}
+                    c => {
+                        process.eprint(&format!("FINDSTR: /{c} ignored\n")).await;
+                    }
+                }
+            }
+        }
+        if o.patterns.is_empty() {
+            if operands.is_empty() {
+                process.eprint("FINDSTR: Bad command line\n").await;
+                return 2;
+            }
+            let words = operands.remove(0);
+            o.patterns = words.split_whitespace().map(str::to_owned).collect();
+        }
+        if begin || end {
+            let escape = |p: &String| match o.syntax {
+                Syntax::Fixed => regex_lite::escape(p),
+                _ => basic(p),
+            };
+            let (head, tail) = (if begin { "^" } else { "" }, if end { "$" } else { "" });
+            o.patterns =
+                o.patterns.iter().map(|p| format!("{head}(?:{}){tail}", escape(p))).collect();
+            o.syntax = Syntax::Extended;
+        }
+        let Ok(regex) = compile(&o) else {
+            process.eprint("FINDSTR: Bad search string\n").await;
+            return 2;
+        };
+        let named = operands.len() > 1;
+        let (mut out, mut found, mut failed) = (Out::new(&process), false, false);
+        for name in names(operands) {
+            match Input::open(&process, &name) {
+                Ok(input) => {
+                    let search = Search { options: &o, regex: &regex, name: &name, named };
+                    found |= search.run(input, &mut out).await.unwrap_or(false);
+                }
+                Err(_) => {
+                    failed = true;
+                    process.eprint(&format!("FINDSTR: Cannot open {name}\n")).await;
+                }
+            }
+        }
+        out.flush().await;
+        i32::from(!found || failed)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn basic_expressions_become_extended_ones() {
+        for (from, to) in [
+            ("a+b", r"a\+b"),
+            (r"\(a\|b\)\{2\}", "(a|b){2}"),
+            ("*a", r"\*a"),
+            ("^*a", r"^\*a"),
+            ("a^b", r"a\^b"),
+            ("[]a]", r"[\]a]"),
+            ("[^[:space:]]", "[^[:space:]]"),
+            (r"\.80", r"\.80"),
+            (":80 ", ":80 "),
+        ] {
+            assert_eq!(basic(from), to, "{from}");
+        }
+    }
+}
