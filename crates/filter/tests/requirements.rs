@@ -29,7 +29,8 @@ fn check_tests(cell: &str) {
         .chain([&default])
         .map(|f| std::fs::read_to_string(root.join(f)).unwrap_or_else(|e| panic!("{f}: {e}")))
         .collect();
-    let is_name = |w: &&str| w.contains('_') && w.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let is_name =
+        |w: &&str| w.contains('_') && w.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     let tests: Vec<&str> = words.into_iter().filter(is_name).collect();
     assert!(!tests.is_empty(), "no test in: {cell}");
     for test in tests {

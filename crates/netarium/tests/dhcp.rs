@@ -75,7 +75,9 @@ fn a_host_gets_all_that_it_needs() {
     let mut world = world(&lab(POOL, ""));
     // Whoever comes in finds the lab with addresses: clients work in the foreground until then.
     let shown = said(&mut world, "pc", "ip -4 addr show eth0");
-    assert!(shown.contains("    inet 192.168.17.100/24 brd 192.168.17.255 scope global dynamic eth0\n"));
+    assert!(
+        shown.contains("    inet 192.168.17.100/24 brd 192.168.17.255 scope global dynamic eth0\n")
+    );
     let left = shown.lines().last().unwrap();
     assert!(left == "       valid_lft 3599sec preferred_lft 3599sec", "{left}");
     assert_eq!(
@@ -228,8 +230,10 @@ fn a_lease_of_another_network_is_refused() {
 #[test]
 fn a_reserved_address_is_always_the_same() {
     let pool = r#"range = "192.168.17.100-192.168.17.199", reserve = { pc = "192.168.17.9", "02:00:00:00:00:99" = "192.168.17.10" }"#;
-    let text = lab(pool, "programs = [\"source --listen 80 --bytes 10 --http\"]\n")
-        .replace("outside = \"campus\" }", "outside = \"campus\", forward = [{ from = \"tcp/8080\", to = \"pc:80\" }] }");
+    let text = lab(pool, "programs = [\"source --listen 80 --bytes 10 --http\"]\n").replace(
+        "outside = \"campus\" }",
+        "outside = \"campus\", forward = [{ from = \"tcp/8080\", to = \"pc:80\" }] }",
+    );
     let mut world = world(&text);
     assert_eq!(world.exec("friend", "curl -s http://10.0.0.2:8080/").unwrap().code, 0);
     assert_eq!(address(&world, "pc").as_deref(), Some("192.168.17.9"));
@@ -325,7 +329,8 @@ fn a_lab_with_dhcp_is_saved_as_it_is() {
 #[test]
 fn a_closed_firewall_does_not_keep_the_address_away() {
     let text = lab(POOL, "firewall.inbound = []\n");
-    let text = text.replace("outside = \"campus\" }", "outside = \"campus\" }\nfirewall.inbound = []");
+    let text =
+        text.replace("outside = \"campus\" }", "outside = \"campus\" }\nfirewall.inbound = []");
     let mut world = world(&text);
     world.run_for(minutes(40));
     assert_eq!(address(&world, "pc").as_deref(), Some("192.168.17.100"));

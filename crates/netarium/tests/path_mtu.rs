@@ -72,10 +72,19 @@ fn a_black_hole_swallows_what_is_too_long_until_syns_are_clamped() {
     world.exec("far", "iptables -A FORWARD -p tcp --syn -j TCPMSS --set-mss 500").unwrap();
     assert_eq!(fetch(&mut world), (0, "100000".to_owned()));
     for (line, says) in [
-        ("iptables -t mangle -A FORWARD -p tcp --syn -j TCPMSS", "At least one parameter is required"),
-        ("iptables -t mangle -A FORWARD -p tcp --syn -j TCPMSS --set-mss x", "out of range (0-65515)"),
+        (
+            "iptables -t mangle -A FORWARD -p tcp --syn -j TCPMSS",
+            "At least one parameter is required",
+        ),
+        (
+            "iptables -t mangle -A FORWARD -p tcp --syn -j TCPMSS --set-mss x",
+            "out of range (0-65515)",
+        ),
         ("iptables -t mangle -A FORWARD -j TCPMSS --set-mss 5", "Invalid argument"),
-        ("iptables -t mangle -A PREROUTING -p tcp -j TCPMSS --clamp-mss-to-pmtu", "Invalid argument"),
+        (
+            "iptables -t mangle -A PREROUTING -p tcp -j TCPMSS --clamp-mss-to-pmtu",
+            "Invalid argument",
+        ),
     ] {
         let out = world.exec("far", line).unwrap();
         assert!(out.code != 0 && out.stderr_text().contains(says), "{line}: {}", out.stderr_text());

@@ -204,9 +204,8 @@ fn duplicate_addresses_are_told() {
     };
     announce(&mut net);
     assert_eq!(drops(&net, 0, DropReason::AddressConflict), 2);
-    let notes = |net: &Net| {
-        net.trace.records().filter(|r| matches!(r.event, Event::Note { .. })).count()
-    };
+    let notes =
+        |net: &Net| net.trace.records().filter(|r| matches!(r.event, Event::Note { .. })).count();
     assert_eq!(notes(&net), 1);
     net.run(ms(10_000));
     announce(&mut net);

@@ -161,7 +161,8 @@ impl Server {
             ranges.join(", "),
             used(Binding::Active).count(),
             used(Binding::Offered).count(),
-            kept.filter(|a| subnet.in_ranges(*a) && self.leases.is_open_to(*a, &asker.client)).count(),
+            kept.filter(|a| subnet.in_ranges(*a) && self.leases.is_open_to(*a, &asker.client))
+                .count(),
         )
     }
 

@@ -537,8 +537,7 @@ impl Reader<'_> {
 
 /// What iptables says about TCPMSS without options, or with a wrong size.
 const MSS_NONE: &str = "TCPMSS target: At least one parameter is required";
-const MSS_BAD: &str =
-    "TCPMSS: bad value for option \"--set-mss\", or out of range (0-65515).\n";
+const MSS_BAD: &str = "TCPMSS: bad value for option \"--set-mss\", or out of range (0-65515).\n";
 
 /// What iptables says about DROP in the table `nat`.
 pub(super) const NAT_DROP: &str = "\nThe \"nat\" table is not intended for filtering, \
