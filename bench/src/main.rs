@@ -70,8 +70,7 @@ fn main() -> ExitCode {
         Some("star") => hosts::star(number(1, 10_000) as usize),
         _ => {
             eprintln!(
-                "usage: netarium-bench goodput|hosts N|star N|connections N|cycles N|first200|publish|rewind|pace; see the head of bench/src/main.rs"
-                "usage: netarium-bench goodput|hosts N|star N|connections N|cycles N|first200|rewind|pace|tap [MB]; see the head of bench/src/main.rs"
+                "usage: netarium-bench goodput|hosts N|star N|connections N|cycles N|first200|publish|rewind|pace|tap [MB]; see the head of bench/src/main.rs"
             );
             return ExitCode::from(2);
         }
