@@ -24,12 +24,18 @@ mod dmesg;
 pub mod getopt;
 mod httpd;
 mod ip;
+mod iperf;
 mod iptables;
+mod lsof;
+mod nc;
 mod netsh;
 mod netstat;
 mod ping;
 mod ps;
+mod route;
+mod services;
 pub mod shell;
+mod ss;
 mod table;
 mod tools;
 mod traceroute;
@@ -47,9 +53,11 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("cp", tools::manage::cp),
     ("curl", curl::main),
     ("cut", tools::lines::cut),
+    ("date", tools::system::date),
     ("dmesg", dmesg::main),
     ("echo", tools::echo::main),
     ("egrep", tools::grep::grep),
+    ("env", tools::system::env),
     ("false", tools::fail),
     ("fgrep", tools::grep::grep),
     ("findstr", tools::grep::findstr),
@@ -57,34 +65,48 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("head", tools::ends::head),
     ("hostname", tools::hostname),
     ("httpd", httpd::main),
+    ("id", tools::system::id),
     ("ip", ip::main),
+    ("iperf", iperf::main),
     ("iptables", iptables::main),
     ("iptables-save", iptables::save),
     ("kill", tools::kill),
     ("ls", tools::ls),
+    ("lsof", lsof::main),
     ("mkdir", tools::manage::mkdir),
     ("mv", tools::manage::mv),
+    ("nc", nc::main),
+    ("netcat", nc::main),
     ("netsh", netsh::main),
     ("netstat", netstat::main),
     ("ping", ping::main),
+    ("printenv", tools::system::printenv),
     ("printf", tools::printf::main),
     ("ps", ps::main),
+    ("pwd", tools::system::pwd),
     ("rm", tools::manage::rm),
     ("rmdir", tools::manage::rmdir),
+    ("route", route::main),
     ("seq", tools::lines::seq),
     ("sh", shell::main),
     ("sink", bench::sink),
     ("sleep", tools::sleep),
     ("sort", tools::lines::sort),
     ("source", bench::source),
+    ("ss", ss::main),
     ("tail", tools::ends::tail),
+    ("taskkill", tools::system::taskkill),
+    ("tasklist", tools::system::tasklist),
     ("tee", tools::lines::tee),
     ("test", tools::test::main),
     ("touch", tools::manage::touch),
     ("traceroute", traceroute::main),
     ("true", tools::succeed),
+    ("uname", tools::system::uname),
     ("uniq", tools::lines::uniq),
+    ("uptime", tools::system::uptime),
     ("wc", tools::lines::wc),
+    ("whoami", tools::system::whoami),
 ];
 
 /// The programs that every host has.

@@ -157,7 +157,8 @@ fn loops_take_time_and_nothing_grows_without_end() {
     shell.wait(100);
     shell.world.apply(Input::Signal { port, signal: 2 });
     assert_eq!(shell.finish(port, "a loop without end").code, 130);
-    let said = sh("echo 'sh bomb & sh bomb & wait' > bomb; sh bomb 2>&1 | tail -n 1; ps -e | wc -l");
+    let said =
+        sh("echo 'sh bomb & sh bomb & wait' > bomb; sh bomb 2>&1 | tail -n 1; ps -e | wc -l");
     assert!(said.code == 0 && said.out.contains("Cannot fork"), "{said:?}");
 }
 
@@ -188,7 +189,12 @@ impl Terminal {
                 _ => {}
             }
         }
-        for mark in ["\x1b]133;A\x1b\\", "\x1b]133;B\x1b\\", "\x1b]7;file://pc/\x1b\\", "\x1b]7;file://pc/htdocs\x1b\\"] {
+        for mark in [
+            "\x1b]133;A\x1b\\",
+            "\x1b]133;B\x1b\\",
+            "\x1b]7;file://pc/\x1b\\",
+            "\x1b]7;file://pc/htdocs\x1b\\",
+        ] {
             text = text.replace(mark, "");
         }
         (text, code)
@@ -253,7 +259,10 @@ fn input_that_is_no_terminal_is_a_script() {
 
 #[test]
 fn files_with_commands_run() {
-    check("echo 'echo \"$0 $1 $#\"; exit 6' > s; sh s a b; echo $?; ./s x; . ./s y", 6,
-        "s a 2\n6\n./s x 1\nsh  0\n");
+    check(
+        "echo 'echo \"$0 $1 $#\"; exit 6' > s; sh s a b; echo $?; ./s x; . ./s y",
+        6,
+        "s a 2\n6\n./s x 1\nsh  0\n",
+    );
     check("mkdir d; cd d; pwd; echo $PWD; cd ..; pwd; cd d; cd -", 0, "/d\n/d\n/\n/\n");
 }

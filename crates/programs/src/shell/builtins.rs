@@ -383,7 +383,11 @@ impl Shell {
         match argv[0].as_str() {
             "jobs" => {
                 let text = match args.first().map(String::as_str) {
-                    Some("-p") => self.jobs.0.iter().filter_map(|j| j.children.first())
+                    Some("-p") => self
+                        .jobs
+                        .0
+                        .iter()
+                        .filter_map(|j| j.children.first())
                         .map(|c| format!("{}\n", c.pid()))
                         .collect(),
                     _ => self.jobs.list(),

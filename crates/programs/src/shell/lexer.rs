@@ -19,8 +19,9 @@ pub(super) enum Token {
 }
 
 /// Operators, the longer ones first.
-const OPERATORS: &[&str] =
-    &["&&", "||", ";;", "<<-", "<<", ">>", ">&", "<&", ">|", "\n", "|", "&", ";", "<", ">", "(", ")"];
+const OPERATORS: &[&str] = &[
+    "&&", "||", ";;", "<<-", "<<", ">>", ">&", "<&", ">|", "\n", "|", "&", ";", "<", ">", "(", ")",
+];
 
 /// Where reading has come to.
 #[derive(Clone, Debug)]
@@ -98,7 +99,8 @@ impl<'a> Lexer<'a> {
             }
         }
         let mut word = Vec::new();
-        if c == '~' && matches!(self.rest()[1..].chars().next(), None | Some('/' | ' ' | '\n' | ';'))
+        if c == '~'
+            && matches!(self.rest()[1..].chars().next(), None | Some('/' | ' ' | '\n' | ';'))
         {
             self.at += 1;
             word.push(Part::Home);
@@ -304,7 +306,12 @@ impl<'a> Lexer<'a> {
 
     /// The text of `<<` up to a line that is `mark`; it stands behind the end of this line, and
     /// behind other such texts.
-    pub(super) fn here(&mut self, mark: &str, tabs: bool, expand: bool) -> Result<Word, ParseError> {
+    pub(super) fn here(
+        &mut self,
+        mark: &str,
+        tabs: bool,
+        expand: bool,
+    ) -> Result<Word, ParseError> {
         let open = ParseError::Open("here document");
         let (from, mut at) = match self.skip {
             Some(skip) => skip,

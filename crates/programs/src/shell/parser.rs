@@ -2,7 +2,9 @@
 
 use std::rc::Rc;
 
-use super::ast::{AndOr, Command, Join, Part, Pipeline, Redirect, RedirectKind, Script, What, Word};
+use super::ast::{
+    AndOr, Command, Join, Part, Pipeline, Redirect, RedirectKind, Script, What, Word,
+};
 use super::lexer::{Lexer, Token, name_len};
 
 /// How deep commands may stand in commands.
@@ -199,8 +201,10 @@ impl<'a> Parser<'a> {
     fn list(&mut self, ends: &[&str]) -> Result<Script, ParseError> {
         let mut script = Vec::new();
         loop {
-            let closes = matches!(self.reserved(), Some("do" | "done" | "then" | "fi" | "else"
-                | "elif" | "esac" | "}"));
+            let closes = matches!(
+                self.reserved(),
+                Some("do" | "done" | "then" | "fi" | "else" | "elif" | "esac" | "}")
+            );
             if closes || matches!(self.token, Token::End | Token::Op(")" | ";;")) {
                 return Ok(script);
             }
@@ -325,7 +329,10 @@ impl<'a> Parser<'a> {
         let name = plain(&self.token).filter(|n| is_name(n)).map(str::to_owned);
         let name = name.ok_or_else(|| match self.unexpected(None) {
             e @ ParseError::End { .. } => e,
-            _ => ParseError::Unexpected { token: "Bad for loop variable".to_owned(), expecting: None },
+            _ => ParseError::Unexpected {
+                token: "Bad for loop variable".to_owned(),
+                expecting: None,
+            },
         })?;
         self.advance()?;
         self.newlines()?;

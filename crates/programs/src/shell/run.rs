@@ -58,7 +58,8 @@ impl Shell {
             self.status = status?;
             if pipeline.negated {
                 self.status = i32::from(self.status == 0);
-            } else if self.status != 0 && self.options.errexit && self.conditions == 0 && n == last {
+            } else if self.status != 0 && self.options.errexit && self.conditions == 0 && n == last
+            {
                 return Err(Stop::Exit(self.status));
             }
         }
@@ -254,7 +255,9 @@ impl Shell {
                     Some(child) => self.alone(child, "( … )").await,
                     None => Ok(self.status),
                 },
-                What::If { arms, otherwise } => self.conditional(arms, otherwise.as_ref(), io).await,
+                What::If { arms, otherwise } => {
+                    self.conditional(arms, otherwise.as_ref(), io).await
+                }
                 What::For { name, words, body } => {
                     let words = match words {
                         Some(words) => self.expand(words, io).await?,
@@ -515,10 +518,12 @@ impl Shell {
             own.0[0] = self.process.null();
         }
         let (children, group) = match and_or.pipelines.as_slice() {
-            [(_, Pipeline { negated: false, commands })] => match self.stages(commands, &own).await? {
-                Ok(started) => started,
-                Err(status) => return Ok(status),
-            },
+            [(_, Pipeline { negated: false, commands })] => {
+                match self.stages(commands, &own).await? {
+                    Ok(started) => started,
+                    Err(status) => return Ok(status),
+                }
+            }
             _ => {
                 let script = vec![AndOr { background: false, ..and_or.clone() }];
                 let spawn = self.child(vec![self.name.clone()], &own).group(self.own_group());

@@ -200,7 +200,9 @@ impl Shell {
     pub(super) fn listing(&self, exported: bool) -> String {
         let wanted = self.variables.iter().filter(|(_, v)| v.exported || !exported);
         let prefix = if exported { "export " } else { "" };
-        wanted.map(|(name, v)| format!("{prefix}{name}='{}'\n", v.value.replace('\'', "'\\''"))).collect()
+        wanted
+            .map(|(name, v)| format!("{prefix}{name}='{}'\n", v.value.replace('\'', "'\\''")))
+            .collect()
     }
 
     pub(super) fn remember(&mut self, line: &str) {

@@ -97,7 +97,8 @@ mod tests {
             ("- -n", "- -n\n"),
             ("", "\n"),
         ] {
-            let args: Vec<String> = line.split(' ').filter(|w| !w.is_empty()).map(str::to_owned).collect();
+            let args: Vec<String> =
+                line.split(' ').filter(|w| !w.is_empty()).map(str::to_owned).collect();
             assert_eq!(render(&args), expect, "{line}");
         }
     }

@@ -61,7 +61,8 @@ fn parse(args: &[String], name: &str) -> Result<Options, String> {
                 o.bytes = c == 'c';
                 o.other = value.starts_with(sign);
                 let digits = value.trim_start_matches(['-', '+']);
-                o.count = size(digits).ok_or_else(|| format!("invalid number of {what}: ‘{value}’"))?;
+                o.count =
+                    size(digits).ok_or_else(|| format!("invalid number of {what}: ‘{value}’"))?;
             }
             Item::Option('q', _) => o.headers = Some(false),
             Item::Option('v', _) => o.headers = Some(true),
@@ -166,7 +167,11 @@ async fn show_head(o: &Options, mut input: Input, out: &mut Out) -> Result<(), S
     }
     while left > 0 {
         let Some(bytes) = piece(o, &mut input).await? else { break };
-        let n = if o.bytes { bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX)) } else { bytes.len() };
+        let n = if o.bytes {
+            bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX))
+        } else {
+            bytes.len()
+        };
         out.put(&bytes[..n], !input.regular).await;
         left -= if o.bytes { n as u64 } else { 1 };
     }
@@ -238,7 +243,8 @@ async fn follow(process: &Process, o: &Options) {
                 process.eprint(&format!("tail: {name}: file truncated\n")).await;
                 seen[at] = 0;
             }
-            let new = contents.slice(usize::try_from(seen[at]).unwrap_or(contents.len()).min(contents.len())..);
+            let new = contents
+                .slice(usize::try_from(seen[at]).unwrap_or(contents.len()).min(contents.len())..);
             if new.is_empty() {
                 continue;
             }

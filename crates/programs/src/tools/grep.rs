@@ -134,11 +134,7 @@ async fn run(process: Process) -> i32 {
         }
     }
     out.flush().await;
-    if failed {
-        2
-    } else {
-        i32::from(!found)
-    }
+    if failed { 2 } else { i32::from(!found) }
 }
 
 /// The files in a folder and in those within it.
@@ -202,11 +198,8 @@ fn parse(args: &[String]) -> Result<Options, String> {
         o.patterns = operands.remove(0).split('\n').map(str::to_owned).collect();
     }
     o.before = o.before.min(10_000);
-    o.files = if operands.is_empty() && o.recursive {
-        vec![".".to_owned()]
-    } else {
-        names(operands)
-    };
+    o.files =
+        if operands.is_empty() && o.recursive { vec![".".to_owned()] } else { names(operands) };
     Ok(o)
 }
 
@@ -417,7 +410,8 @@ pub(crate) fn findstr(process: Process) -> LocalBoxFuture<i32> {
                 _ => basic(p),
             };
             let (head, tail) = (if begin { "^" } else { "" }, if end { "$" } else { "" });
-            o.patterns = o.patterns.iter().map(|p| format!("{head}(?:{}){tail}", escape(p))).collect();
+            o.patterns =
+                o.patterns.iter().map(|p| format!("{head}(?:{}){tail}", escape(p))).collect();
             o.syntax = Syntax::Extended;
         }
         let Ok(regex) = compile(&o) else {

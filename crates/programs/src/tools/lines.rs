@@ -121,7 +121,9 @@ pub(crate) fn sort(process: Process) -> LocalBoxFuture<i32> {
                 Item::Option('k', value) => match key(&value) {
                     Some(key) => keys.push(key),
                     None => {
-                        let text = format!("sort: invalid number at field start: invalid count at start of ‘{value}’\n");
+                        let text = format!(
+                            "sort: invalid number at field start: invalid count at start of ‘{value}’\n"
+                        );
                         process.eprint(&text).await;
                         return 2;
                     }
@@ -176,7 +178,9 @@ async fn gather(process: &Process, files: Vec<String>) -> Result<Vec<String>, St
     for name in files {
         let mut input =
             Input::open(process, &name).map_err(|e| format!("cannot read: {name}: {e}"))?;
-        while let Some(line) = input.line().await.map_err(|e| format!("read failed: {name}: {e}"))? {
+        while let Some(line) =
+            input.line().await.map_err(|e| format!("read failed: {name}: {e}"))?
+        {
             size += line.len();
             if size > SORT_MAX {
                 return Err("memory exhausted".to_owned());

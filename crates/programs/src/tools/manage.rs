@@ -14,7 +14,11 @@ const LONG: &[Long] = &[
 ];
 
 /// The letters that were given, and the operands.
-async fn read(process: &Process, name: &str, short: &'static str) -> Result<(String, Vec<String>), i32> {
+async fn read(
+    process: &Process,
+    name: &str,
+    short: &'static str,
+) -> Result<(String, Vec<String>), i32> {
     let args = process.args();
     let spec = Spec { short, long: LONG };
     let items = match spec.parse(args.get(1..).unwrap_or_default()) {
@@ -65,8 +69,9 @@ pub(crate) fn rm(process: Process) -> LocalBoxFuture<i32> {
         let recursive = letters.contains(['r', 'R']);
         each(&process, "rm", &operands, |path| match process.remove_file(path) {
             Ok(()) => Ok(()),
-            Err(FileError::IsDirectory) if recursive => remove_tree(&process, path)
-                .map_err(|e| format!("cannot remove '{path}': {e}")),
+            Err(FileError::IsDirectory) if recursive => {
+                remove_tree(&process, path).map_err(|e| format!("cannot remove '{path}': {e}"))
+            }
             Err(FileError::NotFound) if force => Ok(()),
             Err(e) => Err(format!("cannot remove '{path}': {e}")),
         })
@@ -231,11 +236,8 @@ fn transfer_one(
     let failed = |e: FileError| format!("cannot create regular file '{to}': {e}");
     copy_tree(process, from, to, metadata.is_dir).map_err(failed)?;
     if name == "mv" {
-        let gone = if metadata.is_dir {
-            remove_tree(process, from)
-        } else {
-            process.remove_file(from)
-        };
+        let gone =
+            if metadata.is_dir { remove_tree(process, from) } else { process.remove_file(from) };
         gone.map_err(|e| format!("cannot remove '{from}': {e}"))?;
     }
     Ok(())

@@ -144,9 +144,8 @@ impl<'a> Expression<'a> {
     }
 
     fn binary(&self, left: &str, op: &str, right: &str) -> Result<bool, String> {
-        let number = |word: &str| {
-            word.trim().parse::<i64>().map_err(|_| format!("Illegal number: {word}"))
-        };
+        let number =
+            |word: &str| word.trim().parse::<i64>().map_err(|_| format!("Illegal number: {word}"));
         Ok(match op {
             "=" | "==" => left == right,
             "!=" => left != right,
@@ -165,13 +164,29 @@ impl<'a> Expression<'a> {
 }
 
 fn is_unary(word: &str) -> bool {
-    matches!(word, "-n" | "-z" | "-e" | "-f" | "-d" | "-s" | "-r" | "-w" | "-x" | "-t" | "-L" | "-h")
+    matches!(
+        word,
+        "-n" | "-z" | "-e" | "-f" | "-d" | "-s" | "-r" | "-w" | "-x" | "-t" | "-L" | "-h"
+    )
 }
 
 fn is_binary(word: Option<&str>) -> bool {
     matches!(
         word,
-        Some("=" | "==" | "!=" | "<" | ">" | "-nt" | "-ot" | "-eq" | "-ne" | "-lt" | "-le" | "-gt" | "-ge")
+        Some(
+            "=" | "=="
+                | "!="
+                | "<"
+                | ">"
+                | "-nt"
+                | "-ot"
+                | "-eq"
+                | "-ne"
+                | "-lt"
+                | "-le"
+                | "-gt"
+                | "-ge"
+        )
     )
 }
 
@@ -184,7 +199,8 @@ mod tests {
         let file = |op: &str, word: &str| op == "-f" && word == "here";
         let newer = |a: &str, b: &str| a > b;
         let of = |line: &str| {
-            let words: Vec<&str> = line.split(' ').map(|w| if w == "''" { "" } else { w }).collect();
+            let words: Vec<&str> =
+                line.split(' ').map(|w| if w == "''" { "" } else { w }).collect();
             evaluate(&words, &file, &newer)
         };
         for (line, expect) in [

@@ -9,6 +9,7 @@
 //! 4. `streams`: captures as they happen;
 //! 5. [`session`]: programs on hosts over WebSockets.
 
+mod complete;
 pub mod edits;
 mod guard;
 pub mod links;
