@@ -115,6 +115,11 @@ impl Stack {
         self.ip.routes.list()
     }
 
+    /// Whether packets for others are forwarded: a router.
+    pub fn forwards(&self) -> bool {
+        self.ip.forwarding
+    }
+
     /// The neighbour cache as it stands at `now`.
     pub fn neighbours(&self, now: Instant) -> Vec<NeighbourInfo> {
         self.ip.neighbours.list(now)
