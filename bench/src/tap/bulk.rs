@@ -27,7 +27,9 @@ pub(super) struct Cost {
 
 pub(super) fn run(megabytes: u64) -> Result<(), TapError> {
     let bytes = megabytes * 1_000_000;
-    println!("one connection over a TAP to the kernel, MTU 1500, {megabytes} MB, median of {RUNS}:");
+    println!(
+        "one connection over a TAP to the kernel, MTU 1500, {megabytes} MB, median of {RUNS}:"
+    );
     println!("                                     Gbit/s   processor s per GB, both ends");
     for (way, name) in [(Way::Out, "out"), (Way::In, "in")] {
         let mut all: [Vec<Cost>; 3] = Default::default();
@@ -45,7 +47,9 @@ pub(super) fn run(megabytes: u64) -> Result<(), TapError> {
         let names = ["netarium, frame by frame", "netarium, in bunches", "smoltcp"];
         for (who, (rate, cpu)) in names.into_iter().zip(figures) {
             let (rates, cpus) = (rate / figures[2].0, cpu / figures[2].1);
-            println!("  {name:4}{who:27} {rate:9.2} {cpu:9.2}   beside smoltcp {rates:.2} and {cpus:.2}");
+            println!(
+                "  {name:4}{who:27} {rate:9.2} {cpu:9.2}   beside smoltcp {rates:.2} and {cpus:.2}"
+            );
         }
     }
     Ok(())
@@ -62,8 +66,7 @@ fn ours(way: Way, bytes: u64, offload: bool) -> Result<Cost, TapError> {
     let netns = Netns::new()?;
     let tap = kernel_tap(&netns, super::KERNEL, offload)?;
     let (stack, eth0) = our_stack();
-    let mut driver =
-        Driver::new(End::Stack(Box::new(stack), eth0), End::Tap(Box::new(tap)), None);
+    let mut driver = Driver::new(End::Stack(Box::new(stack), eth0), End::Tap(Box::new(tap)), None);
     let kernel = kernel_serves(&netns, 1, move |stream| match way {
         Way::Out => drain(stream),
         Way::In => fill(stream, bytes),

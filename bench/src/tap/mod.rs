@@ -29,8 +29,16 @@ fn to_kernel() -> SocketAddr {
     (KERNEL, PORT).into()
 }
 
-fn kernel_tap(netns: &Netns, address: Ipv4Addr, offload: bool) -> Result<Tap, netarium_tap::TapError> {
-    netns.tap(&TapSpec { address: format!("{address}/24").parse().ok(), offload, ..TapSpec::default() })
+fn kernel_tap(
+    netns: &Netns,
+    address: Ipv4Addr,
+    offload: bool,
+) -> Result<Tap, netarium_tap::TapError> {
+    netns.tap(&TapSpec {
+        address: format!("{address}/24").parse().ok(),
+        offload,
+        ..TapSpec::default()
+    })
 }
 
 fn our_stack() -> (Stack, IfIndex) {
