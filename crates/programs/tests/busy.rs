@@ -97,7 +97,8 @@ fn slow_clients_fill_the_server_until_their_time_is_up() {
     let mut shell = Shell::new(lab_with(&["httpd -f c"], &[("c", conf)]));
     let slow = slow_clients(&mut shell, 4);
     // The next ones wait in the queue of the kernel: connected, and unanswered.
-    let line = "curl -s -o /dev/null -w %{http_code}␣%{time_connect}␣%{time_total} http://web/a.txt";
+    let line =
+        "curl -s -o /dev/null -w %{http_code}␣%{time_connect}␣%{time_total} http://web/a.txt";
     let waiting: Vec<PortId> = (0..3).map(|_| shell.start("pc", line)).collect();
     shell.wait(100);
     let table = shell.run("web", "netstat -tan").out;
@@ -112,7 +113,11 @@ fn slow_clients_fill_the_server_until_their_time_is_up() {
     let again: u64 = again.split_whitespace().next().and_then(|n| n.parse().ok()).unwrap();
     assert!(again >= 2, "a SYN goes again after 1 s and 3 s: {counters}");
     let said = shell.finish(silent, "curl");
-    assert!(said.code == 28 && said.err.contains("Connection timed out") || said.err.contains("timed out"), "{said:?}");
+    assert!(
+        said.code == 28 && said.err.contains("Connection timed out")
+            || said.err.contains("timed out"),
+        "{said:?}"
+    );
     // After 20 seconds the slow ones get 408, and those in the queue are served.
     for port in waiting {
         let said = shell.finish(port, "curl").out;

@@ -9,6 +9,7 @@ use netarium_wire::{Frame, IpHeader, Payload, protocol, udp};
 
 use crate::errno::Errno;
 use crate::input::Arrival;
+use crate::layer::Way;
 use crate::options::{MtuDiscover, Settings};
 use crate::sockets::Inner;
 use crate::stack::Stack;
@@ -231,7 +232,8 @@ impl Stack {
             kind: packet,
             len,
         });
-        self.ip.send_local(cx, frame, settings.device)?;
+        let Settings { device, before_filter, .. } = settings;
+        self.ip.send_local(cx, frame, Way { device, before_filter })?;
         Ok(data.len())
     }
 
