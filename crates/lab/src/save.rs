@@ -111,6 +111,21 @@ impl Present {
     }
 }
 
+impl Present {
+    /// Without the programs behind which real servers stand: `[attach]` says it already.
+    fn without_attached(&self, lab: &Lab) -> Present {
+        let mut present = self.clone();
+        for attach in lab.attach() {
+            if let Some(host) = present.hosts.get_mut(&attach.host) {
+                let other = |argv: &Vec<String>| *argv != attach.argv();
+                host.daemons.retain(other);
+                host.killed.retain(other);
+            }
+        }
+        present
+    }
+}
+
 impl PresentHost {
     fn read_inbound(&mut self, inbound: Option<Inbound>) {
         let Some(inbound) = inbound else { return };
@@ -195,6 +210,7 @@ pub fn save(
 ) -> Result<Saved, SaveError> {
     let read = |text: &str| Lab::from_parts(file_name, text, files, known_programs);
     let before = read(text).map_err(SaveError::Before)?;
+    let present = &present.without_attached(&before);
     let mut doc: DocumentMut =
         text.parse().map_err(|_| SaveError::Inexpressible("its syntax".to_owned()))?;
     let mut changes = Vec::new();

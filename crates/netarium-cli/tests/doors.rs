@@ -1,4 +1,5 @@
 //! Real programs through the doors of a running lab: browsers, proxies, attached servers.
+#![cfg(unix)]
 
 mod common;
 
@@ -316,4 +317,19 @@ fn the_screen_names_all_doors() {
     std::io::stderr().flush().unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+#[test]
+fn saving_a_lab_does_not_write_what_attach_says() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("lab.toml"), ATTACH.replace("REAL", "127.0.0.1:9")).unwrap();
+    let lab = Running::start(home.path(), &["lab.toml", "--allow-attach", "--proxy", "off"]);
+    // Until it listens: the door leads there.
+    while !lab.run(&["exec", "web", "ps"]).1.contains("attach") {}
+    assert_eq!(lab.run(&["link", "web.lan", "--delay", "5ms"]).0, 0);
+    let (code, said) = lab.run(&["save"]);
+    assert!(code == 0, "{said}");
+    let text = std::fs::read_to_string(home.path().join("lab.toml")).unwrap();
+    assert!(text.contains("5ms") && !text.contains("programs"), "{text}");
+    lab.stop();
 }

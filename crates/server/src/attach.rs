@@ -27,9 +27,6 @@ pub const CONNECTIONS: usize = 1024;
 /// How long a real server may take to accept.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The program on the lab's host.
-const PROGRAM: &str = "attach";
-
 /// Starts what listens in the lab, and looks after its connections until the lab ends or the future
 /// is dropped.
 pub(crate) async fn serve(attached: Arc<[Attach]>, world: WorldHandle, reporter: Reporter) {
@@ -38,8 +35,7 @@ pub(crate) async fn serve(attached: Arc<[Attach]>, world: WorldHandle, reporter:
         return;
     }
     for a in attached.iter() {
-        let argv = vec![PROGRAM.to_owned(), a.port.to_string(), a.to.to_string()];
-        let start = world.command(Command::Start { host: a.host.clone(), argv });
+        let start = world.command(Command::Start { host: a.host.clone(), argv: a.argv() });
         match start.await {
             Err(_) => return,
             Ok(Err(why)) => {

@@ -1,6 +1,6 @@
 //! Who real clients are, and which address each of them has in the lab.
 //!
-//! A real client is an address of the real machine and, where the system tells (Linux, `/proc`), the
+//! A real client is an address of the real machine and, where the system tells (Linux), the
 //! name of the program: `curl` and `firefox` on one machine are two clients, two runs of `curl` are
 //! one. The first client of a run has the gateway's own address, so that a lab with one visitor looks
 //! as its file says; each further one gets the highest free address of the gateway's network that
@@ -89,7 +89,7 @@ impl Clients {
         at_gateway: bool,
     ) -> Client {
         let program = self.program(transport, peer, own).await;
-        let source = if at_gateway { self.address(peer.ip(), &program) } else { None };
+        let source = if at_gateway { self.address(peer.ip(), &program).await } else { None };
         Client { caller: Caller { address: peer.to_string(), program }, source }
     }
 
@@ -122,27 +122,54 @@ impl Clients {
         program
     }
 
-    fn address(&self, real: IpAddr, program: &Option<String>) -> Option<IpAddr> {
-        let mut state = self.lock();
+    async fn address(&self, real: IpAddr, program: &Option<String>) -> Option<IpAddr> {
         let key = (real, program.clone());
-        if let Some(&known) = state.known.get(&key) {
-            return Some(known);
-        }
-        let Some(address) = state.next_address() else {
-            if !std::mem::replace(&mut state.told, true) && state.shared.is_some() {
-                let text = "no address is free for a further real client: it shares the gateway's";
-                self.reporter.tell(Notice::Trouble(text.to_owned()));
+        loop {
+            let candidate = {
+                let mut state = self.lock();
+                if let Some(&known) = state.known.get(&key) {
+                    return Some(known);
+                }
+                match state.next_address() {
+                    Some(address) if Some(address) == state.shared => {
+                        return Some(self.assign(&mut state, key, address));
+                    }
+                    Some(address) => address,
+                    None => return self.share(&mut state),
+                }
+            };
+            // A host may have got the address while the lab runs.
+            let holder = self.world.query(move |world| world.address_holder(candidate)).await;
+            if holder.is_ok_and(|holder| holder.is_none()) {
+                let mut state = self.lock();
+                if let Some(&known) = state.known.get(&key) {
+                    // Another connection of the same client was faster.
+                    state.free.extend(as_v4(candidate));
+                    return Some(known);
+                }
+                return Some(self.assign(&mut state, key, candidate));
             }
-            return state.shared;
+        }
+    }
+
+    /// Gives a client its address, under the lock: nobody may use it before the world knows it.
+    fn assign(&self, state: &mut State, key: (IpAddr, Option<String>), address: IpAddr) -> IpAddr {
+        let label = match &key.1 {
+            Some(program) => format!("{program} on {}", key.0),
+            None => key.0.to_string(),
         };
         state.known.insert(key, address);
-        let label = match program {
-            Some(program) => format!("{program} on {real}"),
-            None => real.to_string(),
-        };
-        // Under the lock: nobody may use the address before the world knows it.
+        // When the lab has ended, nobody needs an address.
         let _ = self.world.input(Input::Client { address, label });
-        Some(address)
+        address
+    }
+
+    fn share(&self, state: &mut State) -> Option<IpAddr> {
+        if !std::mem::replace(&mut state.told, true) && state.shared.is_some() {
+            let text = "no address is free for a further real client: it shares the gateway's";
+            self.reporter.tell(Notice::Trouble(text.to_owned()));
+        }
+        state.shared
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -160,6 +187,13 @@ impl State {
         self.processes.retain(|&known| known != pid);
         self.processes.insert(0, pid);
         self.processes.truncate(REMEMBERED);
+    }
+}
+
+fn as_v4(address: IpAddr) -> Option<Ipv4Addr> {
+    match address {
+        IpAddr::V4(address) => Some(address),
+        IpAddr::V6(_) => None,
     }
 }
 

@@ -3,8 +3,6 @@
 
 mod common;
 
-use std::rc::Rc;
-
 use common::*;
 use core::net::SocketAddr;
 use netarium_base::{Duration, Instant};

@@ -269,7 +269,7 @@ fn what_a_newer_build_wrote_is_named() {
     };
     let offset = journal.len();
     for (entry, what) in [
-        (&[3, 0, 0, 10][..], "an entry of kind 10"),
+        (&[3, 0, 0, 99][..], "an entry of kind 99"),
         (&[4, 0, 0, 9, 77], "a command of kind 77"),
         (&[8, 0, 0, 1, 1, 0, 0, 0, 9], "a target of kind 9"),
     ] {

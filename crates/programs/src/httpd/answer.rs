@@ -391,10 +391,18 @@ fn finish(
     if let Some(server) = &site.server {
         fields.insert(header::SERVER, server.clone());
     }
-    fields.extend(std::mem::take(response.headers_mut()));
-    // RFC 9110 §8.6: none with 204, and with 304 only that of the 200 that it stands for.
-    if ![StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&response.status()) {
-        fields.insert(header::CONTENT_LENGTH, HeaderValue::from(response.body().len()));
+    // RFC 9110 §8.6: no length with 204, and with 304 only that of the 200 that it stands for.
+    let mute = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&response.status());
+    let length = HeaderValue::from(response.body().len());
+    // The order of fields means nothing; this is the one that people know.
+    for (name, value) in response.headers() {
+        if *name == header::CONTENT_TYPE && !mute {
+            fields.insert(header::CONTENT_LENGTH, length.clone());
+        }
+        fields.append(name.clone(), value.clone());
+    }
+    if !mute {
+        fields.insert(header::CONTENT_LENGTH, length);
     }
     for edit in &rules.headers {
         if !success && !edit.always {

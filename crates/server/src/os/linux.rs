@@ -1,11 +1,32 @@
-//! Linux: `/proc/net/tcp` names the socket's inode, `/proc/PID/fd` the process that holds it.
+//! Linux: `/proc/net` or the kernel itself names the socket's inode, `/proc/PID/fd` the process that
+//! holds it.
 
 use std::fs;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use netarium_world::Transport;
+use tokio::io::Interest;
+use tokio::net::TcpStream;
 
-use super::PortHolder;
+use super::{PortHolder, sock_diag};
+
+/// Reads what is there, without waiting. A read that does not fill the buffer has emptied the socket:
+/// with `epoll`, whatever comes later is told, so that nobody need ask again to hear that there is
+/// nothing.
+pub(crate) fn try_read(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut short = None;
+    let read = stream.try_io(Interest::READABLE, || {
+        let n = rustix::io::read(stream, &mut *buffer)?;
+        if n == 0 || n == buffer.len() {
+            return Ok(n);
+        }
+        // Forgets that the socket was readable, as of before this read.
+        short = Some(n);
+        Err(io::ErrorKind::WouldBlock.into())
+    });
+    short.map_or(read, Ok)
+}
 
 /// `st` of a listening socket in `/proc/net/tcp`, of an unconnected one in `/proc/net/udp`.
 const LISTEN: &str = "0A";
@@ -39,15 +60,15 @@ pub(crate) fn socket_owner(
     let same = |a: SocketAddr, b: SocketAddr| {
         a.port() == b.port() && a.ip().to_canonical() == b.ip().to_canonical()
     };
-    let inode = find_inode(transport, |row| match transport {
-        Transport::Tcp => same(row.local, own) && same(row.remote, peer),
+    let inode = match transport {
+        Transport::Tcp => sock_diag::tcp_inode(own, peer).ok().flatten(),
         // A socket that never called `connect` has no remote address, and perhaps no local one.
-        Transport::Udp => {
+        Transport::Udp => find_inode(transport, |row| {
             row.local.port() == own.port()
                 && (row.local.ip().is_unspecified() || same(row.local, own))
                 && (row.remote.port() == 0 || same(row.remote, peer))
-        }
-    })?;
+        }),
+    }?;
     process_with_socket(inode, likely)
 }
 

@@ -11,11 +11,13 @@ use std::io;
 mod linux;
 #[cfg(not(unix))]
 mod other;
+#[cfg(target_os = "linux")]
+mod sock_diag;
 #[cfg(unix)]
 mod unix;
 
 #[cfg(target_os = "linux")]
-pub(crate) use linux::{port_holder, socket_owner};
+pub(crate) use linux::{port_holder, socket_owner, try_read};
 #[cfg(not(unix))]
 pub use other::user_is_root;
 #[cfg(not(unix))]
@@ -58,6 +60,12 @@ pub(crate) fn socket_owner(
     _: &[u32],
 ) -> Option<PortHolder> {
     None
+}
+
+/// Reads what is there, without waiting.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn try_read(stream: &tokio::net::TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    stream.try_read(buffer)
 }
 
 /// Whether binding failed because somebody else has the port: in use, or (Windows: `WSAEACCES`)

@@ -7,6 +7,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -19,6 +20,7 @@ use hyper::client::conn::http1::SendRequest;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use netarium_world::Target;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::{Mutex, OwnedSemaphorePermit};
 
@@ -32,6 +34,8 @@ pub(super) type Body = BoxBody<Bytes, hyper::Error>;
 
 /// The most that is held of a request's or an answer's head.
 const HEAD_MAX: usize = 64 * 1024;
+/// How long the lab's server may take to end a connection that we have ended: Linux' `tcp_fin_timeout`.
+const LINGER: Duration = Duration::from_secs(60);
 /// Bytes that one direction of a tunnel holds.
 const BUFFER: usize = 64 * 1024;
 
@@ -158,7 +162,9 @@ impl Talk<'_> {
             .map_err(|e| broken(&e))?;
         self.spawn(async move {
             // Who waits for its answer hears how it broke.
-            let _ = connection.await;
+            if let Ok(parts) = connection.without_shutdown().await {
+                linger(parts.io.into_inner()).await;
+            }
         })
         .await;
         let response = sender.send_request(request).await.map_err(|e| broken(&e))?;
@@ -188,6 +194,17 @@ impl Talk<'_> {
         end_hop(response.headers_mut(), version);
         *response.version_mut() = Version::HTTP_11;
         response.map(BodyExt::boxed)
+    }
+}
+
+/// Ends a connection into the lab as a kernel does it after `close`: FIN, and for a while whatever
+/// the server still says is taken and forgotten.
+async fn linger(mut lane: Lane) {
+    if lane.shutdown().await.is_ok() {
+        let mut nowhere = tokio::io::sink();
+        let rest = tokio::io::copy(&mut lane, &mut nowhere);
+        // What is over is over, in whichever way.
+        let _ = tokio::time::timeout(LINGER, rest).await;
     }
 }
 

@@ -21,6 +21,7 @@ use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Inside, Publish};
+use crate::os;
 use crate::report::{Caller, End, Notice};
 use crate::runner::Port;
 
@@ -246,7 +247,7 @@ impl Pump {
         let mut probe = [0; READ_MIN];
         let mut large = Vec::new();
         let result = if size <= READ_MIN {
-            self.stream.try_read(&mut probe[..size])
+            os::try_read(&self.stream, &mut probe[..size])
         } else {
             large.reserve_exact(size);
             self.stream.try_read_buf(&mut large)

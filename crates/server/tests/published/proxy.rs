@@ -113,6 +113,24 @@ async fn what_is_no_proxy_protocol_is_refused() {
 }
 
 #[tokio::test]
+async fn whatever_bytes_come_the_proxy_lives() {
+    let up = Up::with_proxy(None).await;
+    let at = listen(&up);
+    let noise = crate::support::noise(40_000);
+    let beginnings: [&[u8]; 6] =
+        [b"", b"\x05", b"\x05\x01\x00", b"\x05\x02\x00\x02", b"GET http://", b"CONNECT "];
+    let tries = noise.chunks(200).enumerate().map(|(n, bytes)| {
+        let bytes = [beginnings[n % beginnings.len()], bytes].concat();
+        async move { last_words(at, &bytes).await.len() }
+    });
+    for one in tries {
+        one.await;
+    }
+    assert_eq!(exchange(at, &socks(1, &name("server"), 11)).await[3], 0);
+    up.lab.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn requests_in_absolute_form_reach_the_lab_as_a_server_expects_them() {
     let up = Up::with_proxy(None).await;
     let at = listen(&up);
