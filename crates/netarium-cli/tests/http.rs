@@ -25,7 +25,8 @@ fn lab(folder: &Path, program: &str, files: &[(&str, &str)]) {
 
 /// What a real program says; `None`, and the test says so, when it is not there.
 fn real(program: &str, args: &[&str]) -> Option<String> {
-    let there = Command::new(program).arg("-V").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let there =
+        Command::new(program).arg("-V").stdout(Stdio::null()).stderr(Stdio::null()).status();
     if there.is_err() {
         eprintln!("skipped: {program} is not installed");
         return None;
@@ -88,13 +89,15 @@ fn real_clients_get_right_answers() {
     let url = |path: &str| format!("http://{door}{path}");
     if let Some(said) = real("curl", &["-s", "-r", "0-0,-1", &url("/a.txt")]) {
         assert!(said.contains("Content-Range: bytes 9-9/10\r\n\r\n9\r\n"), "{said}");
-        let said = real("curl", &["-s", "-i", "-H", "Expect: 100-continue", "-d", "x=1", &url("/echo")]);
+        let said =
+            real("curl", &["-s", "-i", "-H", "Expect: 100-continue", "-d", "x=1", &url("/echo")]);
         assert!(said.unwrap().starts_with("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n"));
         let said = real("curl", &["-s", "-T", "-", "-H", "Expect:", &url("/echo")]).unwrap();
         assert!(said.starts_with("PUT /echo HTTP/1.1\n"), "{said}");
-        let all = ["-s", "-o", "/dev/null", "-o", "/dev/null", "-w", "%{http_code} %{num_connects}\n"];
+        let all =
+            ["-s", "-o", "/dev/null", "-o", "/dev/null", "-w", "%{http_code} %{num_connects}\n"];
         let two = [url("/a.txt"), url("/none")];
-        let said = real("curl", &[&all[..], &[&two[0], &two[1]]].concat()).unwrap();
+        let said = real("curl", &[&all[..], &[two[0].as_str(), two[1].as_str()]].concat()).unwrap();
         assert_eq!(said, "200 1\n404 0\n", "one connection");
     }
     if let Some(said) = real("wget", &["-S", "-O", "-", &url("/a.txt")]) {

@@ -84,7 +84,8 @@ fn slow_clients_fill_the_server_until_their_time_is_up() {
     let mut shell = Shell::new(lab_with(&["httpd -f c"], &[("c", conf)]));
     let slow = slow_clients(&mut shell, 4);
     // The next ones wait in the queue of the kernel: connected, and unanswered.
-    let line = "curl -s -o /dev/null -w %{http_code}␣%{time_connect}␣%{time_total} http://web/a.txt";
+    let line =
+        "curl -s -o /dev/null -w %{http_code}␣%{time_connect}␣%{time_total} http://web/a.txt";
     let waiting: Vec<PortId> = (0..3).map(|_| shell.start("pc", line)).collect();
     shell.wait(100);
     let table = shell.run("web", "netstat -tan").out;

@@ -11,7 +11,10 @@ fn shell(kind: &str) -> Shell {
 }
 
 fn json(method: &str, path: &str, more: &str, body: &str) -> String {
-    format!("curl -s -i -X {method} {more} -H Content-Type:␣application/json -d {body} http://web{path}").replace("  ", " ")
+    format!(
+        "curl -s -i -X {method} {more} -H Content-Type:␣application/json -d {body} http://web{path}"
+    )
+    .replace("  ", " ")
 }
 
 fn cart(said: &str) -> String {
@@ -34,11 +37,18 @@ fn an_order_for_a_hundred_won() {
     let cookie = cart(&careful.run("pc", &json("PUT", "/api/cart", "", CART)).out);
     let with = format!("-b cart={cookie}");
     let said = careful.run("pc", &json("POST", "/api/order", &with, TAMPERED)).out;
-    assert!(statuses(&said) == [403] && said.contains("Bibimbap costs 9000 won, not 50."), "{said}");
+    assert!(
+        statuses(&said) == [403] && said.contains("Bibimbap costs 9000 won, not 50."),
+        "{said}"
+    );
     let said = careful.run("pc", &json("POST", "/api/order", &with, HONEST)).out;
     assert!(statuses(&said) == [201] && said.contains("\"total\":18000"), "{said}");
     let log = careful.run("web", "cat /var/log/httpd/error_log").out;
-    assert!(log.contains("[shop:error]") && log.contains("order refused: price: Bibimbap costs 9000 won, not 50."), "{log}");
+    assert!(
+        log.contains("[shop:error]")
+            && log.contains("order refused: price: Bibimbap costs 9000 won, not 50."),
+        "{log}"
+    );
 }
 
 #[test]
@@ -55,11 +65,14 @@ fn the_cart_cookie_is_believed_by_one_and_checked_by_the_other() {
     assert!(cookie.starts_with("1:2."), "{cookie}");
     let changed = cookie.replacen("1:2", "1:9", 1);
     let order = HONEST.replace("\"count\":2", "\"count\":9");
-    let said = careful.run("pc", &json("POST", "/api/order", &format!("-b cart={changed}"), &order)).out;
+    let said =
+        careful.run("pc", &json("POST", "/api/order", &format!("-b cart={changed}"), &order)).out;
     assert!(statuses(&said) == [403] && said.contains("\"field\":\"cart\""), "{said}");
     let seen = careful.run("pc", &format!("curl -s -i -b cart={changed} http://web/api/cart")).out;
     assert!(seen.contains("\"tampered\":true") && seen.contains("Max-Age=0"), "{seen}");
-    let said = careful.run("pc", &json("PUT", "/api/cart", "", r#"{"items":[{"id":1,"count":2,"price":1}]}"#)).out;
+    let said = careful
+        .run("pc", &json("PUT", "/api/cart", "", r#"{"items":[{"id":1,"count":2,"price":1}]}"#))
+        .out;
     assert_eq!(statuses(&said), [403]);
 }
 
@@ -67,7 +80,10 @@ fn the_cart_cookie_is_believed_by_one_and_checked_by_the_other() {
 fn a_password_in_the_url_is_in_the_log() {
     let mut naive = shell("naive");
     let said = naive.run("pc", "curl -s -i -d user=student&password=network http://web/login").out;
-    assert!(statuses(&said) == [303] && said.contains("; Path=/; HttpOnly; SameSite=Lax\r\n"), "{said}");
+    assert!(
+        statuses(&said) == [303] && said.contains("; Path=/; HttpOnly; SameSite=Lax\r\n"),
+        "{said}"
+    );
     let log = naive.run("web", "cat /var/log/httpd/access_log").out;
     assert!(!log.contains("network"), "in the body: {log}");
     let said = naive.run("pc", "curl -s -i http://web/login?user=student&password=network").out;
@@ -80,7 +96,8 @@ fn a_password_in_the_url_is_in_the_log() {
     assert!(statuses(&said) == [405] && said.contains("Allow: POST\r\n"), "{said}");
     let said = careful.run("pc", "curl -s -i -d user=student&password=wrong http://web/login").out;
     assert_eq!(statuses(&said), [403]);
-    let said = careful.run("pc", "curl -s -i -d user=student&password=network http://web/login").out;
+    let said =
+        careful.run("pc", "curl -s -i -d user=student&password=network http://web/login").out;
     let id = said.lines().find_map(|l| l.strip_prefix("Set-Cookie: session=")).expect("a session");
     let id = id.split(';').next().expect("an id");
     let me = format!("curl -s -b session={id} http://web/api/me");
