@@ -63,6 +63,18 @@ fn labs_are_listed() {
 }
 
 #[test]
+fn a_run_shows_what_its_programs_wrote() {
+    let home = tempfile::tempdir().unwrap();
+    let out = netarium(home.path(), &["run", "two-hosts"]);
+    let text = String::from_utf8_lossy(&out.stdout);
+    let mut lines = text.lines();
+    assert_eq!(lines.next(), Some("client$ curl http://server/"));
+    assert!(lines.any(|l| l.contains("server 10.0.0.1")), "{text}");
+    let quiet = netarium(home.path(), &["run", "two-hosts", "--quiet"]);
+    assert!(quiet.stdout.is_empty() && quiet.stderr.is_empty());
+}
+
+#[test]
 fn an_unknown_lab_is_told_what_there_is() {
     let told = told(&["run", "cuorse"]);
     let start = "error: there is no lab `cuorse`: no file, no folder, and the built-in labs are ";

@@ -16,7 +16,7 @@ pub(crate) const FIRST_PID: u32 = 100;
 /// file starts.
 pub(crate) const WORLD_PID: Pid = Pid(1);
 /// How many ended processes a host remembers.
-const EXITED_MAX: usize = 8;
+const EXITED_MAX: usize = 64;
 
 /// A row of `ps`.
 #[derive(Clone, Debug, PartialEq, Eq)]
