@@ -23,6 +23,7 @@ impl Filter {
         match table {
             Table::Filter => &mut self.rules,
             Table::Nat => &mut self.nat_rules,
+            Table::Mangle => &mut self.mangle,
         }
     }
 

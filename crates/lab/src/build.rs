@@ -5,7 +5,7 @@
 //! without programs of its own. Programs of the lab file are daemons that start at time 0; `[[run]]`
 //! entries are started only when asked for.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 
 use netarium_base::{Duration, IfIndex, Instant, NodeId, Seed};
@@ -27,6 +27,8 @@ use crate::{
 /// What a lab's hosts take for the time at the start, unless told otherwise: 2026-01-01 UTC, in
 /// nanoseconds since 1970. Fixed, so that runs are reproducible.
 pub const EPOCH: u64 = 1_767_225_600_000_000_000;
+/// Where a host's library finds its name servers.
+const RESOLV_CONF: &str = "etc/resolv.conf";
 /// The first interface of a host besides `lo`.
 const FIRST_IFACE: usize = 2;
 
@@ -109,6 +111,7 @@ pub fn world(lab: &Lab, options: BuildOptions) -> Result<World, BuildError> {
             title: gateway.title.text("en").map(str::to_owned),
             interfaces: vec![iface_spec((0, &gateway.interface))],
             routes: Vec::new(),
+            files: Rc::clone(&files),
             ..HostSpec::default()
         };
         builder = builder.host(spec).link(wire(GATEWAY, (0, &gateway.interface))).gateway(GATEWAY);
@@ -147,7 +150,27 @@ fn file_tree(lab: &Lab) -> Result<FileTree, BuildError> {
         tree.insert(path, contents.clone())
             .map_err(|error| BuildError::File { path: path.to_owned(), error })?;
     }
+    let hosts = lab.hosts().iter().map(|h| (h.name.as_str(), &h.resolvers));
+    let gateway = lab.gateway().map(|g| (GATEWAY, &g.resolvers));
+    for (host, resolvers) in hosts.chain(gateway) {
+        resolv_conf(lab, &mut tree, host, resolvers)?;
+    }
     Ok(tree)
+}
+
+/// Tells a host whom it asks for names, unless the lab's folder does.
+fn resolv_conf(
+    lab: &Lab,
+    tree: &mut FileTree,
+    host: &str,
+    resolvers: &[Ipv4Addr],
+) -> Result<(), BuildError> {
+    if resolvers.is_empty() || lab.files_of(host).get(RESOLV_CONF).is_some() {
+        return Ok(());
+    }
+    let contents: String = resolvers.iter().map(|ip| format!("nameserver {ip}\n")).collect();
+    let path = format!("files/{host}/{RESOLV_CONF}");
+    tree.insert(&path, contents).map_err(|error| BuildError::File { path, error })
 }
 
 fn networks(lab: &Lab, mut builder: WorldBuilder) -> WorldBuilder {

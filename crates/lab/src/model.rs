@@ -245,6 +245,8 @@ pub struct Host {
     pub router: bool,
     /// Its interfaces, in the order of their networks' names; at least one.
     pub interfaces: Vec<Interface>,
+    /// The name servers that it asks, those by convention included; at most three.
+    pub resolvers: Vec<Ipv4Addr>,
     /// Programs that start with the lab.
     pub programs: Vec<Command>,
     /// The inbound firewall, when it has one.
@@ -548,6 +550,8 @@ pub struct Gateway {
     pub title: Title,
     /// Its one interface, with one address; the wire is called `gateway.NETWORK`.
     pub interface: Interface,
+    /// The name servers that it asks, those by convention included; at most three.
+    pub resolvers: Vec<Ipv4Addr>,
 }
 
 /// A port of the real machine that leads into the lab.

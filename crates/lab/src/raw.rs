@@ -195,6 +195,8 @@ table! {
             kind: At<String>,
             /// What people read.
             title: RawTitle,
+            /// The name servers that its hosts ask: addresses, names of hosts, or "none".
+            resolver: OneOrMany<At<String>>,
             /// Settings of each wire of this network that its host does not set.
             link: RawLink,
             /// How many addresses the switch remembers: 1 to 1000000; 8192 by default.
@@ -348,6 +350,8 @@ table! {
             mac: At<Mac>,
             /// What people read.
             title: RawTitle,
+            /// The name servers that it asks: addresses, names of hosts, or "none".
+            resolver: OneOrMany<At<String>>,
             /// Its wire.
             link: RawLink,
         }

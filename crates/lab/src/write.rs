@@ -3,6 +3,7 @@
 //! What conventions gave is written out (addresses) or left to them again (MACs, default routes);
 //! the settings of a network's wires stand at each wire. Reading the text gives an equal lab.
 
+use core::net::Ipv4Addr;
 use std::fmt::Write as _;
 
 use toml::Value;
@@ -47,8 +48,15 @@ impl Lab {
             let _ = writeln!(out, "\n[groups.{}]", group.name);
             title(&mut out, &group.title);
         }
-        self.hosts.iter().for_each(|h| host(&mut out, h));
-        self.gateway.iter().for_each(|g| gateway(&mut out, g));
+        for h in &self.hosts {
+            host(&mut out, h);
+            self.resolver(&mut out, &h.resolvers);
+            rules(&mut out, h);
+        }
+        if let Some(g) = &self.gateway {
+            gateway(&mut out, g);
+            self.resolver(&mut out, &g.resolvers);
+        }
         self.doors(&mut out);
         for run in &self.runs {
             let _ = writeln!(out, "\n[[run]]");
@@ -66,6 +74,17 @@ impl Lab {
             line(&mut out, "command", &quoted(&entry.text));
         }
         out
+    }
+
+    /// A host's name servers; that it has none must be said where a convention could give it one.
+    fn resolver(&self, out: &mut String, servers: &[Ipv4Addr]) {
+        let runs =
+            |h: &Host| h.programs.iter().any(|p| p.argv.first().is_some_and(|a| a == "unbound"));
+        if !servers.is_empty() {
+            line(out, "resolver", &list(servers.iter().map(|ip| quoted(&ip.to_string()))));
+        } else if self.hosts.iter().any(runs) {
+            line(out, "resolver", "\"none\"");
+        }
     }
 
     fn doors(&self, out: &mut String) {
@@ -239,6 +258,10 @@ fn host(out: &mut String, host: &Host) {
     if !host.programs.is_empty() {
         line(out, "programs", &list(host.programs.iter().map(|p| quoted(&p.text))));
     }
+}
+
+/// What a host says about packets.
+fn rules(out: &mut String, host: &Host) {
     if let Some(firewall) = &host.firewall {
         line(out, "firewall.inbound", &list(firewall.inbound.iter().map(rule)));
     }

@@ -9,7 +9,8 @@ use netarium_lab::{
     builtin, schema,
 };
 
-const PROGRAMS: [&str; 5] = ["curl", "httpd", "iptables", "netsh", "ping"];
+const PROGRAMS: [&str; 9] =
+    ["cat", "conntrack", "curl", "dhclient", "httpd", "ip", "iptables", "netsh", "ping"];
 
 fn lab(text: &str) -> Lab {
     let text = format!("version = 1\n{text}");

@@ -66,6 +66,20 @@ impl Date {
         MONTHS[usize::from(self.month) - 1]
     }
 
+    /// As `date` and `dig` write it: `Sun Nov 22 14:14:16 UTC 2026`.
+    pub fn ctime_utc(&self) -> String {
+        format!(
+            "{} {} {:02} {:02}:{:02}:{:02} UTC {}",
+            DAYS[usize::from(self.weekday)],
+            self.month_name(),
+            self.day,
+            self.hour,
+            self.minute,
+            self.second,
+            self.year
+        )
+    }
+
     /// As HTTP writes dates (IMF-fixdate, RFC 9110 §5.6.7): `Sun, 22 Nov 2026 14:14:17 GMT`.
     pub fn http(&self) -> String {
         format!(

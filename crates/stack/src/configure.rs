@@ -12,6 +12,7 @@ impl Stack {
     /// Adds an interface, up and without addresses: number 2, 3, … in the order of the calls.
     pub fn add_interface(&mut self, name: &str, mac: Mac, mtu: u16) -> IfIndex {
         let index = IfIndex(self.ip.interfaces.len() as u16 + 1);
+        self.ip.interfaces.reserve_exact(1);
         self.ip.interfaces.push(Interface {
             index,
             name: name.to_owned(),
@@ -144,6 +145,12 @@ impl Stack {
     /// Linux' kernel.
     pub fn set_reverse_path(&mut self, mode: ReversePath) {
         self.ip.reverse_path = mode;
+    }
+
+    /// Whether an address is that of everybody: the limited broadcast, or the broadcast address of
+    /// one of the host's networks.
+    pub fn is_broadcast(&self, address: IpAddr) -> bool {
+        self.ip.is_broadcast(address)
     }
 
     /// How a packet's source is compared with the way back to it.

@@ -138,6 +138,11 @@ impl Stack {
             Some((frame, Some(ok))) => (frame, ok),
             None => return,
         };
+        if let Some(arrival) = self.before_filter(iface, &frame).filter(|_| transport_ok) {
+            self.ip.stats.ip_in_delivers += 1;
+            cx.cause = frame.meta.cause;
+            return self.udp_input(cx, arrival, frame);
+        }
         if let Some(filter) = &mut self.ip.filter {
             let verdict = filter.prerouting(
                 &mut cx.with(frame.meta.cause),
@@ -158,7 +163,7 @@ impl Stack {
             // would be answered or forwarded by all of them.
             return self.ip.drop(cx, &frame, DropReason::NotForMe);
         }
-        if broadcast || multicast || self.ip.is_own(dst) || self.has_taker(iface, &frame) {
+        if broadcast || multicast || self.ip.is_own(dst) {
             self.deliver(cx, arrival, frame);
         } else if self.ip.forwarding {
             self.forward(cx, arrival, frame);
@@ -167,23 +172,25 @@ impl Stack {
         }
     }
 
-    /// RFC 1122 §3.3.1.6: while an interface has no address it takes datagrams for any, if a
-    /// program has tied a socket to it: the answers of a DHCP server to a client that it has just
-    /// given an address (RFC 2131 §4.1).
-    fn has_taker(&self, iface: IfIndex, frame: &Frame) -> bool {
-        let bare = self.ip.iface(iface).is_some_and(|i| i.addresses.is_empty());
-        if !bare || frame.protocol() != Some(protocol::UDP) {
-            return false;
+    /// A datagram for a socket in front of the filter: for this host or for everybody, or, while
+    /// the interface has no address, for any: the answer of a DHCP server to a client that it has
+    /// just given that address (RFC 2131 §4.1).
+    fn before_filter(&self, iface: IfIndex, frame: &Frame) -> Option<Arrival> {
+        if frame.protocol() != Some(protocol::UDP) {
+            return None;
         }
-        let (Some(src), Some(dst), Some((sport, dport))) =
-            (frame.src_ip(), frame.dst_ip(), frame.ports())
-        else {
-            return false;
-        };
+        let (src, dst, (sport, dport)) = (frame.src_ip()?, frame.dst_ip()?, frame.ports()?);
+        let broadcast = self.ip.is_broadcast(dst);
+        let bare = self.ip.iface(iface).is_some_and(|i| i.addresses.is_empty());
+        if !(bare || broadcast || self.ip.is_own(dst)) {
+            return None;
+        }
         let (from, to) = (SocketAddr::new(src, sport), SocketAddr::new(dst, dport));
-        let found = self.find_datagram(SocketKind::Udp, to, from, (Some(iface), false));
-        let tied = |id| self.sockets.get(id).is_some_and(|s| s.settings.device == Some(iface));
-        found.is_some_and(tied)
+        let id = self.find_datagram(SocketKind::Udp, to, from, (Some(iface), broadcast))?;
+        let settings = &self.sockets.get(id)?.settings;
+        let wanted = settings.before_filter && settings.device == Some(iface);
+        let arrival = Arrival { iface, dst, broadcast, multicast: false, transport_ok: true };
+        wanted.then_some(arrival)
     }
 
     /// Puts fragments together where the whole packet is needed: at its destination, and before
@@ -329,9 +336,11 @@ impl Stack {
         if let Some(filter) = &mut self.ip.filter {
             let mut cx = cx.with(frame.meta.cause);
             let verdict = filter.forward(&mut cx, arrival.iface, hop.iface, &mut frame);
+            let mss = filter.take_mss();
             if verdict != Verdict::Accept {
                 return self.refuse(&mut cx, &frame, verdict);
             }
+            self.ip.lower_mss(cx.now, mss, hop.iface, &mut frame);
         }
         frame.decrement_ttl();
         self.ip.stats.ip_forwarded += 1;

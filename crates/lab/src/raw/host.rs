@@ -27,6 +27,8 @@ table! {
             group: At<String>,
             /// Whether it forwards packets that are not for itself.
             router: At<bool>,
+            /// The name servers that it asks: addresses, names of hosts, or "none".
+            resolver: OneOrMany<At<String>>,
             /// Programs that start with the lab, as typed in a shell.
             programs: Vec<At<String>>,
             /// The inbound firewall.

@@ -60,6 +60,7 @@ fn host(
         group: group(raw, plugs.names, errors),
         router: raw.router.is_some_and(|r| r.value),
         interfaces,
+        resolvers: Vec::new(),
         programs: commands,
         firewall: policy::firewall(raw.firewall.as_ref(), errors),
         nat: None,
@@ -101,7 +102,7 @@ pub(super) fn gateway(
     interface.link = link(&[of_network, gateway.link.as_ref()]);
     interface.mac_given = gateway.mac.is_some();
     interface.mac = gateway.mac.map_or(interface.mac, |m| m.value);
-    Some(Gateway { title, interface })
+    Some(Gateway { title, interface, resolvers: Vec::new() })
 }
 
 /// What a wire can be plugged into.

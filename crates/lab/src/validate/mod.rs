@@ -14,6 +14,7 @@ mod names;
 mod networks;
 mod policy;
 mod programs;
+mod resolvers;
 mod routes;
 mod schedule;
 mod switching;
@@ -54,6 +55,7 @@ pub(crate) fn validate(
     dhcp::servers(raw, &networks, &mut hosts, gateway.as_ref(), &names, errors);
     policy::nats(raw, &networks, &mut hosts, &names, errors);
     routes::settle(raw, &networks, &mut hosts, errors);
+    resolvers::settle(raw, &mut hosts, gateway.as_mut(), errors);
     let publish = doors::publish(raw, &hosts, gateway.as_ref(), &names, errors);
     let attach = doors::attach(raw, &names, errors);
     let runs = programs.runs(raw, &names, errors);

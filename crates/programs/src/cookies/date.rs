@@ -1,5 +1,5 @@
 //! Dates as cookies have them, in whatever order and punctuation (RFC 6265bis §5.1.1), which also
-//! reads what `curl -z` is usually given: HTTP dates, `2020-01-31`, `20200131`, `31 Jan 2020 10:00`.
+//! reads what `curl -z` is usually given: HTTP dates, `20200131`, `31 Jan 2020 10:00`.
 
 use crate::calendar::Date;
 
@@ -10,21 +10,7 @@ const MONTHS: [&str; 12] =
 pub(crate) fn parse(text: &str) -> Option<u64> {
     let delimiter = |c: char| !(c.is_ascii_alphanumeric() || c == ':' || c == '+');
     let mut found = Found::default();
-    let text = text.trim();
-    if let Some((y, rest)) = text.split_once('-')
-        && let Some((m, d)) = rest.get(..5).and_then(|r| r.split_once('-'))
-        && y.len() == 4
-    {
-        // 2020-01-31, perhaps with a time behind it.
-        found.year = y.parse().ok();
-        found.month = m.parse().ok();
-        found.day = d.parse().ok();
-        for token in rest.get(5..)?.split(|c: char| delimiter(c) || c == 'T') {
-            found.time(token);
-        }
-        return found.seconds();
-    }
-    for token in text.split(delimiter).filter(|t| !t.is_empty()) {
+    for token in text.trim().split(delimiter).filter(|t| !t.is_empty()) {
         if !found.take(token) {
             return None;
         }

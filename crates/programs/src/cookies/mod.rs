@@ -160,7 +160,28 @@ impl Jar {
         origin: Origin<'_>,
         now: u64,
     ) -> Result<Stored, Rejected> {
-        let set = SetCookie::parse(field, now)?;
+        self.store(SetCookie::parse(field, now)?, origin, now)
+    }
+
+    /// As [`set`](Self::set), with a browser's further rules: no cookie outlives 400 days, and
+    /// `SameSite=None` wants `Secure`.
+    ///
+    /// # Errors
+    /// [`Rejected`] when a rule forbids it.
+    pub(crate) fn set_in_browser(
+        &mut self,
+        field: &str,
+        origin: Origin<'_>,
+        now: u64,
+    ) -> Result<Stored, Rejected> {
+        let set = SetCookie::parse(field, now)?.limit_age(now);
+        if set.same_site == Some(SameSite::None) && !set.secure {
+            return Err(Rejected::SameSiteNone(set.name));
+        }
+        self.store(set, origin, now)
+    }
+
+    fn store(&mut self, set: SetCookie, origin: Origin<'_>, now: u64) -> Result<Stored, Rejected> {
         let cookie = set.into_cookie(origin)?;
         let overlaid = self.cookies.iter().any(|c| {
             c.secure

@@ -105,12 +105,10 @@ fn dates_are_read_in_any_order() {
         ("Sun Nov  6 08:49:37 1994", 784_111_777),
         ("Tue, 19-Jan-2038 03:14:07 GMT", 2_147_483_647),
         ("20190101", 1_546_300_800),
-        ("2019-01-01", 1_546_300_800),
-        ("2019-01-01T00:00:01Z", 1_546_300_801),
     ] {
         assert_eq!(date::parse(text), Some(seconds), "{text}");
     }
-    for bad in ["", "never", "Sun, 31 Feb 2020 00:00:00 GMT", "12:00", "2019-13-01"] {
+    for bad in ["", "never", "Sun, 31 Feb 2020 00:00:00 GMT", "12:00", "2019-13-01", "2019-01-01"] {
         assert_eq!(date::parse(bad), None, "{bad}");
     }
 }

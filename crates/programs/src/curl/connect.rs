@@ -73,8 +73,10 @@ pub(super) struct Pool {
 struct Route {
     host: String,
     port: u16,
-    /// What `--connect-to` changed.
+    /// `--connect-to` changed it.
     detour: bool,
+    /// The host of the URL.
+    name: String,
 }
 
 impl Pool {
@@ -153,13 +155,12 @@ impl Pool {
         }
         let number = self.number;
         self.number += 1;
-        let name = if proxy.is_some() || !route.detour { None } else { Some(url.host.clone()) };
         let result = self.connect(&route, proxy.as_ref(), o, number, terminal, report).await;
         match result {
             Ok(stream) => {
                 let host = match &proxy {
                     Some(p) => p.host.clone(),
-                    None => name.unwrap_or(route.host),
+                    None => route.name,
                 };
                 Ok(Open { stream, number, host, key, http10: false })
             }
@@ -194,6 +195,7 @@ impl Pool {
         self.phase.set(Phase::Connecting);
         report.borrow_mut().resolved = Some(self.process.now());
         let deadline = start + o.connect_timeout.unwrap_or(CONNECT_TIMEOUT);
+        let shown = if route.detour && proxy.is_none() { &route.name } else { &host };
         let (mut stream, ip) =
             self.try_each(&addresses, &host, port, o, start, deadline, terminal).await?;
         options(&stream, o);
@@ -206,7 +208,7 @@ impl Pool {
             };
             proxy::socks5(&mut stream, proxy, target, address, terminal).await?;
         }
-        let text = format!("Connected to {host} ({ip}) port {port} (#{number})");
+        let text = format!("Connected to {shown} ({ip}) port {port} (#{number})");
         terminal.info(&text).await;
         if proxy.is_some_and(|p| !p.is_socks()) && o.tunnel {
             proxy::tunnel(&mut stream, o, &route.host, route.port, terminal, report).await?;
@@ -388,8 +390,9 @@ fn route(url: &Url, o: &Options) -> Route {
             host: if d.to_host.is_empty() { url.host.clone() } else { d.to_host.clone() },
             port: d.to_port.unwrap_or(port),
             detour: true,
+            name: url.host.clone(),
         },
-        _ => Route { host: url.host.clone(), port, detour: false },
+        _ => Route { host: url.host.clone(), port, detour: false, name: url.host.clone() },
     }
 }
 

@@ -41,7 +41,7 @@ impl Glob {
             let address = rest.starts_with('[') && is_address(rest);
             let choice = match bytes[at] {
                 b'{' => Some(braces(rest).map_err(|(what, n)| fail(what, at + n))?),
-                b'[' if !address => Some(range(rest).map_err(|n| fail("bad range", at + n))?),
+                b'[' if !address => Some(range(rest).map_err(|n| fail("bad range", at + n + 1))?),
                 b'}' | b']' if !text.contains('[') => {
                     return Err(fail("unmatched close brace/bracket", at + 1));
                 }

@@ -14,6 +14,8 @@ pub(super) struct Meter {
     words: RefCell<Option<Words>>,
     start: Cell<Instant>,
     headed: Cell<bool>,
+    /// The line of the request that has ended stands.
+    ended: Cell<bool>,
 }
 
 /// What is drawn.
@@ -34,6 +36,7 @@ impl Meter {
             words: RefCell::new(Some(words)),
             start: Cell::new(Instant::ZERO),
             headed: Cell::new(false),
+            ended: Cell::new(false),
         }
     }
 
@@ -44,6 +47,7 @@ impl Meter {
     /// A transfer begins.
     pub(super) async fn begin(&self, now: Instant, progress: &Progress) {
         self.start.set(now);
+        self.ended.set(false);
         if self.kind == Kind::Table {
             if !self.headed.replace(true) {
                 self.write(HEADER).await;
@@ -65,8 +69,16 @@ impl Meter {
         }
     }
 
+    /// The next request of the same transfer begins.
+    pub(super) fn again(&self) {
+        self.ended.set(false);
+    }
+
     /// A request has ended.
     pub(super) async fn done(&self, now: Instant, progress: &Progress) {
+        if self.ended.replace(true) {
+            return;
+        }
         match self.kind {
             Kind::Off => {}
             Kind::Table => {

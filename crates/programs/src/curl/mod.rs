@@ -3,7 +3,7 @@
 //! In reading order: `options` (the command line), `glob` and [`url`], `transfer` (one URL: what is
 //! sent, where the answer goes, retries), `session` (redirects, credentials, cookies), `connect` and
 //! `proxy`, `request`, `exchange`, `input` and `response` (HTTP on the wire), `form` (`-F`),
-//! `output` and `terminal` (where data and words go), `meter` and `progress`, `write_out` (`-w`).
+//! `output` and `terminal` (where data and words go), `meter`, `watch` and `progress`, `write_out` (`-w`).
 //!
 //! Standard output counts as a terminal: the progress meter is drawn when the body goes to a file.
 
@@ -24,6 +24,7 @@ mod session;
 mod terminal;
 mod transfer;
 pub mod url;
+mod watch;
 mod write_out;
 
 use std::cell::RefCell;
@@ -76,8 +77,7 @@ async fn refuse(process: &Process, usage: Usage) -> i32 {
     let mut text = String::new();
     for note in &usage.notes {
         match note {
-            Note::Warning(_) if usage.muted => {}
-            Note::Error(_) if usage.muted && !usage.show_error => {}
+            _ if usage.muted => {}
             Note::Warning(w) => text.push_str(&wrap("Warning: ", w)),
             Note::Error(e) => text.push_str(&wrap("curl: ", e)),
         }
@@ -152,7 +152,7 @@ async fn fetch_all(process: &Process, files: &HostFiles, line: &Line) -> i32 {
     for note in &g.warnings {
         match note {
             Note::Warning(text) => terminal.warn(text).await,
-            Note::Error(text) if !g.silent || g.show_error => terminal.error(text).await,
+            Note::Error(text) if !g.silent => terminal.error(text).await,
             Note::Error(_) => {}
         }
     }

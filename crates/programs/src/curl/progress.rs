@@ -53,7 +53,7 @@ impl Progress {
         };
         format!(
             "\r{:>3} {}  {:>3} {}  {:>3} {}  {}  {} {} {} {} {}",
-            percent(got + sent, if want + send > 0 { total } else { 0 }),
+            percent(got + sent, total),
             five(total),
             percent(got, want),
             five(got),

@@ -141,7 +141,6 @@ pub(super) async fn tunnel(
     let status = head.status;
     report.borrow_mut().connect_status = status;
     if !(200..300).contains(&status) {
-        terminal.info(&format!("CONNECT tunnel failed, response {status}")).await;
         return Err(Failure::new(56, format!("CONNECT tunnel failed, response {status}")));
     }
     terminal.info("CONNECT phase completed").await;

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::pin::pin;
 
-use netarium_base::{Duration, Event, Instant};
+use netarium_base::{Event, Instant};
 use netarium_world::process::{LocalBoxFuture, Process};
 
 use super::connect::{Phase, Pool};
@@ -16,6 +16,7 @@ use super::proxy;
 use super::request::{Ask, Body, Verb, basic};
 use super::terminal::Terminal;
 use super::url::Url;
+use super::watch::Watch;
 use super::write_out::Report;
 use crate::cookies::{Jar, Origin, Rejected, Stored};
 use crate::wait::first;
@@ -179,7 +180,7 @@ impl Session {
         let mut protocols = o.protocols;
         loop {
             all.report.borrow_mut().effective = course.url.full();
-            check_scheme(&course.url, protocols.http, terminal).await?;
+            check_scheme(&course.url, protocols.http, hops > 0, terminal).await?;
             protocols = o.redirect_protocols;
             let outcome = self.one(o, job, &course, sink, terminal, all).await?;
             let head = outcome.head;
@@ -213,7 +214,7 @@ impl Session {
                 all.report.borrow_mut().redirects += 1;
                 all.report.borrow_mut().redirected = Some(self.process.now());
             }
-            all.meter.done(self.process.now(), all.progress).await;
+            all.meter.again();
             all.progress.restart();
             course.url = next;
         }
@@ -304,6 +305,7 @@ impl Session {
             };
             exchange(&mut open.stream, &request, &mut around).await
         };
+        all.meter.done(self.process.now(), all.progress).await;
         match result {
             Ok(outcome) => {
                 let (status, bytes) = (outcome.head.status, all.progress.received.get());
@@ -469,61 +471,32 @@ fn cookie(jar: &mut Jar, url: &Url, field: &str, now: u64) -> Vec<String> {
     vec![text]
 }
 
-async fn check_scheme(url: &Url, http: bool, terminal: &mut Terminal) -> Result<(), Failure> {
+/// Schemes that the real curl knows.
+const SCHEMES: &[&str] = &[
+    "dict", "file", "ftp", "ftps", "gopher", "gophers", "http", "https", "imap", "imaps", "ldap",
+    "ldaps", "mqtt", "pop3", "pop3s", "rtmp", "rtsp", "scp", "sftp", "smb", "smbs", "smtp",
+    "smtps", "telnet", "tftp", "ws", "wss",
+];
+
+async fn check_scheme(
+    url: &Url,
+    http: bool,
+    redirected: bool,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
     let scheme = &url.scheme;
     let text = match scheme.as_str() {
         "http" if http => return Ok(()),
         "https" => format!(
             "Protocol \"{scheme}\" not supported: there is no TLS in the lab yet, use http://"
         ),
+        other if redirected && !SCHEMES.contains(&other) => {
+            let text = "The redirect target URL could not be parsed: Unsupported URL scheme";
+            return Err(Failure::new(1, text));
+        }
         _ => format!("Protocol \"{scheme}\" not supported or disabled in libcurl"),
     };
     terminal.info(&text).await;
     terminal.info("Closing connection -1").await;
     Err(Failure::new(1, text))
-}
-
-/// What is looked at once a second: the meter, and `--speed-limit`.
-struct Watch {
-    next: Option<Instant>,
-    slow_since: Instant,
-    before: u64,
-}
-
-const SECOND: Duration = Duration::from_secs(1);
-/// How long a transfer may be too slow, unless told otherwise.
-const SPEED_TIME: u64 = 30;
-
-impl Watch {
-    fn new(o: &Options, meter: &Meter, start: Instant) -> Watch {
-        let watched = meter.is_on() || o.speed_limit.is_some() || o.speed_time.is_some();
-        Watch { next: watched.then(|| start + SECOND), slow_since: start, before: 0 }
-    }
-
-    /// When to look up next.
-    fn next(&self, deadline: Option<Instant>) -> Option<Instant> {
-        match (self.next, deadline) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
-    }
-
-    fn too_slow(&mut self, o: &Options, progress: &Progress, now: Instant) -> Option<Failure> {
-        self.next = Some(now + SECOND);
-        let all = progress.received.get() + progress.sent.get();
-        let limit = o.speed_limit.or(o.speed_time.map(|_| 1))?;
-        let last = all.saturating_sub(self.before);
-        self.before = all;
-        if last >= limit {
-            self.slow_since = now;
-            return None;
-        }
-        let span = o.speed_time.unwrap_or(SPEED_TIME);
-        (now.since(self.slow_since) >= Duration::from_secs(span)).then(|| {
-            let text = format!(
-                "Operation too slow. Less than {limit} bytes/sec transferred the last {span} seconds"
-            );
-            Failure::new(28, text)
-        })
-    }
 }

@@ -137,7 +137,7 @@ struct Parser<'a> {
 
 impl Parser<'_> {
     fn error<T>(&self, what: impl Into<String>) -> Result<T, ConfError> {
-        Err(ConfError { line: self.tokens.line, what: what.into() })
+        Err(ConfError { line: self.tokens.at, what: what.into() })
     }
 
     /// The statements up to the end of the file, or of the block of `subnet`.
@@ -293,14 +293,16 @@ impl Parser<'_> {
 pub(super) struct Tokens<'a> {
     text: &'a str,
     chars: Peekable<CharIndices<'a>>,
-    pub(super) line: usize,
+    line: usize,
+    /// The line of the last word.
+    at: usize,
     /// The last statement ended with a semicolon.
     ended: bool,
 }
 
 impl<'a> Tokens<'a> {
     pub(super) fn of(text: &'a str) -> Tokens<'a> {
-        Tokens { text, chars: text.char_indices().peekable(), line: 1, ended: false }
+        Tokens { text, chars: text.char_indices().peekable(), line: 1, at: 1, ended: false }
     }
 
     fn bump(&mut self) -> Option<char> {
@@ -325,6 +327,7 @@ impl<'a> Tokens<'a> {
     pub(super) fn next_word(&mut self) -> Option<String> {
         let first = self.peek()?;
         let start = self.chars.peek()?.0;
+        self.at = self.line;
         self.bump();
         if matches!(first, '{' | '}' | ';') {
             return Some(first.to_string());

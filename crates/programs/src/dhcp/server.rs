@@ -146,6 +146,7 @@ impl Server {
         };
         let ranges: Vec<String> =
             subnet.ranges.iter().map(|(a, b)| format!("{a} to {b}")).collect();
+        let kept = self.config.hosts.iter().filter_map(|h| h.address);
         let next = match self.leases.next_end() {
             Some(end) => {
                 format!("; the next one ends in {} s", (end + 1).saturating_sub(asker.now))
@@ -153,12 +154,15 @@ impl Server {
             None => String::new(),
         };
         format!(
-            "no address is left for {}: of {} ({}) {} are leased and {} offered{next}",
+            "no address is left for {}: of {} ({}) {} are leased, {} offered and {} \
+             kept for others{next}",
             asker.mac,
             subnet.size(),
             ranges.join(", "),
             used(Binding::Active).count(),
             used(Binding::Offered).count(),
+            kept.filter(|a| subnet.in_ranges(*a) && self.leases.is_open_to(*a, &asker.client))
+                .count(),
         )
     }
 

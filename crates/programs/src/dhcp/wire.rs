@@ -53,10 +53,49 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Message> {
     if bytes.get(236..OPTIONS)? != [99, 130, 83, 99] {
         return None;
     }
-    let message = Message::decode(&mut Decoder::new(bytes)).ok()?;
+    let message = Message::decode(&mut Decoder::new(&readable(bytes))).ok()?;
     // The codec believes `hlen` when it is asked for the client's address.
     let ethernet = message.htype() == HType::Eth && message.hlen() == 6;
     (ethernet && kind_of(&message).is_some()).then_some(message)
+}
+
+/// The message with no other options than those that are looked at here, each as long as it can be:
+/// the codec gives up, or worse, where an option of any kind makes no sense. RFC 2132 §3: nobody has to
+/// understand what he does not know.
+fn readable(bytes: &[u8]) -> Vec<u8> {
+    let mut out = bytes[..OPTIONS].to_vec();
+    let mut rest = &bytes[OPTIONS..];
+    while let Some((&code, behind)) = rest.split_first() {
+        if code == 0 {
+            rest = behind;
+            continue;
+        }
+        let Some((&len, behind)) = behind.split_first().filter(|_| code != 255) else { break };
+        let Some((data, behind)) = behind.split_at_checked(len.into()) else { break };
+        let (text, len) = (std::str::from_utf8(data).is_ok(), data.len());
+        let makes_sense = match code {
+            // Subnet mask, requested address, lease time, server, T1, T2.
+            1 | 50 | 51 | 54 | 58 | 59 => len == 4,
+            // Routers, name servers.
+            3 | 6 => len > 0 && len.is_multiple_of(4),
+            // Host name, domain, message.
+            12 | 15 | 56 => len > 0 && text,
+            // MTU.
+            26 => len == 2,
+            // Kind of message.
+            53 => len == 1,
+            // Wanted options, client identifier.
+            55 | 61 => len > 0,
+            _ => false,
+        };
+        if makes_sense {
+            out.extend_from_slice(&[code, len as u8]);
+            out.extend_from_slice(data);
+        }
+        rest = behind;
+    }
+    out.push(255);
+    out
 }
 
 /// What a message is.

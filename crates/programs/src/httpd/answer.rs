@@ -55,7 +55,7 @@ pub(super) async fn answer(
         site: site.name.as_ref().map_or("-", |n| n.host.as_str()),
     };
     let lines = site.access_logs.iter().map(|(p, f)| (p.clone(), f.asked(&asked))).collect();
-    let head = parts.method == Method::HEAD;
+    let (head, version) = (parts.method == Method::HEAD, parts.version);
     let refused = state.take_refusal();
     let last = refused.is_some();
     let mut rules = site.base.clone();
@@ -74,6 +74,9 @@ pub(super) async fn answer(
     finish(&site, &rules, process, &mut response, head, success);
     if last || state.is_last() || state.take_refusal().is_some() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        // hyper adds `keep-alive` to a 1.1 response to a 1.0 client that asked for it; a 1.0 response
+        // it leaves as it is.
+        *response.version_mut() = version;
     }
     let (status, bytes) = (response.status(), response.body().len());
     process.emit(flow, || Event::HttpResponse { status: status.as_u16(), bytes: bytes as u64 });
@@ -391,10 +394,18 @@ fn finish(
     if let Some(server) = &site.server {
         fields.insert(header::SERVER, server.clone());
     }
-    fields.extend(std::mem::take(response.headers_mut()));
-    // RFC 9110 §8.6: none with 204, and with 304 only that of the 200 that it stands for.
-    if ![StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&response.status()) {
-        fields.insert(header::CONTENT_LENGTH, HeaderValue::from(response.body().len()));
+    // RFC 9110 §8.6: no length with 204, and with 304 only that of the 200 that it stands for.
+    let mute = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&response.status());
+    let length = HeaderValue::from(response.body().len());
+    // The order of fields means nothing; this is the one that people know.
+    for (name, value) in response.headers() {
+        if *name == header::CONTENT_TYPE && !mute {
+            fields.insert(header::CONTENT_LENGTH, length.clone());
+        }
+        fields.append(name.clone(), value.clone());
+    }
+    if !mute {
+        fields.insert(header::CONTENT_LENGTH, length);
     }
     for edit in &rules.headers {
         if !success && !edit.always {

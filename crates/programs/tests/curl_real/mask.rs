@@ -96,7 +96,8 @@ fn boundary(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some(at) = rest.find(dashes) {
-        let (before, after) = rest.split_at(at + dashes.len());
+        let extra = rest[at + dashes.len()..].bytes().take_while(|b| *b == b'-').count();
+        let (before, after) = rest.split_at(at + dashes.len() + extra);
         let n = after.bytes().take_while(u8::is_ascii_hexdigit).count();
         out.push_str(before);
         out.push_str(if n == 16 { "BOUNDARY" } else { &after[..n] });

@@ -41,6 +41,7 @@ mod udp;
 
 pub use flow::FlowTracker;
 pub use names::service;
+pub(crate) use names::{protocol_number, service_port};
 
 /// How lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -242,8 +242,6 @@ pub(super) struct Usage {
     pub(super) notes: Vec<Note>,
     /// `-s` was among the options so far.
     pub(super) muted: bool,
-    /// `-S` was.
-    pub(super) show_error: bool,
 }
 
 /// What is wrong with one option.
@@ -280,7 +278,6 @@ pub(super) fn parse(args: &[String], files: &dyn Files) -> Result<Line, Usage> {
         hint,
         notes: std::mem::take(&mut line.global.warnings),
         muted: line.global.silent,
-        show_error: line.global.show_error,
     };
     if let Err((word, bad)) = result {
         let (reason, code) = match bad {
