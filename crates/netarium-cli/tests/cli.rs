@@ -26,6 +26,8 @@ fn help() {
         ("help", &["--help"][..]),
         ("help_up", &["up", "--help"]),
         ("help_run", &["run", "--help"]),
+        ("help_browser", &["browser", "--help"]),
+        ("help_connections", &["connections", "--help"]),
         ("help_exec", &["exec", "--help"]),
         ("help_capture", &["capture", "--help"]),
         ("help_link", &["link", "--help"]),
