@@ -1,5 +1,7 @@
 //! `dig`, as BIND 9.18 has it.
 
+#[cfg(test)]
+mod beside_bind;
 mod options;
 pub(crate) mod print;
 mod usage;
