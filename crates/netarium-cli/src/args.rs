@@ -39,6 +39,7 @@ Examples:
                                              run a program on a host of the running lab
   netarium exec --lab course web netstat -ano
                                              the same in a fresh lab, at full speed
+  netarium shell web                         a shell on a host of the running lab
   netarium run course --pcap out.pcapng      run headless and capture every wire
   netarium capture web.home -w - | tshark -r -
                                              watch a wire of the running lab
@@ -85,6 +86,8 @@ pub(crate) enum Command {
     Browser(Browser),
     /// List the real clients of the running lab, and what they are connected to
     Connections(Connections),
+    /// A shell on a host
+    Shell(Shell),
     /// Capture wires of the running lab as pcapng
     Capture(Capture),
     /// Print trace events as JSON lines: those that are kept, or those that happen
@@ -256,6 +259,34 @@ pub(crate) struct Exec {
         allow_hyphen_values = true
     )]
     pub(crate) argv: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  netarium shell web                        on a host of the running lab
+  netarium shell --lab course web           in a lab that runs as long as the shell
+  echo 'ls | wc -l' | netarium shell web    commands from a pipe
+  netarium shell web -c 'netstat -ano | findstr :80'
+
+Tab completes programs, files and hosts; Ctrl-C ends the program in the foreground, Ctrl-Z stops it
+(fg, bg, jobs), Ctrl-D leaves. `help` lists what the shell knows.")]
+pub(crate) struct Shell {
+    /// A fresh lab: a file, a folder or a built-in lab; at full speed for commands from a pipe
+    #[arg(long, value_name = "LAB", conflicts_with = "on", value_hint = ValueHint::AnyPath)]
+    pub(crate) lab: Option<String>,
+    /// The running lab of this name [default: the only one that runs]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) on: Option<String>,
+    /// The seed of all chance in a fresh lab [default: the lab's own, or 0]
+    #[arg(long, value_name = "N", requires = "lab")]
+    pub(crate) seed: Option<u64>,
+    /// Run these commands instead of reading them
+    #[arg(short, long = "command", value_name = "COMMANDS")]
+    pub(crate) command: Option<String>,
+    /// The host
+    #[arg(value_name = "HOST")]
+    pub(crate) host: String,
 }
 
 #[derive(Debug, Args)]

@@ -1,7 +1,7 @@
 //! The command `netarium`.
 //!
 //! [`args`] defines the command line, [`exit`] the exit codes. [`up`], [`run`], [`exec`] (in a fresh
-//! lab), [`labs`] are the commands, [`replay`] and [`fork`] those of recordings, [`past`] goes back and
+//! lab), [`shell`], [`labs`] are the commands, [`replay`] and [`fork`] those of recordings, [`past`] goes back and
 //! forward in one; [`drill`] runs packet scripts; [`remote`] those
 //! that speak to a running lab, [`doors`] those about real programs in it, [`edit`] those that change one, [`eyes`] those that look at its
 //! events, [`pacing`] those that change its pace. [`screen`] is what
@@ -24,6 +24,7 @@ mod remote;
 mod replay;
 mod run;
 mod screen;
+mod shell;
 mod terminal;
 mod up;
 
@@ -49,6 +50,7 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<i32, Error> {
         Command::Exec(args) => remote::exec(args, terminal),
         Command::Browser(args) => doors::browser(args, terminal),
         Command::Connections(args) => doors::connections(&args, json),
+        Command::Shell(args) => shell::shell(args, terminal),
         Command::Capture(args) => remote::capture(&args, terminal),
         Command::Trace(args) => eyes::trace(&args, terminal),
         Command::Why(args) => eyes::why(&args, json),

@@ -7,6 +7,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use netarium::world::JsonTrace;
 use netarium::{BuildOptions, Lab, program_names};
+use netarium_server::Pace;
 use netarium_server::proxy::{DEFAULT_LISTEN, ProxyOptions};
 use netarium_server::publish::Limits;
 use netarium_server::recording::Tape;
@@ -63,6 +64,42 @@ pub(crate) fn up(args: Up, json: bool, terminal: &Terminal) -> Result<i32, Error
 fn workers() -> usize {
     let processors = std::thread::available_parallelism().map_or(2, usize::from);
     processors.saturating_sub(1).clamp(1, 4)
+}
+
+/// Starts a lab in real time that a shell ends again; its notices are not shown.
+pub(crate) async fn for_shell(
+    what: &str,
+    seed: Option<u64>,
+    terminal: Terminal,
+) -> Result<RunningLab, Error> {
+    let loaded = load_to_edit(what, &copies_dir(), &program_names())?;
+    let build = BuildOptions {
+        seed,
+        epoch: Some(unix_now()),
+        trace_limit: TRACE_KEPT,
+        ..Default::default()
+    };
+    let options = Options {
+        lab: loaded.lab,
+        folder: loaded.folder,
+        what: loaded.what,
+        name: None,
+        pace: Pace::Times(1.0),
+        limits: Limits::default(),
+        proxy: None,
+        allow_attach: false,
+        runtime_dir: runtime_dir(),
+        tape: Tape::temporary(),
+    };
+    let reporter = Reporter::new(|_: Notice| {});
+    let (lab, doors) = RunningLab::start(options, reporter, move |lab| {
+        Lab::from(lab.clone()).build_with(build).map(|world| world.into_inner())
+    })
+    .await?;
+    for moved in doors.iter().filter_map(|door| Some(moved_line(door, door.moved.as_ref()?))) {
+        terminal.say(moved);
+    }
+    Ok(lab)
 }
 
 /// What is written while the lab runs.

@@ -34,15 +34,21 @@ pub mod getopt;
 mod host;
 mod httpd;
 mod ip;
+mod iperf;
 mod iptables;
+mod lsof;
 mod macof;
+mod nc;
 mod netsh;
 mod netstat;
 mod nslookup;
 mod ping;
 mod ps;
+mod route;
+mod services;
 pub mod shell;
 mod shop;
+mod ss;
 mod table;
 mod tcpdump;
 mod tools;
@@ -62,12 +68,14 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("cp", tools::manage::cp),
     ("curl", curl::main),
     ("cut", tools::lines::cut),
+    ("date", tools::system::date),
     ("dhclient", dhcp::dhclient::main),
     ("dhcpd", dhcp::dhcpd::main),
     ("dig", dig::main),
     ("dmesg", dmesg::main),
     ("echo", tools::echo::main),
     ("egrep", tools::grep::grep),
+    ("env", tools::system::env),
     ("false", tools::fail),
     ("fgrep", tools::grep::grep),
     ("findstr", tools::grep::findstr),
@@ -77,23 +85,31 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("host", host::main),
     ("hostname", tools::hostname),
     ("httpd", httpd::main),
+    ("id", tools::system::id),
     ("ip", ip::main),
+    ("iperf", iperf::main),
     ("iptables", iptables::main),
     ("iptables-save", iptables::save),
     ("kill", tools::kill),
     ("ls", tools::ls),
+    ("lsof", lsof::main),
     ("macof", macof::main),
     ("mkdir", tools::manage::mkdir),
     ("mv", tools::manage::mv),
+    ("nc", nc::main),
+    ("netcat", nc::main),
     ("netsh", netsh::main),
     ("netstat", netstat::main),
     ("nsd", dns::server::main),
     ("nslookup", nslookup::main),
     ("ping", ping::main),
+    ("printenv", tools::system::printenv),
     ("printf", tools::printf::main),
     ("ps", ps::main),
+    ("pwd", tools::system::pwd),
     ("rm", tools::manage::rm),
     ("rmdir", tools::manage::rmdir),
+    ("route", route::main),
     ("seq", tools::lines::seq),
     ("sh", shell::main),
     ("shop", shop::main),
@@ -101,18 +117,24 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("sleep", tools::sleep),
     ("sort", tools::lines::sort),
     ("source", bench::source),
+    ("ss", ss::main),
     ("tail", tools::ends::tail),
+    ("taskkill", tools::system::taskkill),
+    ("tasklist", tools::system::tasklist),
     ("tcpdump", tcpdump::main),
     ("tee", tools::lines::tee),
     ("test", tools::test::main),
     ("touch", tools::manage::touch),
     ("traceroute", traceroute::main),
     ("true", tools::succeed),
+    ("uname", tools::system::uname),
     ("unbound", dns::resolver::main),
     ("unbound-control", dns::resolver::control::main),
     ("uniq", tools::lines::uniq),
+    ("uptime", tools::system::uptime),
     ("visit", visit::main),
     ("wc", tools::lines::wc),
+    ("whoami", tools::system::whoami),
 ];
 
 /// The programs that every host has.

@@ -16,6 +16,11 @@ impl Owners {
         Owners(process.processes().into_iter().map(|p| (p.pid, p.name)).collect())
     }
 
+    /// The program's name alone.
+    pub(crate) fn program(&self, pid: Pid) -> &str {
+        self.0.get(&pid).map_or("netarium", String::as_str)
+    }
+
     /// `PID/program` as netstat writes it; `-` when nobody holds the socket.
     pub(crate) fn name(&self, pid: Pid) -> String {
         match self.0.get(&pid) {

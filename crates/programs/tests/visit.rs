@@ -193,6 +193,27 @@ fn a_reload_asks_for_the_page_and_takes_the_rest_from_the_cache() {
     assert_eq!(WIRE.take().len(), 22);
 }
 
+/// What Chromium 156 sends for the same page over http, in its order.
+#[test]
+fn requests_have_chromiums_fields_in_its_order() {
+    let mut shell = Shell::new(world());
+    shell.run("pc", "visit -q http://www.shop.lab/");
+    let wire = WIRE.take();
+    let names = |at: usize| -> Vec<String> {
+        let head = wire[at].1.split("\r\n\r\n").next().unwrap_or("");
+        head.lines().skip(1).map(|l| l.split(':').next().unwrap_or("").to_owned()).collect()
+    };
+    let start = ["Host", "Connection"];
+    let end = ["Accept-Encoding", "Accept-Language"];
+    let page = [&start[..], &["Upgrade-Insecure-Requests", "User-Agent", "Accept"], &end].concat();
+    assert_eq!(names(0), page);
+    let style = [&start[..], &["User-Agent", "Accept", "Referer"], &end, &["Cookie"]].concat();
+    assert_eq!(names(1), style);
+    assert!(wire[1].1.starts_with("GET /s.css HTTP/1.1\r\n"), "{}", wire[1].1);
+    assert!(wire[1].1.contains("\r\nAccept: text/css,*/*;q=0.1\r\n"));
+    assert!(wire[11].1.starts_with("GET /bg.png ") || wire[10].1.starts_with("GET /bg.png "));
+}
+
 #[test]
 fn cookies_are_stored_by_rule_and_kept_in_a_file() {
     let mut shell = Shell::new(world());
@@ -257,6 +278,7 @@ fn our_own_server_is_visited() {
     let again = Shell::new(web()).run("pc", "visit -o page web");
     assert_eq!(said, again, "the same in every run");
     // The browser has ended and closed its connections first: TIME_WAIT is its own.
+    shell.wait(1_000);
     let netstat = shell.run("pc", "netstat -tan").out;
     assert!(netstat.contains("TIME_WAIT"), "{netstat}");
 }

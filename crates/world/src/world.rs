@@ -11,6 +11,7 @@ use crate::capture::{CaptureId, CaptureInterface, CaptureSink, CaptureSpec};
 use crate::core::Core;
 use crate::core::partition::PartitionView;
 use crate::core::schedule::Scheduled;
+use crate::files::{DirEntry, FileError};
 use crate::gateway::ConnectionInfo;
 use crate::journal::{Fingerprint, Journal, JournalSink};
 use crate::link::{DirectionSpec, DirectionStats, Faults};
@@ -445,6 +446,25 @@ impl World {
             Some(_) => core.host(host).exited.0.iter().cloned().collect(),
             None => Vec::new(),
         }
+    }
+
+    /// The names of all programs that can be started, sorted.
+    pub fn programs(&self) -> Vec<&'static str> {
+        self.seat.look().programs.names()
+    }
+
+    /// The names in the lab's hosts table, in its order.
+    pub fn known_names(&self) -> Vec<String> {
+        self.seat.look().hosts_table.keys().cloned().collect()
+    }
+
+    /// What a folder of a host has in it, sorted by name.
+    ///
+    /// # Errors
+    /// [`FileError`]; [`FileError::NotFound`] also when there is no such host.
+    pub fn list_dir(&self, host: NodeId, path: &str) -> Result<Vec<DirEntry>, FileError> {
+        let Some(_) = self.stack(host) else { return Err(FileError::NotFound) };
+        self.seat.look().files(host).list(&crate::process::absolute("", path))
     }
 
     /// The latest output of a running process that has no session.

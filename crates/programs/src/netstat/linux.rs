@@ -7,7 +7,11 @@ use netarium_base::Instant;
 use netarium_stack::{Interface, Route, SocketInfo, SocketKind, StackStats};
 
 use super::Flags;
+use crate::services;
 use crate::table::{Owners, interface_name};
+
+/// How often a socket's segments were sent again, and how many probes went unanswered.
+pub(super) type Tries<'a> = dyn Fn(&SocketInfo) -> (u8, u8) + 'a;
 
 /// The table of sockets.
 pub(super) fn sockets(
@@ -15,6 +19,7 @@ pub(super) fn sockets(
     sockets: &[SocketInfo],
     owners: &Owners,
     now: Instant,
+    tries: &Tries<'_>,
 ) -> String {
     let which = match (flags.all, flags.listening) {
         (_, true) => "(only servers)",
@@ -33,12 +38,16 @@ pub(super) fn sockets(
     }
     out.push('\n');
     for s in flags.wanted(sockets) {
-        row(&mut out, flags, s, owners, now);
+        row(&mut out, flags, s, owners);
+        if flags.timers {
+            let _ = write!(out, " {}", timer(s, now, tries));
+        }
+        out.push('\n');
     }
     out
 }
 
-fn row(out: &mut String, flags: &Flags, s: &SocketInfo, owners: &Owners, now: Instant) {
+fn row(out: &mut String, flags: &Flags, s: &SocketInfo, owners: &Owners) {
     let proto = match (s.kind, s.local) {
         (SocketKind::Tcp, SocketAddr::V4(_)) => "tcp",
         (SocketKind::Tcp, SocketAddr::V6(_)) => "tcp6",
@@ -47,59 +56,41 @@ fn row(out: &mut String, flags: &Flags, s: &SocketInfo, owners: &Owners, now: In
     };
     // A listener's Send-Q is the backlog to ss; netstat shows 0.
     let send_queue = if s.state == "LISTEN" { 0 } else { s.send_queue };
+    let udp = s.kind != SocketKind::Tcp;
     let _ = write!(
         out,
         "{proto:<4}  {:>6} {send_queue:>6} {:<23} {:<23} {:<11}",
         s.recv_queue,
-        address(s.local, flags.numeric),
-        s.remote.map_or_else(|| wildcard(s.local), |r| address(r, flags.numeric)),
+        address(s.local, udp, flags.numeric),
+        s.remote.map_or_else(|| wildcard(s.local), |r| address(r, udp, flags.numeric)),
         s.state
     );
     if flags.programs {
         let _ = write!(out, " {:<20}", owners.name(s.pid));
     }
-    if flags.timers {
-        let _ = write!(out, " {}", timer(s, now));
-    }
-    out.push('\n');
 }
 
 fn wildcard(local: SocketAddr) -> String {
     if local.is_ipv4() { "0.0.0.0:*" } else { ":::*" }.to_owned()
 }
 
-fn address(a: SocketAddr, numeric: bool) -> String {
-    match service(a.port()).filter(|_| !numeric) {
+fn address(a: SocketAddr, udp: bool, numeric: bool) -> String {
+    if a.port() == 0 {
+        return format!("{}:*", a.ip());
+    }
+    match services::name(a.port(), udp).filter(|_| !numeric) {
         Some(name) => format!("{}:{name}", a.ip()),
         None => format!("{}:{}", a.ip(), a.port()),
     }
 }
 
-/// The names of `/etc/services` that a lab meets.
-fn service(port: u16) -> Option<&'static str> {
-    Some(match port {
-        22 => "ssh",
-        25 => "smtp",
-        53 => "domain",
-        80 => "http",
-        443 => "https",
-        8080 => "http-alt",
-        _ => return None,
-    })
-}
-
-/// `-o`: the timer that runs, and the seconds until it is due.
-fn timer(s: &SocketInfo, now: Instant) -> String {
+/// `-o`: the timer that runs, the seconds until it is due, how often something was sent again, and
+/// how many probes went unanswered.
+fn timer(s: &SocketInfo, now: Instant, tries: &Tries<'_>) -> String {
     let Some((name, due)) = s.timer else { return "off (0.00/0/0)".to_owned() };
-    let name = match name {
-        "retransmit" | "rto" | "syn" => "on",
-        "time-wait" | "time_wait" | "timewait" => "timewait",
-        "keep-alive" | "keepalive" => "keepalive",
-        "persist" | "probe" => "probe",
-        other => other,
-    };
     let left = due.since(now).as_millis() / 10;
-    format!("{name} ({}.{:02}/0/0)", left / 100, left % 100)
+    let (again, probes) = tries(s);
+    format!("{name} ({}.{:02}/{again}/{probes})", left / 100, left % 100)
 }
 
 /// `-r`.
@@ -151,58 +142,90 @@ pub(super) fn interfaces(interfaces: &[Interface]) -> String {
     out
 }
 
-/// `-s`: what this stack counts, in net-tools' words.
-pub(super) fn statistics(s: &StackStats, established: usize) -> String {
+/// A counter, its words, and whether it is shown when it is 0.
+type Counter = (u64, &'static str, bool);
+
+/// `-s`: what this stack counts, in net-tools' words and order.
+pub(super) fn statistics(s: &StackStats, established: usize, forwarding: bool) -> String {
     let mut out = String::new();
-    let mut section = |name: &str, rows: &[(u64, &str)]| {
-        let _ = writeln!(out, "{name}:");
-        for (count, what) in rows {
-            let _ = writeln!(out, "    {count} {what}");
+    let mut section = |name: &str, first: &str, rows: &[Counter]| {
+        let _ = write!(out, "{name}:\n{first}");
+        for (count, what, _) in rows.iter().filter(|(count, _, always)| *always || *count > 0) {
+            let _ = if what.ends_with(':') {
+                writeln!(out, "    {what} {count}")
+            } else {
+                writeln!(out, "    {count} {what}")
+            };
         }
     };
-    section(
-        "Ip",
-        &[
-            (s.ip_in_receives, "total packets received"),
-            (s.ip_in_errors, "with invalid headers"),
-            (s.ip_forwarded, "forwarded"),
-            (s.ip_in_delivers, "incoming packets delivered"),
-            (s.ip_out_requests, "requests sent out"),
-            (s.ip_out_no_routes, "dropped because of missing route"),
-        ],
-    );
+    let first = format!("    Forwarding: {}\n", if forwarding { 1 } else { 2 });
+    section("Ip", &first, &ip(s));
     section(
         "Icmp",
+        "",
         &[
-            (s.icmp_in, "ICMP messages received"),
-            (s.icmp_out, "ICMP messages sent"),
-            (s.icmp_rate_limited, "ICMP messages held back by the rate limit"),
+            (s.icmp_in, "ICMP messages received", true),
+            (s.icmp_out, "ICMP messages sent", true),
+            (s.icmp_rate_limited, "ICMP messages held back by the rate limit", false),
         ],
     );
-    section(
-        "Tcp",
-        &[
-            (s.tcp_active_opens, "active connection openings"),
-            (s.tcp_passive_opens, "passive connection openings"),
-            (s.tcp_attempt_fails, "failed connection attempts"),
-            (s.tcp_estab_resets, "connection resets received"),
-            (established as u64, "connections established"),
-            (s.tcp_in_segments, "segments received"),
-            (s.tcp_out_segments, "segments sent out"),
-            (s.tcp_retransmits, "segments retransmitted"),
-            (s.tcp_in_errors, "bad segments received"),
-            (s.tcp_out_resets, "resets sent"),
-        ],
-    );
+    section("Tcp", "", &tcp(s, established));
     section(
         "Udp",
+        "",
         &[
-            (s.udp_in, "packets received"),
-            (s.udp_no_ports, "packets to unknown port received"),
-            (s.udp_in_errors, "packet receive errors"),
-            (s.udp_out, "packets sent"),
+            (s.udp_in, "packets received", true),
+            (s.udp_no_ports, "packets to unknown port received", true),
+            (s.udp_in_errors, "packet receive errors", true),
+            (s.udp_out, "packets sent", true),
         ],
     );
-    section("TcpExt", &[(s.tcp_listen_drops, "SYNs to LISTEN sockets dropped")]);
+    section(
+        "TcpExt",
+        "",
+        &[
+            (s.tcp_cookies_sent, "SYN cookies sent", false),
+            (s.tcp_cookies_received, "SYN cookies received", false),
+            (s.tcp_cookies_failed, "invalid SYN cookies received", false),
+            (s.tcp_listen_overflows, "times the listen queue of a socket overflowed", false),
+            (s.tcp_listen_drops, "SYNs to LISTEN sockets dropped", false),
+            (s.tcp_orphan_drops, "TCP sockets destroyed because too many were closing", false),
+            (s.tcp_challenge_acks, "TCPChallengeACK:", false),
+        ],
+    );
     out
+}
+
+fn ip(s: &StackStats) -> [Counter; 14] {
+    [
+        (s.ip_in_receives, "total packets received", true),
+        (s.ip_in_errors, "with invalid headers", false),
+        (s.ip_forwarded, "forwarded", true),
+        (0, "incoming packets discarded", true),
+        (s.ip_in_delivers, "incoming packets delivered", true),
+        (s.ip_out_requests, "requests sent out", true),
+        (s.ip_out_no_routes, "dropped because of missing route", false),
+        (s.ip_reasm_timeouts, "fragments dropped after timeout", false),
+        (s.ip_reasm_reqds, "reassemblies required", false),
+        (s.ip_reasm_oks, "packets reassembled ok", false),
+        (s.ip_reasm_fails, "packet reassemblies failed", false),
+        (s.ip_frag_oks, "fragments received ok", false),
+        (s.ip_frag_fails, "fragments failed", false),
+        (s.ip_frag_creates, "fragments created", false),
+    ]
+}
+
+fn tcp(s: &StackStats, established: usize) -> [Counter; 10] {
+    [
+        (s.tcp_active_opens, "active connection openings", true),
+        (s.tcp_passive_opens, "passive connection openings", true),
+        (s.tcp_attempt_fails, "failed connection attempts", true),
+        (s.tcp_estab_resets, "connection resets received", true),
+        (established as u64, "connections established", true),
+        (s.tcp_in_segments, "segments received", true),
+        (s.tcp_out_segments, "segments sent out", true),
+        (s.tcp_retransmits, "segments retransmitted", true),
+        (s.tcp_in_errors, "bad segments received", true),
+        (s.tcp_out_resets, "resets sent", true),
+    ]
 }

@@ -6,6 +6,7 @@
 mod linux;
 mod windows;
 
+use netarium_base::Duration;
 use netarium_stack::{SocketInfo, SocketKind};
 use netarium_world::process::{LocalBoxFuture, Process};
 
@@ -16,7 +17,9 @@ const USAGE: &str = "\
 usage: netstat [-antulpo]     sockets (-t TCP, -u UDP, -l listening, -a all, -p programs, -o timers)
        netstat -ano           sockets with process ids, in the layout of Windows
        netstat {-r|-i|-s}     routing table, interfaces, statistics
+       netstat -ano [-p tcp|udp]  the same, of one protocol
         -n, --numeric         don't name ports
+        -c, --continuous      again every second
 ";
 
 const LONG: &[Long] = &[
@@ -30,11 +33,12 @@ const LONG: &[Long] = &[
     ("route", Takes::Nothing, 'r'),
     ("interfaces", Takes::Nothing, 'i'),
     ("statistics", Takes::Nothing, 's'),
+    ("continuous", Takes::Nothing, 'c'),
     ("wide", Takes::Nothing, 'W'),
     ("help", Takes::Nothing, 'h'),
 ];
 
-const SPEC: Spec = Spec { short: "antulporisW46h", long: LONG };
+const SPEC: Spec = Spec { short: "antulporiscW46h", long: LONG };
 
 /// What is to be shown.
 #[derive(Clone, Debug, Default)]
@@ -44,8 +48,11 @@ struct Flags {
     numeric: bool,
     programs: bool,
     timers: bool,
+    continuous: bool,
     tcp: bool,
     udp: bool,
+    /// The protocol that `-p` of Windows names.
+    only: Option<SocketKind>,
     table: Option<char>,
 }
 
@@ -61,7 +68,15 @@ impl Flags {
                 Item::Option('l', _) => f.listening = true,
                 Item::Option('p', _) => f.programs = true,
                 Item::Option('o', _) => f.timers = true,
+                Item::Option('c', _) => f.continuous = true,
                 Item::Option(c @ ('r' | 'i' | 's' | 'h'), _) => f.table = Some(c),
+                // `-p TCP` is Windows'.
+                Item::Operand(word) if f.programs && word.eq_ignore_ascii_case("tcp") => {
+                    (f.programs, f.only) = (false, Some(SocketKind::Tcp));
+                }
+                Item::Operand(word) if f.programs && word.eq_ignore_ascii_case("udp") => {
+                    (f.programs, f.only) = (false, Some(SocketKind::Udp));
+                }
                 Item::Option(..) | Item::Operand(_) => {}
             }
         }
@@ -70,7 +85,8 @@ impl Flags {
 
     /// Whether the letters are the ones that are typed on Windows.
     fn is_windows(&self) -> bool {
-        self.timers && !(self.tcp || self.udp || self.listening || self.programs)
+        (self.timers || self.only.is_some())
+            && !(self.tcp || self.udp || self.listening || self.programs)
     }
 
     /// The rows to show: listeners first, then connections, then datagrams.
@@ -83,6 +99,7 @@ impl Flags {
                 SocketKind::Udp => self.udp || each,
                 SocketKind::Ping | SocketKind::Packet => false,
             })
+            .filter(|s| self.only.is_none_or(|kind| kind == s.kind))
             .filter(|s| {
                 let server = is_server(s);
                 if self.listening { server } else { self.all || !server }
@@ -112,21 +129,35 @@ async fn run(process: Process) -> i32 {
             return 3;
         }
     };
-    let owners = Owners::of(&process);
+    loop {
+        process.print(&page(&process, &flags)).await;
+        if !flags.continuous {
+            return 0;
+        }
+        process.sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// What is shown once.
+fn page(process: &Process, flags: &Flags) -> String {
+    let owners = Owners::of(process);
     let now = process.now();
-    let text = process.with_stack(|stack, _| match flags.table {
+    process.with_stack(|stack, _| match flags.table {
         Some('r') => linux::routes(stack.routes(), stack.interfaces(), flags.numeric),
         Some('i') => linux::interfaces(stack.interfaces()),
         Some('s') => {
             let established = stack.sockets().iter().filter(|s| s.state == "ESTABLISHED").count();
-            linux::statistics(stack.stats(), established)
+            linux::statistics(stack.stats(), established, stack.forwards())
         }
         Some(_) => USAGE.to_owned(),
-        None if flags.is_windows() => windows::sockets(&flags, &stack.sockets()),
-        None => linux::sockets(&flags, &stack.sockets(), &owners, now),
-    });
-    process.print(&text).await;
-    0
+        None if flags.is_windows() => windows::sockets(flags, &stack.sockets()),
+        None => {
+            let tries = |s: &SocketInfo| {
+                stack.tcp_info(now, s.id).map_or((0, 0), |i| (i.retransmits, i.probes))
+            };
+            linux::sockets(flags, &stack.sockets(), &owners, now, &tries)
+        }
+    })
 }
 
 #[cfg(test)]

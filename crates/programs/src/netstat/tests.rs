@@ -14,7 +14,7 @@ fn row(kind: SocketKind, pid: u32, local: &str, remote: &str, state: &'static st
         state,
         recv_queue: 0,
         send_queue: if state == "LISTEN" { 511 } else { 0 },
-        timer: (state == "TIME_WAIT").then(|| ("time-wait", Instant::from_nanos(59_990_000_000))),
+        timer: (state == "TIME_WAIT").then(|| ("timewait", Instant::from_nanos(59_990_000_000))),
     }
 }
 
@@ -55,7 +55,7 @@ fn ano_is_windows() {
 
 #[test]
 fn tanp_is_linux() {
-    let text = linux::sockets(&flags("-tanp"), &rows(), &owners(), Instant::ZERO);
+    let text = linux::sockets(&flags("-tanp"), &rows(), &owners(), Instant::ZERO, &|_| (0, 0));
     // The same columns, trailing blanks included, as net-tools 2.10 prints them.
     let expect = "\
 Active Internet connections (servers and established)
@@ -69,7 +69,8 @@ tcp        0      0 192.168.17.17:80        192.168.17.20:49152     FIN_WAIT2   
 
 #[test]
 fn the_other_choices_of_rows() {
-    let show = |line: &str| linux::sockets(&flags(line), &rows(), &owners(), Instant::ZERO);
+    let show =
+        |line: &str| linux::sockets(&flags(line), &rows(), &owners(), Instant::ZERO, &|_| (0, 0));
     let count = |line: &str| show(line).lines().count() - 2;
     assert_eq!((count("-an"), count("-n"), count("-tln"), count("-un")), (4, 2, 1, 0));
     assert!(show("-n").starts_with("Active Internet connections (w/o servers)\n"));
@@ -82,4 +83,12 @@ fn the_other_choices_of_rows() {
 #[test]
 fn wrong_letters_are_named() {
     assert_eq!(Flags::parse(&["-x".to_owned()]).unwrap_err(), "invalid option -- 'x'");
+}
+
+#[test]
+fn the_protocol_of_windows() {
+    let args = ["-ano", "-p", "udp"].map(str::to_owned);
+    let flags = Flags::parse(&args).unwrap();
+    assert!(flags.is_windows() && !flags.programs);
+    assert_eq!(flags.wanted(&rows()).count(), 1);
 }

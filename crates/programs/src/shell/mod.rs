@@ -149,7 +149,18 @@ impl Shell {
         loop {
             self.prompt(&pending).await;
             let mut line = Vec::new();
-            let n = input.read_line(&mut line).await.unwrap_or(0);
+            let read = input.read_line(&mut line);
+            let read = match self.options.interactive {
+                true => jobs::unless(read, self.process.catch(&[signal::INT])).await,
+                false => Some(read.await),
+            };
+            let Some(read) = read else {
+                // Ctrl-C: what was typed so far is forgotten.
+                pending.clear();
+                self.status = 128 + i32::from(signal::INT);
+                continue;
+            };
+            let n = read.unwrap_or(0);
             self.process.take_signal(&[signal::INT]);
             pending += &String::from_utf8_lossy(&line);
             if n > 0 && pending.ends_with("\\\n") {

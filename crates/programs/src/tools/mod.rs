@@ -10,6 +10,7 @@ pub(crate) mod lines;
 pub(crate) mod manage;
 pub(crate) mod printf;
 pub(crate) mod signals;
+pub(crate) mod system;
 pub(crate) mod test;
 
 use netarium_base::Duration;

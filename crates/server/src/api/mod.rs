@@ -10,6 +10,7 @@
 //! 4. `streams`: captures as they happen;
 //! 5. [`session`]: programs on hosts over WebSockets.
 
+mod complete;
 pub mod connections;
 pub mod edits;
 mod guard;

@@ -13,7 +13,7 @@ use netarium_world::World;
 use serde::{Deserialize, Serialize};
 
 use super::view::LabView;
-use super::{Failure, connections, edits, links, pacing, past, session, streams, trace};
+use super::{Failure, complete, connections, edits, links, pacing, past, session, streams, trace};
 use crate::past::{Past, PastError};
 use crate::proxy::{MoreError, Proxies, ProxyError};
 use crate::recording::Tape;
@@ -68,6 +68,7 @@ pub(super) fn reading(world: Readable) -> Router {
     Router::new()
         .route("/hosts/{host}/processes", get(processes))
         .route("/hosts/{host}/sockets", get(sockets))
+        .route("/hosts/{host}/complete", get(complete::complete))
         .route("/hosts/{host}/forwards", get(edits::forwards))
         .route("/hosts/{host}/rules", get(edits::rules))
         .route("/connections", get(connections::connections))

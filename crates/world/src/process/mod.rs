@@ -56,7 +56,7 @@ pub use open::{OpenError, OpenMode};
 pub use outside::OutsideStream;
 pub use packet::PacketSocket;
 pub use ping::{PingReply, PingSocket};
-pub(crate) use place::environment;
+pub(crate) use place::{absolute, environment};
 pub(crate) use socket::SocketWait;
 pub use spawn::{Child, ChildState, Environment, Group, Spawn};
 pub use stdio::{Fd, StdStream, Stdin};

@@ -17,7 +17,7 @@ pub(crate) fn environment() -> Rc<Environment> {
 }
 
 /// A path from the root, without empty, `.` and `..` parts; those above the root stay there.
-pub(super) fn absolute(cwd: &str, path: &str) -> String {
+pub(crate) fn absolute(cwd: &str, path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     let base = if path.starts_with('/') { "" } else { cwd };
     for part in base.split('/').chain(path.split('/')) {

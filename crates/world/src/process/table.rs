@@ -121,6 +121,10 @@ impl Exited {
         if self.0.len() >= EXITED_MAX {
             self.0.pop_front();
         }
+        if self.0.len() < 2 {
+            // Most hosts run one program and no more.
+            self.0.reserve_exact(1);
+        }
         self.0.push_back(process);
     }
 }

@@ -1,0 +1,173 @@
+//! `nc`, `iperf`, `ss`, `netstat`, `tasklist` and pipes between them, in a lab.
+
+mod common;
+
+use common::{Shell, lab, web};
+
+fn sh(shell: &mut Shell, host: &str, script: &str) -> common::Said {
+    shell.run_argv(host, ["sh", "-c", script].map(str::to_owned).to_vec())
+}
+
+#[test]
+fn a_file_goes_through_nc() {
+    let mut shell = Shell::new(lab(&[]));
+    let listener = shell
+        .start_argv("web", ["sh", "-c", "nc -vln 7000 > got; echo $?"].map(str::to_owned).to_vec());
+    shell.wait(1);
+    let said = sh(&mut shell, "pc", "nc -vN web 7000 < htdocs/big");
+    assert_eq!(said.code, 0);
+    assert_eq!(said.err, "Connection to web (192.168.17.17) 7000 port [tcp/*] succeeded!\n");
+    let said = shell.finish(listener, "nc -l");
+    assert_eq!(said.out, "0\n");
+    assert!(
+        said.err.starts_with("Listening on 0.0.0.0 7000\nConnection received on 192.168.17.20 "),
+        "{}",
+        said.err
+    );
+    let sums = sh(&mut shell, "web", "wc -c < got; wc -c < htdocs/big; cat got | wc -c");
+    assert_eq!(sums.out, "300000\n300000\n300000\n");
+}
+
+#[test]
+fn a_request_is_typed_into_nc() {
+    let mut shell = Shell::new(web());
+    let script = "printf 'GET /a.txt HTTP/1.0\\r\\nHost: web\\r\\n\\r\\n' | nc web 80 | tail -n 1";
+    assert_eq!(sh(&mut shell, "pc", script).out, "hello\n");
+    let said = shell.run("pc", "nc -vzu web 9999");
+    assert_eq!((said.code, said.err.as_str()), (1, ""));
+    let said = shell.run("pc", "nc -w 2 -vz 192.168.17.99 80");
+    assert_eq!(
+        said.err,
+        "nc: connect to 192.168.17.99 port 80 (tcp) timed out: Operation now in progress\n"
+    );
+}
+
+#[test]
+fn datagrams_and_time_outs_of_nc() {
+    let mut shell = Shell::new(lab(&[]));
+    let listener = shell.start("web", "nc -luvn -w 3 7001");
+    shell.wait(1);
+    assert_eq!(sh(&mut shell, "pc", "echo one | nc -u -w 1 web 7001").code, 0);
+    let said = shell.finish(listener, "nc -lu");
+    assert_eq!((said.code, said.out.as_str()), (0, "one\n"));
+    assert!(
+        said.err.contains("Bound on 0.0.0.0 7001\nConnection received on 192.168.17.20 "),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
+fn who_is_connected_to_my_port_80() {
+    let mut shell = Shell::new(web());
+    // A connection that stays open.
+    let open =
+        shell.start_argv("pc", ["sh", "-c", "sleep 1 | nc web 80"].map(str::to_owned).to_vec());
+    shell.wait(10);
+    let said = sh(&mut shell, "web", "netstat -ano | findstr :80 | findstr ESTABLISHED");
+    let cells: Vec<&str> = said.out.split_whitespace().collect();
+    assert_eq!(cells[..2], ["TCP", "192.168.17.17:80"], "{}", said.out);
+    assert!(cells[2].starts_with("192.168.17.20:"), "{}", said.out);
+    let pid = cells[4].to_owned();
+    let argv = ["tasklist", "/FI", &format!("PID eq {pid}"), "/NH"].map(str::to_owned);
+    let said = shell.run_argv("web", argv.to_vec());
+    assert!(
+        said.out.trim_start().starts_with(&format!("httpd.exe {pid:>24} Services")),
+        "{}",
+        said.out
+    );
+    let said = shell.run("web", "ss -Htnp state established");
+    assert!(said.out.contains(&format!("users:((\"httpd\",pid={pid},fd=")), "{}", said.out);
+    assert!(shell.run("web", "lsof -nPti tcp:80").out.contains(&format!("{pid}\n")));
+    shell.finish(open, "nc");
+}
+
+#[test]
+fn time_wait_has_a_remaining_time() {
+    let mut shell = Shell::new(web());
+    assert_eq!(shell.run("pc", "curl -s -o /dev/null http://web/").code, 0);
+    shell.wait(20_000);
+    let said = shell.run("pc", "netstat -tano");
+    let line = said.out.lines().find(|l| l.contains("TIME_WAIT")).expect("curl closes first");
+    let time = line.split_once("timewait (").expect("a timer").1;
+    let left: f64 = time.split('/').next().unwrap().parse().unwrap();
+    assert!((39.0..40.1).contains(&left), "{line}");
+    let said = shell.run("pc", "ss -Htano state time-wait");
+    assert!(said.out.contains(" timer:(timewait,39sec,0)"), "{}", said.out);
+    assert!(shell.run("pc", "netstat -ano").out.contains("TIME_WAIT       0\n"));
+    assert!(shell.run("pc", "ss -s").out.contains("timewait 1)"));
+    shell.wait(41_000);
+    assert!(!shell.run("pc", "netstat -tan").out.contains("TIME_WAIT"));
+}
+
+#[test]
+fn a_retransmission_shows_in_the_timers() {
+    let mut shell = Shell::new(lab(&[]));
+    let open = shell.start("pc", "nc -w 10 192.168.17.99 80");
+    shell.wait(3_500);
+    let said = shell.run("pc", "netstat -tno");
+    // Nobody has that address: the SYN waits for ARP, its timer runs all the same.
+    assert!(said.out.contains("SYN_SENT"), "{}", said.out);
+    assert!(said.out.contains(" on (") && !said.out.contains("/0/0)"), "{}", said.out);
+    shell.finish(open, "nc");
+}
+
+#[test]
+fn iperf_measures_in_virtual_time() {
+    let mut shell = Shell::new(lab(&["iperf -s", "iperf -s -u"]));
+    let said = shell.run("pc", "iperf -c web -t 1 -i 0.5");
+    assert_eq!(said.code, 0, "{}", said.err);
+    let lines: Vec<&str> = said.out.lines().collect();
+    assert_eq!(lines[1], "Client connecting to web, TCP port 5001");
+    assert!(lines.iter().any(|l| l.starts_with("[  1] 0.0000-0.5000 sec  ")), "{}", said.out);
+    assert!(lines.last().unwrap().starts_with("[  1] 0.0000-1.0"), "{}", said.out);
+    assert!(said.out.contains("GBytes") || said.out.contains("MBytes"), "{}", said.out);
+    let said = shell.run("pc", "iperf -c web -n 1M -P 2");
+    assert_eq!(said.out.matches("1.00 MBytes").count(), 2, "{}", said.out);
+    assert!(said.out.contains("[SUM] 0.0000-"), "{}", said.out);
+    assert!(said.out.contains("2.00 MBytes"), "{}", said.out);
+    let said = shell.run("pc", "iperf -c web -R -n 3M");
+    assert!(said.out.contains("3.00 MBytes"), "{}", said.out);
+    let said = shell.run("pc", "iperf -c web -u -b 8M -t 1");
+    // 8 Mbit/s in datagrams of 1470 bytes: 680.3 a second.
+    assert!(said.out.contains("[  1] Sent 681 datagrams\n"), "{}", said.out);
+    assert!(said.out.contains(" ms 0/681 (0%)\n"), "{}", said.out);
+    let said = shell.run("pc", "iperf -c web -p 9");
+    assert_eq!((said.code, said.err.as_str()), (1, "tcp connect failed: Connection refused\n"));
+    assert_eq!(shell.run("pc", "iperf").code, 1);
+}
+
+#[test]
+fn what_follows_a_file_sees_what_is_added() {
+    let mut shell = Shell::new(lab(&[]));
+    let script =
+        "echo one > /log; tail -f /log & sleep 1.5; echo two >> /log; sleep 2; kill %1; wait";
+    let said = sh(&mut shell, "web", script);
+    assert_eq!(said.out, "one\ntwo\n", "{}", said.err);
+}
+
+#[test]
+fn ss_tells_what_tcp_knows() {
+    let mut shell = Shell::new(lab(&["nc -lk 8080"]));
+    let open = shell.start_argv(
+        "pc",
+        ["sh", "-c", "(echo hello; sleep 2) | nc web 8080"].map(str::to_owned).to_vec(),
+    );
+    shell.wait(100);
+    let said = shell.run("pc", "ss -tinm");
+    for part in [
+        " cubic",
+        " wscale:",
+        " rto:",
+        " rtt:",
+        " mss:1448 ",
+        " cwnd:10",
+        " bytes_acked:",
+        " skmem:(r0,rb",
+    ] {
+        assert!(said.out.contains(part), "{part}: {}", said.out);
+    }
+    assert_eq!(shell.run("pc", "ss -tz").code, 255);
+    assert_eq!(shell.run("pc", "ss state nowhere").err, "ss: wrong state name: nowhere\n");
+    shell.finish(open, "nc");
+}
