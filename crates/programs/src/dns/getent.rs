@@ -57,10 +57,10 @@ pub(crate) fn main(process: Process) -> LocalBoxFuture<i32> {
 async fn host(process: &Process, key: &str) -> Option<String> {
     if let Ok(address) = key.parse::<IpAddr>() {
         let name = stub::reverse(process, address).await?;
-        return Some(format!("{:<15} {name}\n", address.to_string()));
+        return Some(format!("{address:<15} {name}\n"));
     }
     let found = process.resolve(key).await.ok()?;
-    Some(found.iter().map(|ip| format!("{:<15} {key}\n", ip.to_string())).collect())
+    Some(found.iter().map(|ip| format!("{ip:<15} {key}\n")).collect())
 }
 
 /// The answers of `getaddrinfo`: each address for each kind of socket.
@@ -71,7 +71,7 @@ async fn sockets(process: &Process, key: &str) -> Option<String> {
         for (kind, name) in
             [("STREAM", if n == 0 { key } else { "" }), ("DGRAM ", ""), ("RAW   ", "")]
         {
-            let _ = writeln!(out, "{:<15} {kind} {name}", ip.to_string());
+            let _ = writeln!(out, "{ip:<15} {kind} {name}");
         }
     }
     Some(out)

@@ -140,7 +140,7 @@ impl Resolver {
     }
 
     /// What the cache and the configuration say about one name, without following aliases.
-    #[expect(clippy::type_complexity, reason = "an answer, a remembered failure, or nothing")]
+    #[allow(clippy::type_complexity, reason = "an answer, a remembered failure, or nothing")]
     pub(super) fn known(
         &self,
         name: &Name,
