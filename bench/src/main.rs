@@ -7,8 +7,10 @@
 //! cargo run --release -p netarium-bench -- connections [100000]
 //! cargo run --release -p netarium-bench -- cycles [1000000]
 //! cargo run --release -p netarium-bench -- first200
+//! cargo run --release -p netarium-bench -- publish
 //! cargo run --release -p netarium-bench -- rewind
 //! cargo run --release -p netarium-bench -- pace
+//! cargo run --release -p netarium-bench -- tap [2000]
 //! ```
 //!
 //! `goodput`: one TCP transfer client → router with NAT → server through two switches, beside
@@ -16,12 +18,14 @@
 //! transfer through a router without a filter, and through one with twenty rules. `hosts`: building a network
 //! of N idle hosts, 100 to a switch, behind routers; time and memory. `star`: N hosts fetch 10 kB
 //! each from one server. `connections`: N idle connections between two hosts, bytes each, and what
-//! a byte over one of them costs; `cycles`: connections opened and closed. `first200`: from the command to the first page. `rewind`: seeking in a
+//! a byte over one of them costs; `cycles`: connections opened and closed. `first200`: from the command to the first page. `publish`: real
+//! clients through the published port, with `wrk` and `ab`, beside nginx without a lab. `rewind`: seeking in a
 //! recorded session of five minutes. `pace`: how late events fire in real time, and what an idle lab
-//! costs. Times are processor seconds, figures medians of five runs: the machines these run on are
+//! costs. `tap`: bulk transfers over a TAP to the kernel's TCP beside smoltcp's, and a lossy wire with
+//! Linux at both ends and at one. Times are processor seconds, figures medians of five runs: the machines these run on are
 //! shared and noisy. See `docs/performance.md`.
 //!
-//! Modules: [`connections`], [`goodput`], [`hosts`], [`pace`], [`rewind`] and [`start`] measure, [`peer`] is smoltcp,
+//! Modules: [`connections`], [`goodput`], [`hosts`], [`pace`], [`publish`], [`rewind`], [`start`] and [`tap`] measure, [`peer`] is smoltcp,
 //! [`programs`] are the plain source and sink that run on the hosts.
 
 mod connections;
@@ -30,8 +34,11 @@ mod hosts;
 mod pace;
 mod peer;
 mod programs;
+mod publish;
 mod rewind;
 mod start;
+#[cfg(target_os = "linux")]
+mod tap;
 
 use std::process::ExitCode;
 
@@ -51,11 +58,19 @@ fn main() -> ExitCode {
         Some("cycles") => connections::cycles(number(1, 1_000_000) as usize),
         Some("first200") => start::first_200(),
         Some("pace") => pace::run(),
+        Some("publish") => publish::run(),
         Some("rewind") => rewind::run(),
+        #[cfg(target_os = "linux")]
+        Some("tap") => {
+            if let Err(why) = tap::run(number(1, 2_000)) {
+                eprintln!("netarium-bench: {why}");
+                return ExitCode::FAILURE;
+            }
+        }
         Some("star") => hosts::star(number(1, 10_000) as usize),
         _ => {
             eprintln!(
-                "usage: netarium-bench goodput|hosts N|star N|connections N|cycles N|first200|rewind|pace; see the head of bench/src/main.rs"
+                "usage: netarium-bench goodput|hosts N|star N|connections N|cycles N|first200|publish|rewind|pace|tap [MB]; see the head of bench/src/main.rs"
             );
             return ExitCode::from(2);
         }

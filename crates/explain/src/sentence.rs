@@ -26,6 +26,9 @@ pub fn sentence(record: &Record, names: &dyn Names) -> String {
         | Event::Call { .. }
         | Event::HttpRequest { .. }
         | Event::HttpResponse { .. }
+        | Event::DnsQuery { .. }
+        | Event::DnsResponse { .. }
+        | Event::DnsStep { .. }
         | Event::Note { .. } => above(&record.event),
         Event::SegmentBuilt { .. }
         | Event::TcpState { .. }
@@ -82,8 +85,49 @@ fn above(event: &Event) -> String {
         Event::HttpResponse { status, bytes } => {
             format!("The answer was {status}, with {bytes} bytes.")
         }
+        Event::DnsQuery { side, name, kind, id, peer } if *side == "sent" => {
+            format!("{peer} was asked for the {kind} records of {name} (DNS query {id}).")
+        }
+        Event::DnsQuery { name, kind, id, peer, .. } => {
+            format!("{peer} asked for the {kind} records of {name} (DNS query {id}).")
+        }
+        Event::DnsResponse { side, name, kind, rcode, answers, peer } => {
+            let whom =
+                if *side == "sent" { format!("{peer} was") } else { "The client was".into() };
+            let by = if *side == "sent" { String::new() } else { format!(" by {peer}") };
+            format!(
+                "{whom} told{by}: {} for {name} {kind}, {}.",
+                rcode_name(*rcode),
+                records(*answers)
+            )
+        }
+        Event::DnsStep { step, name, detail } => format!("On the way to {name}, {step}: {detail}."),
         Event::Note { text } => format!("{text}."),
         _ => String::new(),
+    }
+}
+
+/// A response code of DNS by its name (RFC 1035 §4.1.1, RFC 6895 §2.3).
+fn rcode_name(code: u16) -> String {
+    let name = match code {
+        0 => "NOERROR",
+        1 => "FORMERR",
+        2 => "SERVFAIL",
+        3 => "NXDOMAIN",
+        4 => "NOTIMP",
+        5 => "REFUSED",
+        16 => "BADVERS",
+        other => return format!("response code {other}"),
+    };
+    name.to_owned()
+}
+
+/// How many records an answer has, in words.
+fn records(n: u16) -> String {
+    match n {
+        0 => "no records".to_owned(),
+        1 => "1 record".to_owned(),
+        n => format!("{n} records"),
     }
 }
 

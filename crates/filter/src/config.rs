@@ -1,5 +1,7 @@
 //! Changing rules, policies and translations, at any time. Flows that exist keep what they got.
 
+use core::net::IpAddr;
+
 use netarium_base::trace::Text;
 use netarium_base::{Duration, IfIndex, Instant};
 
@@ -8,9 +10,12 @@ use crate::chain::{Chain, Policy};
 use crate::conntrack::session::NIL;
 use crate::conntrack::{SESSIONS_MAX, Timeout};
 use crate::inspect::{SessionView, view};
+use crate::matches::Match;
 use crate::nat::{Behaviour, PortForward, Preset, masquerade};
+use crate::prefix::Cidr;
 use crate::rules::{Rule, RuleError};
 use crate::table::{RULES_MAX, Rules, Table};
+use crate::target::{NatTo, Target};
 
 impl Filter {
     /// The rules of a table, to change.
@@ -18,6 +23,7 @@ impl Filter {
         match table {
             Table::Filter => &mut self.rules,
             Table::Nat => &mut self.nat_rules,
+            Table::Mangle => &mut self.mangle,
         }
     }
 
@@ -90,6 +96,39 @@ impl Filter {
         self.nat_rules.append(Chain::Postrouting.id(), source)?;
         self.nat.guard(outside, inside);
         Ok(())
+    }
+
+    /// Lets an outside address stand for one inside address, both ways: what comes by `output` for
+    /// `outside` goes to `inside`, on every port that no forward names, and what `inside` sends by
+    /// `output` seems to come from `outside`. The host must have the outside address.
+    ///
+    /// # Errors
+    /// When the addresses are not of one family, or there are too many rules.
+    pub fn add_one_to_one(
+        &mut self,
+        output: IfIndex,
+        outside: IpAddr,
+        inside: IpAddr,
+    ) -> Result<(), RuleError> {
+        if outside.is_ipv4() != inside.is_ipv4() {
+            return Err(RuleError::ForwardFamily(outside, inside));
+        }
+        let text: Text = format!("{outside} <-> {inside}").into();
+        let inwards = Match {
+            input: Some(output.into()),
+            destination: Some(Cidr::host(outside).into()),
+            ..Match::default()
+        };
+        let outwards = Match {
+            output: Some(output.into()),
+            source: Some(Cidr::host(inside).into()),
+            ..Match::default()
+        };
+        let inwards = Rule::new(inwards, Target::Dnat(NatTo::address(inside)), text.clone())?;
+        let outwards = Rule::new(outwards, Target::Snat(NatTo::address(outside)), text)?;
+        self.nat_rules.append(Chain::Prerouting.id(), inwards)?;
+        // In front of what masquerades everybody.
+        self.nat_rules.insert(Chain::Postrouting.id(), 0, outwards)
     }
 
     /// Adds a forward behind the rules of the chain PREROUTING of the table `nat`; the first that

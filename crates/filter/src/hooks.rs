@@ -11,8 +11,8 @@ use crate::chain::{Chain, Policy};
 use crate::conntrack::session::Flags;
 use crate::matches::{Facts, States};
 use crate::nat::translate::translate;
-use crate::table::Decided;
-use crate::target::Target;
+use crate::table::{Decided, Table};
+use crate::target::{Mss, Target};
 use crate::track::Entry;
 use crate::tuple::is_neighbour_discovery;
 use crate::{Addresses, Filter, LocalPorts, Verdict};
@@ -38,6 +38,7 @@ impl Filter {
         frame: &mut Frame,
     ) -> Verdict {
         pass!(self.enter(cx, Entry::Arrived(input), frame));
+        pass!(self.mangle(cx, Chain::Prerouting, (Some(input), None), frame));
         if let Err(reason) = self.choose_destination(cx, (Some(input), None), own, frame) {
             return self.dropped(reason);
         }
@@ -46,6 +47,7 @@ impl Filter {
 
     /// A packet for this host came by `input`: may it reach a socket?
     pub fn input(&mut self, cx: &mut Ctx<'_>, input: IfIndex, frame: &mut Frame) -> Verdict {
+        pass!(self.mangle(cx, Chain::Input, (Some(input), None), frame));
         pass!(self.ask(cx, Chain::Input, Some(input), None, frame));
         if let Err(reason) = self.choose_source_of_input(cx, input, frame) {
             return self.dropped(reason);
@@ -62,6 +64,7 @@ impl Filter {
         output: IfIndex,
         frame: &mut Frame,
     ) -> Verdict {
+        pass!(self.mangle(cx, Chain::Forward, (Some(input), Some(output)), frame));
         self.ask(cx, Chain::Forward, Some(input), Some(output), frame)
     }
 
@@ -77,6 +80,7 @@ impl Filter {
         frame: &mut Frame,
     ) -> Verdict {
         pass!(self.enter(cx, Entry::Made, frame));
+        pass!(self.mangle(cx, Chain::Output, (None, Some(output)), frame));
         if let Err(reason) = self.choose_destination(cx, (None, Some(output)), own, frame) {
             return self.dropped(reason);
         }
@@ -94,6 +98,7 @@ impl Filter {
         ports: &dyn LocalPorts,
         frame: &mut Frame,
     ) -> Verdict {
+        pass!(self.mangle(cx, Chain::Postrouting, (None, Some(output)), frame));
         if let Err(reason) = self.choose_source(cx, output, source, ports, frame) {
             return self.dropped(reason);
         }
@@ -137,7 +142,7 @@ impl Filter {
         if is_neighbour_discovery(frame) {
             return Verdict::Accept;
         }
-        let decided = self.decide(cx, chain, &facts, frame);
+        let decided = self.decide(cx, (Table::Filter, chain), &facts, frame);
         let (target, text) = match decided {
             Decided::Rule(place) => {
                 let rule = self.rules.rule(place).expect("a rule that just decided");
@@ -158,27 +163,66 @@ impl Filter {
         self.verdict(&target)
     }
 
-    /// Asks the rules of the table `filter`; LOG rules are told of.
+    /// Asks the rules of the table `filter` or `mangle`; rules that log, or change the packet, are
+    /// told of.
     fn decide(
         &mut self,
         cx: &mut Ctx<'_>,
-        chain: Chain,
+        (table, chain): (Table, Chain),
         facts: &Facts,
         frame: &mut Frame,
     ) -> Decided {
         let (place, flow, bytes) = (Place::Node(self.node), frame.meta.flow, frame.ip_len());
         let mut cause = frame.meta.cause;
-        let log = &mut self.log;
-        let decided = self.rules.decide(chain, facts, bytes, |rule| {
-            let text = rule.text().clone();
-            let event = || Event::RuleMatched { hook: chain.name(), rule: text, verdict: "log" };
+        let (log, mss) = (&mut self.log, &mut self.mss);
+        let rules = match table {
+            Table::Mangle => &mut self.mangle,
+            _ => &mut self.rules,
+        };
+        let decided = rules.decide(chain, facts, bytes, |rule| {
+            let (text, verdict) = (rule.text().clone(), rule.target().name());
+            let event = || Event::RuleMatched { hook: chain.name(), rule: text, verdict };
             cause = cx.with(cause).emit(place, flow, event);
-            if let Target::Log(how) = rule.target() {
-                log.note(cx.now, how, (facts.input, facts.output), frame);
+            match rule.target() {
+                Target::Log(how) => log.note(cx.now, how, (facts.input, facts.output), frame),
+                Target::TcpMss(how) => *mss = Some(*how),
+                _ => {}
             }
         });
         frame.meta.cause = cause;
         decided
+    }
+
+    /// Asks the rules of the table `mangle`.
+    fn mangle(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        chain: Chain,
+        (input, output): (Option<IfIndex>, Option<IfIndex>),
+        frame: &mut Frame,
+    ) -> Verdict {
+        let bytes = frame.ip_len();
+        if self.mangle.is_open(chain) || is_neighbour_discovery(frame) {
+            self.mangle.count_policy(chain, bytes);
+            return Verdict::Accept;
+        }
+        let state = self.state_of(frame);
+        let Some(facts) = Facts::of(frame, input, output, state) else { return Verdict::Accept };
+        let target = match self.decide(cx, (Table::Mangle, chain), &facts, frame) {
+            Decided::Rule(place) => {
+                self.mangle.rule(place).map_or(Target::Accept, |rule| rule.target().clone())
+            }
+            Decided::Nobody => {
+                self.mangle.count_policy(chain, bytes);
+                self.mangle.policy_of(chain).0.into()
+            }
+        };
+        self.verdict(&target)
+    }
+
+    /// To what the segment size in the packet that was just let through is to be lowered.
+    pub fn take_mss(&mut self) -> Option<Mss> {
+        self.mss.take()
     }
 
     fn tell_rule(

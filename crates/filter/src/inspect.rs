@@ -65,6 +65,7 @@ impl Filter {
         match table {
             Table::Filter => &self.rules,
             Table::Nat => &self.nat_rules,
+            Table::Mangle => &self.mangle,
         }
     }
 

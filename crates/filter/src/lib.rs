@@ -97,7 +97,7 @@ pub use nat::{Behaviour, Dependence, PortForward, Preset};
 pub use prefix::{Cidr, PortRange};
 pub use rules::{Profiles, Rule, RuleError};
 pub use table::{ChainView, Rules, Table};
-pub use target::{Log, NatTo, Target};
+pub use target::{Log, Mss, NatTo, Target};
 pub use tuple::Tuple;
 
 /// The loopback interface of every host.
@@ -153,6 +153,10 @@ pub struct Filter {
     rules: Rules,
     /// The table `nat`.
     nat_rules: Rules,
+    /// The table `mangle`.
+    mangle: Rules,
+    /// What a rule asked for of the packet that was just looked at.
+    mss: Option<Mss>,
     face: firewall::Face,
     log: log::HostLog,
     conntrack: conntrack::Conntrack,
@@ -173,6 +177,8 @@ impl Filter {
             luck,
             rules: Rules::empty(Table::Filter),
             nat_rules: Rules::empty(Table::Nat),
+            mangle: Rules::empty(Table::Mangle),
+            mss: None,
             face: firewall::Face::default(),
             log: log::HostLog::default(),
             conntrack: conntrack::Conntrack::new(luck.draw(0, 0)),

@@ -52,6 +52,9 @@ pub enum RuleError {
     /// A RST for something other than TCP.
     #[error("rejecting with a TCP reset needs the protocol tcp")]
     ResetNeedsTcp,
+    /// TCPMSS for something other than TCP.
+    #[error("TCPMSS needs the protocol tcp")]
+    MssNeedsTcp,
     /// An empty list of ports, or too long a one.
     #[error("a list of ports has 1 to 15 ports; a range counts as two")]
     PortList,
@@ -153,6 +156,7 @@ impl Rule {
         let tcp = matches.protocol == Some(Is::from(protocol::TCP));
         match &target {
             Target::Reject(Reject::TcpReset) if !tcp => return Err(RuleError::ResetNeedsTcp),
+            Target::TcpMss(_) if !tcp => return Err(RuleError::MssNeedsTcp),
             Target::Log(log) if log.prefix.len() > LOG_PREFIX_MAX => {
                 return Err(RuleError::LogPrefix);
             }

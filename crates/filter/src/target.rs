@@ -23,6 +23,8 @@ pub enum Target {
     Reject(Reject),
     /// It is noted in the trace and in the host's log, and the next rule is asked.
     Log(Log),
+    /// The largest segment that a SYN offers is made smaller, and the next rule is asked.
+    TcpMss(Mss),
     /// The rules of another chain are asked, then those behind this one.
     Jump(Text),
     /// The rules of another chain are asked instead of those behind this one.
@@ -48,6 +50,7 @@ impl Target {
             Target::Drop => "drop",
             Target::Reject(_) => "reject",
             Target::Log(_) => "log",
+            Target::TcpMss(_) => "tcpmss",
             Target::Jump(_) => "jump",
             Target::Goto(_) => "goto",
             Target::Return => "return",
@@ -73,6 +76,16 @@ impl Target {
             Target::Dnat(_) | Target::Snat(_) | Target::Masquerade(_) | Target::Redirect(_)
         )
     }
+}
+
+/// To what the largest segment that a SYN offers is lowered; it never grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mss {
+    /// To what fits into the path, as far as this host knows it: the MTU of the interfaces that
+    /// lead to both ends, less 40 bytes of headers.
+    ClampToPmtu,
+    /// To so many bytes.
+    Set(u16),
 }
 
 /// How a line in the host's log looks.

@@ -17,7 +17,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use common::*;
-use netarium_base::DropReason;
+use netarium_base::{DropReason, Duration};
 use netarium_wire::icmp::{Icmp, kind};
 use netarium_wire::{Frame, IpHeader, Payload, TcpFlags, TcpHeader, protocol};
 
@@ -125,23 +125,89 @@ impl Linux {
         }
     }
 
-    /// What passes to the other side.
-    fn pass(&mut self, inside: bool, frame: &Frame) -> Option<Box<Frame>> {
-        let hex: String = frame.to_vec()[14..].iter().map(|b| format!("{b:02x}")).collect();
+    /// What passes to the other side, whole. Linux puts the pieces of a packet together, translates it
+    /// and cuts it again.
+    fn pass(&mut self, inside: bool, pieces: &[Box<Frame>]) -> Option<Box<Frame>> {
         let side = if inside { "in" } else { "out" };
-        let out = self.say(&format!("{side} {hex}"));
-        out.into_iter().find(|(to_inside, _)| *to_inside != inside).map(|(_, f)| f)
+        let mut passed = Vec::new();
+        for frame in pieces {
+            let hex: String = frame.to_vec()[14..].iter().map(|b| format!("{b:02x}")).collect();
+            let out = self.say(&format!("{side} {hex}"));
+            passed.extend(out.into_iter().filter(|(to, _)| *to != inside).map(|(_, f)| f));
+        }
+        whole(passed)
     }
+}
+
+/// The packet that these pieces are of; `None` for none, and for pieces that do not fit together.
+fn whole(mut pieces: Vec<Box<Frame>>) -> Option<Box<Frame>> {
+    if pieces.len() <= 1 {
+        return pieces.pop();
+    }
+    let start = |f: &Frame| f.part().ok().flatten().map(|p| p.start);
+    pieces.sort_by_key(|f| start(f));
+    let mut data = Payload::new();
+    for piece in &pieces {
+        assert_eq!(start(piece), Some(data.len()), "a piece is missing");
+        for slice in piece.ip_data().slices() {
+            data.push(slice.clone());
+        }
+    }
+    Some(pieces[0].joined(data).unwrap())
 }
 
 /// A step of a sequence; both routers get it in their own terms.
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    Tcp { inside: bool, host: u8, port: u8, peer: u8, flags: u16 },
-    Udp { inside: bool, host: u8, port: u8, peer: u8 },
-    Ping { inside: bool, host: u8, ident: u8, kind: u8 },
-    Answer { flags: u16 },
-    Error { from: u8, quote: usize, code: u8 },
+    Tcp {
+        inside: bool,
+        host: u8,
+        port: u8,
+        peer: u8,
+        flags: u16,
+    },
+    Udp {
+        inside: bool,
+        host: u8,
+        port: u8,
+        peer: u8,
+    },
+    Ping {
+        inside: bool,
+        host: u8,
+        ident: u8,
+        kind: u8,
+    },
+    Answer {
+        flags: u16,
+    },
+    Error {
+        from: u8,
+        quote: usize,
+        kind: u8,
+        code: u8,
+    },
+    /// A datagram of 2,000 bytes and more in pieces, the last one first when `shuffled`.
+    Pieces {
+        inside: bool,
+        host: u8,
+        port: u8,
+        size: u16,
+        shuffled: bool,
+    },
+    /// The server's outside address and port, from inside.
+    Hairpin {
+        host: u8,
+        port: u8,
+        flags: u16,
+    },
+    /// A SYN of a flood: another port each.
+    Flood {
+        inside: bool,
+        number: u16,
+    },
+    /// All flows have timed out.
+    Expire,
 }
 
 /// A generator of numbers that are always the same.
@@ -157,7 +223,8 @@ impl Dice {
     fn flags(&mut self) -> u16 {
         const USUAL: [u16; 8] = [0x02, 0x02, 0x10, 0x18, 0x11, 0x04, 0x12, 0x14];
         match self.below(9) {
-            8 => self.below(0x40) as u16,
+            // NS, CWR and ECE, too.
+            8 => self.below(0x200) as u16,
             n => USUAL[n as usize],
         }
     }
@@ -172,11 +239,32 @@ impl Dice {
                 Step::Ping { inside, host, ident: port, kind: [8, 8, 8, 0][self.below(4) as usize] }
             }
             5..9 => Step::Answer { flags: self.flags() },
-            _ => Step::Error {
-                from: peer,
-                quote: [8, 20, 40][self.below(3) as usize],
-                code: self.below(4) as u8,
-            },
+            _ => self.rare(inside, host, port, peer),
+        }
+    }
+}
+
+impl Dice {
+    /// What a sequence has a few of.
+    fn rare(&mut self, inside: bool, host: u8, port: u8, peer: u8) -> Step {
+        match self.below(8) {
+            0..3 => {
+                let quote = [8, 20, 40][self.below(3) as usize];
+                let (kind, code) = match self.below(6) {
+                    0 => (kind::TIME_EXCEEDED, self.below(2) as u8),
+                    1 => (kind::PARAMETER_PROBLEM, 0),
+                    2 => (kind::UNREACHABLE, 13),
+                    _ => (kind::UNREACHABLE, self.below(4) as u8),
+                };
+                Step::Error { from: peer, quote, kind, code }
+            }
+            3 | 4 => {
+                let (size, shuffled) = (2_000 + self.below(3_000) as u16, self.below(2) == 0);
+                Step::Pieces { inside, host, port, size, shuffled }
+            }
+            5 => Step::Hairpin { host, port, flags: self.flags() },
+            6 => Step::Flood { inside, number: self.below(200) as u16 },
+            _ => Step::Expire,
         }
     }
 }
@@ -223,7 +311,28 @@ fn frame_of(step: Step, last: Option<&(bool, Box<Frame>)>) -> Option<(bool, Box<
             };
             (*to_inside, answer)
         }
-        Step::Error { from, quote, code } => {
+        Step::Pieces { inside, host, port, size, .. } => {
+            let (src, dst) = ends_of(inside, host, port, 0);
+            let (src, dst) = (at(&src), at(if inside { "10.0.0.7:80" } else { &dst }));
+            let ip = IpHeader::new(src.ip(), dst.ip());
+            let data = Payload::copy_from(&vec![b'f'; size.into()]);
+            let mut ip = ip;
+            (ip.id, ip.dont_fragment) = (size, false);
+            (inside, netarium_wire::udp::frame(&ip, src.port(), dst.port(), data))
+        }
+        Step::Hairpin { host, port, flags } => {
+            let (src, _) = ends_of(true, host, port, 0);
+            (true, tcp(&src, "10.0.0.2:65535", TcpFlags::from_bits_truncate(flags)))
+        }
+        Step::Flood { inside, number } => {
+            let (src, dst) = match inside {
+                true => (format!("192.168.17.20:{}", 1_000 + number), "10.0.0.7:80"),
+                false => (format!("10.0.0.7:{}", 1_000 + number), "10.0.0.2:65535"),
+            };
+            (inside, tcp(&src, dst, SYN))
+        }
+        Step::Expire => return None,
+        Step::Error { from, quote, kind, code } => {
             let (to_inside, f) = last?;
             if Icmp::of(f).is_some_and(|i| i.is_error()) {
                 return None;
@@ -232,7 +341,7 @@ fn frame_of(step: Step, last: Option<&(bool, Box<Frame>)>) -> Option<(bool, Box<
                 true => format!("192.168.17.{}", 20 + from),
                 false => format!("10.0.0.{}", 7 + from),
             };
-            let icmp = Icmp { kind: kind::UNREACHABLE, code, rest: 0 };
+            let icmp = Icmp { kind, code, rest: 0 };
             let bytes = f.to_vec();
             let quoted = &bytes[14..(34 + quote).min(bytes.len())];
             let header = IpHeader::new(ip(&from), f.src_ip()?);
@@ -241,12 +350,24 @@ fn frame_of(step: Step, last: Option<&(bool, Box<Frame>)>) -> Option<(bool, Box<
     })
 }
 
+/// What is put on Linux' wire. Here the filter gets the whole packet, as the stack gives it.
+fn pieces_of(step: Step, frame: Box<Frame>) -> Vec<Box<Frame>> {
+    let Step::Pieces { shuffled, .. } = step else { return vec![frame] };
+    let mut frame = frame;
+    frame.parse().unwrap();
+    let mut pieces = frame.fragment(1_500);
+    if shuffled {
+        pieces.reverse();
+    }
+    pieces
+}
+
 /// What is compared of a packet: its ends, and what it is. A port that was changed is `?`.
 fn seen(came: &Frame, left: &Frame) -> String {
     let what = match (TcpHeader::of(left), Icmp::of(left)) {
         (Some(h), _) => format!("tcp {:?}", h.flags),
         (_, Some(i)) => format!("icmp {}/{}", i.kind, i.code),
-        _ => "udp".to_owned(),
+        _ => format!("udp of {} bytes", left.payload().len()),
     };
     let own = ports(came);
     let port = |now: u16, before: u16| if now == before { now.to_string() } else { "?".to_owned() };
@@ -302,6 +423,13 @@ fn packets_fare_as_in_linux() {
         let mut story = Vec::new();
         for _ in 0..STEPS {
             let step = dice.step();
+            if matches!(step, Step::Expire) {
+                // Five days and more here; there the same by hand.
+                r.after(Duration::from_secs(6 * 24 * 3600));
+                linux.say("flush");
+                story.push("all flows expire".to_owned());
+                continue;
+            }
             let both = (frame_of(step, last[0].as_ref()), frame_of(step, last[1].as_ref()));
             let (Some((inside, ours)), Some((_, theirs))) = both else { continue };
             let ours = Frame::from_bytes(&ours.to_vec());
@@ -316,7 +444,7 @@ fn packets_fare_as_in_linux() {
             };
             let mut their_came = Frame::from_bytes(&theirs.to_vec());
             their_came.parse().unwrap();
-            let they = linux.pass(inside, &theirs);
+            let they = linux.pass(inside, &pieces_of(step, theirs));
             if is_meant(&we, &came, they.as_deref()) {
                 meant += 1;
                 continue;

@@ -5,29 +5,30 @@
 //! without programs of its own. Programs of the lab file are daemons that start at time 0; `[[run]]`
 //! entries are started only when asked for.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 
 use netarium_base::{Duration, IfIndex, Instant, NodeId, Seed};
-use netarium_filter::{Behaviour, Chain, Filter, PortForward, PortRange, RuleError, Timeout};
+use netarium_filter::{Behaviour, Chain, Filter, PortForward, RuleError, Timeout};
 use netarium_wire::{Cidr, protocol};
 use netarium_world::process::Programs;
 use netarium_world::{
     DirectionSpec, FileTree, ForwardPort, HostSpec, HubSpec, IfaceSpec, LinkSpec, MirrorSpec,
-    RouteSpec, Scheduled, SwitchSpec, World, WorldBuilder,
+    ProgramSpec, RouteSpec, Scheduled, SwitchSpec, World, WorldBuilder,
 };
 
 use crate::edit::ports;
 use crate::model::{GATEWAY, Mirror, SwitchSettings};
 use crate::{
-    Action, Firewall, Host, Interface, Ipv4Net, Lab, Link, NatKind, NodeKind, Protocol, Traffic,
+    Action, Firewall, Host, Interface, Ipv4Net, Lab, Link, NatKind, NodeKind, PortRange, Protocol,
+    Traffic,
 };
 
 /// What a lab's hosts take for the time at the start, unless told otherwise: 2026-01-01 UTC, in
 /// nanoseconds since 1970. Fixed, so that runs are reproducible.
 pub const EPOCH: u64 = 1_767_225_600_000_000_000;
-/// The largest IP packet of every interface, bytes.
-const MTU: u16 = 1500;
+/// Where a host's library finds its name servers.
+const RESOLV_CONF: &str = "etc/resolv.conf";
 /// The first interface of a host besides `lo`.
 const FIRST_IFACE: usize = 2;
 
@@ -95,6 +96,11 @@ pub fn world(lab: &Lab, options: BuildOptions) -> Result<World, BuildError> {
         for iface in host.interfaces.iter().enumerate() {
             builder = builder.link(wire(&host.name, iface));
         }
+        for (argv, daemon) in host.services() {
+            let at = Instant::ZERO;
+            let host = host.name.clone();
+            builder = builder.program(ProgramSpec { host, argv, at, daemon });
+        }
         for program in &host.programs {
             builder = builder.daemon(&host.name, program.argv.clone());
         }
@@ -105,6 +111,7 @@ pub fn world(lab: &Lab, options: BuildOptions) -> Result<World, BuildError> {
             title: gateway.title.text("en").map(str::to_owned),
             interfaces: vec![iface_spec((0, &gateway.interface))],
             routes: Vec::new(),
+            files: Rc::clone(&files),
             ..HostSpec::default()
         };
         builder = builder.host(spec).link(wire(GATEWAY, (0, &gateway.interface))).gateway(GATEWAY);
@@ -132,11 +139,38 @@ fn hash(lab: &Lab) -> u64 {
 
 fn file_tree(lab: &Lab) -> Result<FileTree, BuildError> {
     let mut tree = FileTree::new();
+    // A file of the lab's folder comes before one that its keys ask for.
+    for host in lab.hosts() {
+        if let Some((path, text)) = crate::dhcp::conf(host) {
+            tree.insert(&path, text.into_bytes())
+                .map_err(|error| BuildError::File { path, error })?;
+        }
+    }
     for (path, contents) in lab.files().iter() {
         tree.insert(path, contents.clone())
             .map_err(|error| BuildError::File { path: path.to_owned(), error })?;
     }
+    let hosts = lab.hosts().iter().map(|h| (h.name.as_str(), &h.resolvers));
+    let gateway = lab.gateway().map(|g| (GATEWAY, &g.resolvers));
+    for (host, resolvers) in hosts.chain(gateway) {
+        resolv_conf(lab, &mut tree, host, resolvers)?;
+    }
     Ok(tree)
+}
+
+/// Tells a host whom it asks for names, unless the lab's folder does.
+fn resolv_conf(
+    lab: &Lab,
+    tree: &mut FileTree,
+    host: &str,
+    resolvers: &[Ipv4Addr],
+) -> Result<(), BuildError> {
+    if resolvers.is_empty() || lab.files_of(host).get(RESOLV_CONF).is_some() {
+        return Ok(());
+    }
+    let contents: String = resolvers.iter().map(|ip| format!("nameserver {ip}\n")).collect();
+    let path = format!("files/{host}/{RESOLV_CONF}");
+    tree.insert(&path, contents).map_err(|error| BuildError::File { path, error })
 }
 
 fn networks(lab: &Lab, mut builder: WorldBuilder) -> WorldBuilder {
@@ -214,6 +248,7 @@ fn host_spec(host: &Host, seed: Seed, files: &Rc<FileTree>) -> Result<HostSpec, 
         interfaces: host.interfaces.iter().enumerate().map(iface_spec).collect(),
         routes: host.routes.iter().filter_map(|route| route_spec(host, route)).collect(),
         filter: None,
+        reverse_path: host.reverse_path,
         files: Rc::clone(files),
     };
     if host.firewall.is_some() || host.nat.is_some() {
@@ -231,7 +266,7 @@ fn iface_spec((number, iface): (usize, &Interface)) -> IfaceSpec {
     IfaceSpec {
         name: format!("eth{number}"),
         mac: netarium_wire::Mac(iface.mac.0),
-        mtu: MTU,
+        mtu: iface.mtu,
         addresses: iface.addresses.iter().map(|&a| cidr(a)).collect(),
     }
 }
@@ -258,6 +293,10 @@ fn filter(host: &Host, node: NodeId, seed: Seed) -> Result<Filter, RuleError> {
         };
         let forwards = nat.forwards.iter().map(forward).collect();
         filter.nat_router(index(&nat.inside), index(&nat.outside), forwards)?;
+        for pair in &nat.one_to_one {
+            let (inside, outside) = (pair.inside.into(), pair.outside.into());
+            filter.add_one_to_one(index(&nat.outside), outside, inside)?;
+        }
         nat_kind(&mut filter, &nat.kind);
     }
     Ok(filter)
@@ -274,7 +313,10 @@ fn nat_kind(filter: &mut Filter, kind: &NatKind) {
         filtering: kind.filtering.unwrap_or(preset.filtering),
         preserve_ports: kind.preserve_ports.unwrap_or(preset.preserve_ports),
         overload: preset.overload && kind.mapping.is_none() && kind.filtering.is_none(),
-        ports: kind.ports.and_then(|p| PortRange::new(p.first, p.last)).or(preset.ports),
+        ports: kind
+            .ports
+            .and_then(|p| netarium_filter::PortRange::new(p.first, p.last))
+            .or(preset.ports),
         hairpin: kind.hairpin.unwrap_or(preset.hairpin),
     });
     let mut set = |kinds: &[Timeout], to: Option<Duration>| {
@@ -325,5 +367,6 @@ fn forward(forward: &crate::Forward) -> PortForward {
         Protocol::Tcp => protocol::TCP,
         Protocol::Udp => protocol::UDP,
     };
-    ForwardPort { protocol, port: forward.port }.to(forward.to.into())
+    let PortRange { first, last } = forward.ports;
+    ForwardPort { protocol, port: first, last }.to(forward.to.into())
 }

@@ -114,7 +114,7 @@ pub fn forward_port(text: &str) -> Result<ForwardPort, ValueError> {
         Protocol::Tcp => protocol::TCP,
         Protocol::Udp => protocol::UDP,
     };
-    Ok(ForwardPort { protocol, port: from.port })
+    Ok(ForwardPort { protocol, port: from.ports.first, last: from.ports.last })
 }
 
 /// Where a forward leads: `192.168.17.17:80`.

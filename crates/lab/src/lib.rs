@@ -22,6 +22,7 @@ pub mod builder;
 pub mod builtin;
 pub mod command;
 mod decode;
+mod dhcp;
 pub mod edit;
 pub mod error;
 pub mod files;
@@ -43,8 +44,9 @@ pub use builtin::{BuiltIn, builtin, builtins};
 pub use error::{Code, LabError, LabErrors, Place};
 pub use files::{Files, FilesError, HostFiles};
 pub use model::{
-    Action, Attach, Command, Firewall, Forward, Gateway, Group, Host, InboundRule, Interface, Lab,
-    Link, Nat, NatKind, Network, NodeKind, Publish, Route, Run, Switch, Title, Wire,
+    Action, Attach, Command, DhcpServer, Firewall, Forward, Gateway, Group, Host, InboundRule,
+    Interface, Lab, Link, Nat, NatKind, Network, NodeKind, OneToOne, Publish, Reserved, Route, Run,
+    Switch, Title, Wire,
 };
 pub use raw::schema;
 pub use value::{Ipv4Net, Mac, PortRange, Probability, Protocol, Rate, Traffic};

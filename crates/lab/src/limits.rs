@@ -14,6 +14,12 @@ pub const MAX_SWITCHES: usize = 10_000;
 pub const MAX_INTERFACES: usize = 64;
 /// Addresses of one interface.
 pub const MAX_ADDRESSES: usize = 64;
+/// The largest packet of an interface unless told otherwise, bytes.
+pub const MTU: u16 = 1_500;
+/// Ranges of one DHCP server.
+pub const MAX_RANGES: usize = 64;
+/// The longest lease of a DHCP server, in seconds (365 days).
+pub const MAX_LEASE: u64 = 365 * 86_400;
 /// Programs of one host, rules of one firewall, forwards of one NAT, routes of one host.
 pub const MAX_PER_HOST: usize = 1_000;
 /// How often one entry of `[[schedule]]` is given.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use netarium_base::Duration;
 use netarium_filter::{Dependence, Preset};
-use netarium_world::Faults;
+use netarium_world::{Faults, ReversePath};
 
 use crate::files::{Files, HostFiles};
 use crate::value::{Ipv4Net, Mac, PortRange, Probability, Protocol, Rate, Traffic};
@@ -117,9 +117,11 @@ impl Lab {
     }
 
     /// The hosts table, which is the resolver by convention: each host's name with its first
-    /// address (that on the first of its networks by name), then `gateway`.
+    /// address (that on the first of its networks by name), then `gateway`. Hosts whose addresses
+    /// all come by DHCP are not in it before they have one.
     pub fn names(&self) -> impl Iterator<Item = (&str, Ipv4Addr)> {
         let hosts = self.hosts.iter().map(|h| (h.name.as_str(), h.address()));
+        let hosts = hosts.filter(|(_, address)| !address.is_unspecified());
         hosts.chain(self.gateway.iter().map(|g| (GATEWAY, g.interface.address())))
     }
 }
@@ -243,6 +245,8 @@ pub struct Host {
     pub router: bool,
     /// Its interfaces, in the order of their networks' names; at least one.
     pub interfaces: Vec<Interface>,
+    /// The name servers that it asks, those by convention included; at most three.
+    pub resolvers: Vec<Ipv4Addr>,
     /// Programs that start with the lab.
     pub programs: Vec<Command>,
     /// The inbound firewall, when it has one.
@@ -251,12 +255,35 @@ pub struct Host {
     pub nat: Option<Nat>,
     /// Routes beyond its own networks, those by convention included.
     pub routes: Vec<Route>,
+    /// How a packet's source is compared with the way back to it.
+    pub reverse_path: ReversePath,
 }
 
 impl Host {
-    /// Its first address.
+    /// Its first address in the file; 0.0.0.0 for one that gets all its addresses by DHCP.
     pub fn address(&self) -> Ipv4Addr {
-        self.interfaces.first().map_or(Ipv4Addr::UNSPECIFIED, Interface::address)
+        let mut all = self.interfaces.iter().flat_map(|i| &i.addresses);
+        all.next().map_or(Ipv4Addr::UNSPECIFIED, |a| a.address)
+    }
+
+    /// The commands of what runs on it because of its interfaces: the DHCP server, and a client for
+    /// each address that comes by DHCP. Clients start in the foreground.
+    pub fn services(&self) -> Vec<(Vec<String>, bool)> {
+        let named = |i: usize| format!("eth{i}");
+        let of = |words: &[&str], rest: Vec<String>| {
+            words.iter().map(|w| (*w).to_owned()).chain(rest).collect::<Vec<_>>()
+        };
+        let all = || self.interfaces.iter().enumerate();
+        let served: Vec<_> =
+            all().filter(|(_, i)| i.dhcp.is_some()).map(|(n, _)| named(n)).collect();
+        let mut services = Vec::new();
+        if !served.is_empty() {
+            services.push((of(&["dhcpd"], served), true));
+        }
+        for (n, _) in all().filter(|(_, i)| i.by_dhcp) {
+            services.push((of(&["dhclient", "-v"], vec![named(n)]), false));
+        }
+        services
     }
 
     /// Its interface on a network.
@@ -275,8 +302,15 @@ pub struct Interface {
     pub plugged_into: String,
     /// The wire's name, `HOST.NETWORK`.
     pub link_name: String,
-    /// The addresses, at least one; the first is the one by which the host is known.
+    /// The addresses; the first is the one by which the host is known. None when it gets one by
+    /// DHCP, else at least one.
     pub addresses: Vec<Ipv4Net>,
+    /// Whether it gets its address by DHCP.
+    pub by_dhcp: bool,
+    /// The DHCP server there.
+    pub dhcp: Option<DhcpServer>,
+    /// The largest packet that it sends, bytes.
+    pub mtu: u16,
     /// The Ethernet address.
     pub mac: Mac,
     /// Whether the file names the MAC.
@@ -290,6 +324,38 @@ impl Interface {
     pub fn address(&self) -> Ipv4Addr {
         self.addresses.first().map_or(Ipv4Addr::UNSPECIFIED, |a| a.address)
     }
+}
+
+/// What a DHCP server gives to the clients of a network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DhcpServer {
+    /// The network's subnet.
+    pub subnet: Ipv4Net,
+    /// First and last addresses of the ranges that it gives out; at least one.
+    pub ranges: Vec<(Ipv4Addr, Ipv4Addr)>,
+    /// For how long: whole seconds.
+    pub lease: Duration,
+    /// The default route of the clients.
+    pub router: Option<Ipv4Addr>,
+    /// Their name servers.
+    pub dns: Vec<Ipv4Addr>,
+    /// Their domain.
+    pub domain: Option<String>,
+    /// Addresses for certain clients.
+    pub reserved: Vec<Reserved>,
+}
+
+/// An address that a DHCP server keeps for a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Reserved {
+    /// The client as the file names it: a host, or a MAC address.
+    pub name: String,
+    /// Its MAC address.
+    pub mac: Mac,
+    /// Its address.
+    pub address: Ipv4Addr,
 }
 
 /// A wire, direction by direction.
@@ -402,6 +468,8 @@ pub struct Nat {
     pub outside: String,
     /// Outside ports that lead inside. No two have the same protocol and port.
     pub forwards: Vec<Forward>,
+    /// Outside addresses that stand for one inside address each. The router has them all.
+    pub one_to_one: Vec<OneToOne>,
     /// How it translates.
     pub kind: NatKind,
 }
@@ -430,22 +498,33 @@ pub struct NatKind {
     pub icmp_timeout: Option<Duration>,
 }
 
-/// A forwarded port.
+/// An outside address that stands for an inside one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OneToOne {
+    /// The outside address.
+    pub outside: Ipv4Addr,
+    /// The inside address.
+    pub inside: Ipv4Addr,
+}
+
+/// A forwarded port, or a range of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Forward {
     /// TCP or UDP.
     pub protocol: Protocol,
-    /// The outside port.
-    pub port: u16,
-    /// The inside address and port; the address is in the inside network's subnet.
+    /// The outside ports.
+    pub ports: PortRange,
+    /// The inside address and the port to which the first outside port leads, the second to the
+    /// next one…; the address is in the inside network's subnet.
     pub to: SocketAddrV4,
 }
 
 impl Forward {
-    /// The outside port as a range of one.
+    /// The outside ports.
     pub fn ports(&self) -> PortRange {
-        PortRange { first: self.port, last: self.port }
+        self.ports
     }
 }
 
@@ -471,6 +550,8 @@ pub struct Gateway {
     pub title: Title,
     /// Its one interface, with one address; the wire is called `gateway.NETWORK`.
     pub interface: Interface,
+    /// The name servers that it asks, those by convention included; at most three.
+    pub resolvers: Vec<Ipv4Addr>,
 }
 
 /// A port of the real machine that leads into the lab.
@@ -499,6 +580,13 @@ pub struct Attach {
     pub port: u16,
     /// The real server, on a loopback address.
     pub to: SocketAddr,
+}
+
+impl Attach {
+    /// The program that listens on the host while the lab runs, and its arguments.
+    pub fn argv(&self) -> Vec<String> {
+        vec!["attach".to_owned(), self.port.to_string(), self.to.to_string()]
+    }
 }
 
 /// A command that runs by itself when the lab runs headless.

@@ -11,10 +11,13 @@ use crate::decode::{At, Decode, Named, OneOrMany, Tried, either, table, wrong_ty
 use crate::error::Errors;
 use crate::tree::{Kind, Node};
 use crate::value::{
-    Delay, DependenceWord, Endpoint, ForwardFrom, HostAddress, Ipv4Net, Listen, Mac, Mtu, NatPorts,
-    OrNone, PresetWord, Probability, Protocol, Queue, QueueBytes, Rate, RouteTarget, RunAt, Span,
-    Traffic,
+    Delay, Endpoint, HostAddress, Ipv4Net, Listen, Mac, Mtu, OrNone, Probability, Protocol, Queue,
+    QueueBytes, Rate, RunAt, Span,
 };
+
+mod host;
+
+pub(crate) use host::*;
 
 /// The JSON Schema (draft 2020-12) of lab files, for editors.
 pub fn schema() -> String {
@@ -192,6 +195,8 @@ table! {
             kind: At<String>,
             /// What people read.
             title: RawTitle,
+            /// The name servers that its hosts ask: addresses, names of hosts, or "none".
+            resolver: OneOrMany<At<String>>,
             /// Settings of each wire of this network that its host does not set.
             link: RawLink,
             /// How many addresses the switch remembers: 1 to 1000000; 8192 by default.
@@ -332,181 +337,6 @@ table! {
 }
 
 table! {
-    /// A host: a computer, or with `router = true` a router.
-    RawHost: "a host" {
-        required {
-            /// The networks it is on, with its address on each.
-            networks: Named<RawInterface>,
-        }
-        optional {
-            /// What people read.
-            title: RawTitle,
-            /// The group that it is shown in.
-            group: At<String>,
-            /// Whether it forwards packets that are not for itself.
-            router: At<bool>,
-            /// Programs that start with the lab, as typed in a shell.
-            programs: Vec<At<String>>,
-            /// The inbound firewall.
-            firewall: RawFirewall,
-            /// Address translation; only on a router.
-            nat: At<RawNat>,
-            /// Routes beyond the networks it is on.
-            routes: Vec<At<RawRoute>>,
-        }
-    }
-}
-
-table! {
-    /// A host on a network.
-    RawInterfaceTable: "a host's place on a network" {
-        required {}
-        optional {
-            /// One address or several, with or without prefix length. Left out, the next free one
-            /// of the subnet is taken.
-            address: OneOrMany<At<HostAddress>>,
-            /// The Ethernet address; by convention it comes from the names.
-            mac: At<Mac>,
-            /// The further switch that it is plugged into, instead of the network's own.
-            switch: At<String>,
-            /// The wire.
-            link: RawLink,
-        }
-    }
-}
-
-/// An address, a list of addresses, or a table.
-#[derive(Debug, Default)]
-pub(crate) struct RawInterface(pub(crate) RawInterfaceTable);
-
-impl Decode for RawInterface {
-    const EXPECTED: &'static str = "an address, a list of addresses, or a table";
-    fn decode(node: &Node, errors: &mut Errors) -> Option<Self> {
-        match &node.kind {
-            Kind::Text(_) | Kind::List(_) => {
-                let address = OneOrMany::decode(node, errors);
-                Some(RawInterface(RawInterfaceTable { address, ..Default::default() }))
-            }
-            Kind::Table(_) => RawInterfaceTable::decode(node, errors).map(RawInterface),
-            _ => {
-                wrong_type(node, Self::EXPECTED, errors);
-                None
-            }
-        }
-    }
-}
-
-impl JsonSchema for RawInterface {
-    fn schema_name() -> Cow<'static, str> {
-        "Interface".into()
-    }
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        either::<OneOrMany<HostAddress>, RawInterfaceTable>(generator)
-    }
-}
-
-table! {
-    /// A host's own firewall.
-    RawFirewall: "a firewall" {
-        required {}
-        optional {
-            /// What may come in. When this is there, even empty, everything else is dropped.
-            inbound: Vec<At<RawRule>>,
-        }
-    }
-}
-
-table! {
-    /// An inbound rule: exactly one of `allow`, `drop` and `reject`.
-    RawRule: "an inbound rule" {
-        required {}
-        optional {
-            /// Let it in.
-            allow: Tried<Traffic>,
-            /// Throw it away without a word.
-            drop: Tried<Traffic>,
-            /// Refuse it: a TCP reset, or an ICMP error.
-            reject: Tried<Traffic>,
-            /// Only from this subnet.
-            from: Ipv4Net,
-            /// The rule's name.
-            name: At<String>,
-        }
-    }
-}
-
-table! {
-    /// Address translation on a router.
-    RawNat: "nat" {
-        required {
-            /// The network whose addresses are hidden.
-            inside: At<String>,
-            /// The network on which the router's own address stands for them.
-            outside: At<String>,
-        }
-        optional {
-            /// Outside ports that lead to an inside address.
-            forward: Vec<RawForward>,
-            /// The kind of NAT, in behaviour and time-outs; `linux` when left out.
-            preset: PresetWord,
-            /// Which flows of an inside port share an outside port.
-            mapping: DependenceWord,
-            /// From whom a mapping lets new flows in without a forward.
-            filtering: DependenceWord,
-            /// Whether an inside port keeps its number where it is free.
-            preserve: bool,
-            /// The outside ports to choose from.
-            ports: NatPorts,
-            /// Whether inside hosts reach each other by the outside address.
-            hairpin: bool,
-            /// How long silent flows are remembered.
-            timeouts: RawNatTimeouts,
-        }
-    }
-}
-
-table! {
-    /// How long a NAT remembers silent flows.
-    RawNatTimeouts: "time-outs" {
-        required {}
-        optional {
-            /// UDP, answered or not.
-            udp: RunAt,
-            /// TCP, established.
-            tcp: RunAt,
-            /// ICMP queries.
-            icmp: RunAt,
-        }
-    }
-}
-
-table! {
-    /// A forwarded port.
-    RawForward: "a forward" {
-        required {
-            /// The outside port: `tcp/65535`.
-            from: At<ForwardFrom>,
-            /// The inside address and port: `192.168.17.17:80`.
-            to: At<Endpoint>,
-        }
-        optional {}
-    }
-}
-
-table! {
-    /// A route.
-    RawRoute: "a route" {
-        required {
-            /// Where it leads: a subnet, or `default`.
-            to: RouteTarget,
-            /// The next hop, on one of the host's networks.
-            via: At<HostAddress>,
-        }
-        optional {}
-    }
-}
-
-table! {
     /// The real machine, as the lab sees it.
     RawGateway: "the gateway" {
         required {
@@ -520,6 +350,8 @@ table! {
             mac: At<Mac>,
             /// What people read.
             title: RawTitle,
+            /// The name servers that it asks: addresses, names of hosts, or "none".
+            resolver: OneOrMany<At<String>>,
             /// Its wire.
             link: RawLink,
         }

@@ -111,6 +111,21 @@ impl Present {
     }
 }
 
+impl Present {
+    /// Without the programs behind which real servers stand: `[attach]` says it already.
+    fn without_attached(&self, lab: &Lab) -> Present {
+        let mut present = self.clone();
+        for attach in lab.attach() {
+            if let Some(host) = present.hosts.get_mut(&attach.host) {
+                let other = |argv: &Vec<String>| *argv != attach.argv();
+                host.daemons.retain(other);
+                host.killed.retain(other);
+            }
+        }
+        present
+    }
+}
+
 impl PresentHost {
     fn read_inbound(&mut self, inbound: Option<Inbound>) {
         let Some(inbound) = inbound else { return };
@@ -177,7 +192,7 @@ fn forward(forward: &netarium_filter::PortForward) -> Option<Forward> {
     let SocketAddr::V4(to) = forward.to else { return None };
     Some(Forward {
         protocol,
-        port: forward.ports.first(),
+        ports: PortRange { first: forward.ports.first(), last: forward.ports.last() },
         to: SocketAddrV4::new(*to.ip(), to.port()),
     })
 }
@@ -195,6 +210,7 @@ pub fn save(
 ) -> Result<Saved, SaveError> {
     let read = |text: &str| Lab::from_parts(file_name, text, files, known_programs);
     let before = read(text).map_err(SaveError::Before)?;
+    let present = &present.without_attached(&before);
     let mut doc: DocumentMut =
         text.parse().map_err(|_| SaveError::Inexpressible("its syntax".to_owned()))?;
     let mut changes = Vec::new();
@@ -306,11 +322,11 @@ fn edit_host(
     if old != now.forwards {
         let array = array(table, &["nat", "forward"]).ok_or_else(|| lost(name))?;
         sync(array, old, &now.forwards, PartialEq::eq, write::forward, |sign, f| {
-            note(format!("{sign} forward {}/{} -> {}", f.protocol, f.port, f.to));
+            note(format!("{sign} forward {}/{} -> {}", f.protocol, f.ports, f.to));
         })?;
     }
     let old: Vec<Vec<String>> = host.programs.iter().map(|p| p.argv.clone()).collect();
-    let programs = programs(&old, now);
+    let programs = programs(&old, now, host);
     if old != programs {
         let array = array(table, &["programs"]).ok_or_else(|| lost(name))?;
         let text = |argv: &Vec<String>| write::quoted(&words::join(argv));
@@ -323,12 +339,15 @@ fn edit_host(
 
 /// The programs of the file without those that a command has ended, and those that run beyond them.
 /// A program that has ended by itself stays.
-fn programs(file: &[Vec<String>], now: &PresentHost) -> Vec<Vec<String>> {
+fn programs(file: &[Vec<String>], now: &PresentHost, host: &Host) -> Vec<Vec<String>> {
+    let services = host.services();
+    // What runs because of an interface's address stands there already.
+    let implied = |argv: &Vec<String>| services.iter().any(|(s, _)| s.first() == argv.first());
     let runs = |argv: &Vec<String>| now.daemons.contains(argv);
     let ended = |argv: &Vec<String>| now.killed.contains(argv) && !runs(argv);
     let mut programs: Vec<_> = file.iter().filter(|p| !ended(p)).cloned().collect();
     let mut left = programs.clone();
-    for daemon in &now.daemons {
+    for daemon in now.daemons.iter().filter(|d| !implied(d)) {
         match left.iter().position(|p| p == daemon) {
             Some(known) => drop(left.remove(known)),
             None => programs.push(daemon.clone()),

@@ -3,13 +3,17 @@
 //! What conventions gave is written out (addresses) or left to them again (MACs, default routes);
 //! the settings of a network's wires stand at each wire. Reading the text gives an equal lab.
 
+use core::net::Ipv4Addr;
 use std::fmt::Write as _;
 
 use toml::Value;
 
+use netarium_world::ReversePath;
+
+use crate::limits::MTU;
 use crate::model::{
-    Forward, Gateway, Host, InboundRule, Interface, Lab, Link, Mirror, Nat, NodeKind, Publish,
-    SwitchSettings, Title, Wire,
+    DhcpServer, Forward, Gateway, Host, InboundRule, Interface, Lab, Link, Mirror, Nat, NodeKind,
+    Publish, SwitchSettings, Title, Wire,
 };
 use crate::value::Protocol;
 
@@ -44,8 +48,15 @@ impl Lab {
             let _ = writeln!(out, "\n[groups.{}]", group.name);
             title(&mut out, &group.title);
         }
-        self.hosts.iter().for_each(|h| host(&mut out, h));
-        self.gateway.iter().for_each(|g| gateway(&mut out, g));
+        for h in &self.hosts {
+            host(&mut out, h);
+            self.resolver(&mut out, &h.resolvers);
+            rules(&mut out, h);
+        }
+        if let Some(g) = &self.gateway {
+            gateway(&mut out, g);
+            self.resolver(&mut out, &g.resolvers);
+        }
         self.doors(&mut out);
         for run in &self.runs {
             let _ = writeln!(out, "\n[[run]]");
@@ -63,6 +74,17 @@ impl Lab {
             line(&mut out, "command", &quoted(&entry.text));
         }
         out
+    }
+
+    /// A host's name servers; that it has none must be said where a convention could give it one.
+    fn resolver(&self, out: &mut String, servers: &[Ipv4Addr]) {
+        let runs =
+            |h: &Host| h.programs.iter().any(|p| p.argv.first().is_some_and(|a| a == "unbound"));
+        if !servers.is_empty() {
+            line(out, "resolver", &list(servers.iter().map(|ip| quoted(&ip.to_string()))));
+        } else if self.hosts.iter().any(runs) {
+            line(out, "resolver", "\"none\"");
+        }
     }
 
     fn doors(&self, out: &mut String) {
@@ -201,6 +223,9 @@ pub(crate) fn mirror(mirror: &Mirror) -> String {
 }
 
 fn addresses(interface: &Interface) -> String {
+    if interface.by_dhcp {
+        return quoted("dhcp");
+    }
     let mut all = interface.addresses.iter().map(|a| quoted(&a.to_string()));
     match interface.addresses.len() {
         1 => all.next().unwrap_or_default(),
@@ -223,6 +248,8 @@ fn host(out: &mut String, host: &Host) {
             ("mac", i.mac_given.then(|| quoted(&i.mac.to_string()))),
             ("switch", (i.plugged_into != i.network).then(|| quoted(&i.plugged_into))),
             ("link", link(&i.link)),
+            ("mtu", (i.mtu != MTU).then(|| i.mtu.to_string())),
+            ("dhcp", i.dhcp.as_ref().map(dhcp)),
         ];
         let short = settings[1..].iter().all(|(_, v)| v.is_none());
         let value = if short { addresses(i) } else { table(&settings) };
@@ -231,6 +258,10 @@ fn host(out: &mut String, host: &Host) {
     if !host.programs.is_empty() {
         line(out, "programs", &list(host.programs.iter().map(|p| quoted(&p.text))));
     }
+}
+
+/// What a host says about packets.
+fn rules(out: &mut String, host: &Host) {
     if let Some(firewall) = &host.firewall {
         line(out, "firewall.inbound", &list(firewall.inbound.iter().map(rule)));
     }
@@ -245,6 +276,31 @@ fn host(out: &mut String, host: &Host) {
     if !routes.is_empty() {
         line(out, "routes", &list(routes.into_iter()));
     }
+    match host.reverse_path {
+        ReversePath::Off => {}
+        ReversePath::Strict => line(out, "reverse_path", "\"strict\""),
+        ReversePath::Loose => line(out, "reverse_path", "\"loose\""),
+    }
+}
+
+fn dhcp(server: &DhcpServer) -> String {
+    let ranges = server.ranges.iter().map(|(first, last)| quoted(&format!("{first}-{last}")));
+    let reserved = server.reserved.iter();
+    let reserved = reserved.map(|r| format!("{} = \"{}\"", quoted(&r.name), r.address));
+    let reserved: Vec<String> = reserved.collect();
+    let router = server.router.map_or("none".to_owned(), |r| r.to_string());
+    table(&[
+        ("range", Some(list(ranges))),
+        ("lease", Some(quoted(&server.lease.to_string()))),
+        ("router", Some(quoted(&router))),
+        (
+            "dns",
+            (!server.dns.is_empty())
+                .then(|| list(server.dns.iter().map(|d| quoted(&d.to_string())))),
+        ),
+        ("domain", server.domain.as_deref().map(quoted)),
+        ("reserve", (!reserved.is_empty()).then(|| format!("{{ {} }}", reserved.join(", ")))),
+    ])
 }
 
 pub(crate) fn rule(rule: &InboundRule) -> String {
@@ -257,12 +313,17 @@ pub(crate) fn rule(rule: &InboundRule) -> String {
 
 fn nat(nat: &Nat) -> String {
     let forwards = nat.forwards.iter().map(forward);
+    let one_to_one = nat.one_to_one.iter().map(|o| {
+        let quote = |a: core::net::Ipv4Addr| Some(quoted(&a.to_string()));
+        table(&[("outside", quote(o.outside)), ("inside", quote(o.inside))])
+    });
     let k = &nat.kind;
     let timeouts = [k.udp_timeout, k.tcp_timeout, k.icmp_timeout];
     table(&[
         ("inside", Some(quoted(&nat.inside))),
         ("outside", Some(quoted(&nat.outside))),
         ("forward", (!nat.forwards.is_empty()).then(|| list(forwards))),
+        ("one_to_one", (!nat.one_to_one.is_empty()).then(|| list(one_to_one))),
         ("preset", (k.preset != Default::default()).then(|| quoted(k.preset.name()))),
         ("mapping", k.mapping.map(|d| quoted(d.name()))),
         ("filtering", k.filtering.map(|d| quoted(d.name()))),
@@ -279,7 +340,7 @@ fn nat_timeouts([udp, tcp, icmp]: [Option<netarium_base::Duration>; 3]) -> Strin
 }
 
 pub(crate) fn forward(f: &Forward) -> String {
-    let from = quoted(&format!("{}/{}", f.protocol, f.port));
+    let from = quoted(&format!("{}/{}", f.protocol, f.ports));
     table(&[("from", Some(from)), ("to", Some(quoted(&f.to.to_string())))])
 }
 

@@ -9,7 +9,8 @@ use netarium_lab::{
     builtin, schema,
 };
 
-const PROGRAMS: [&str; 5] = ["curl", "httpd", "iptables", "netsh", "ping"];
+const PROGRAMS: [&str; 9] =
+    ["cat", "conntrack", "curl", "dhclient", "httpd", "ip", "iptables", "netsh", "ping"];
 
 fn lab(text: &str) -> Lab {
     let text = format!("version = 1\n{text}");
@@ -56,7 +57,7 @@ fn the_course_is_as_the_class_knows_it() {
 
     let nat = lab.host("router").unwrap().nat.as_ref().unwrap();
     assert_eq!((nat.inside.as_str(), nat.outside.as_str()), ("home", "campus"));
-    assert_eq!((nat.forwards[0].protocol, nat.forwards[0].port), (Protocol::Tcp, 65535));
+    assert_eq!((nat.forwards[0].protocol, nat.forwards[0].ports.first), (Protocol::Tcp, 65535));
     assert_eq!(nat.forwards[0].to.to_string(), "192.168.17.17:80");
 
     assert_eq!(default_via(&lab, "web"), Some(ip("192.168.17.1")));

@@ -6,9 +6,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use netarium::Duration;
 
 use crate::edit;
+mod doors;
 mod drill;
 mod eyes;
 
+pub(crate) use doors::{Browser, Connections, ProxyAt};
 pub(crate) use drill::Drill;
 pub(crate) use eyes::{Break, OnLab, Speed, Step, Trace, Unit, Why};
 
@@ -82,6 +84,10 @@ pub(crate) enum Command {
     Exec(Exec),
     /// A shell on a host
     Shell(Shell),
+    /// Open the installed browser in the running lab: its names and addresses work as typed
+    Browser(Browser),
+    /// List the real clients of the running lab, and what they are connected to
+    Connections(Connections),
     /// Capture wires of the running lab as pcapng
     Capture(Capture),
     /// Print trace events as JSON lines: those that are kept, or those that happen
@@ -170,10 +176,20 @@ pub(crate) struct Up {
     /// Record the run into this file, for `netarium replay`
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) record: Option<PathBuf>,
-    /// Allow published ports on addresses that other machines can reach
+    /// Allow published ports and a proxy on addresses that other machines can reach
     #[arg(long)]
     pub(crate) allow_lan: bool,
-    /// Connections that published ports may have at once; further ones are reset
+    /// Let the ports of `[attach]` continue to real servers on this machine
+    #[arg(long)]
+    pub(crate) allow_attach: bool,
+    /// Where the proxy (SOCKS5 and HTTP) listens: ADDR:PORT, a port, or `off`
+    /// [default: 127.0.0.1:1080, or the next free port]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) proxy: Option<ProxyAt>,
+    /// The host from which the proxy's connections come [default: the gateway]
+    #[arg(long, value_name = "HOST")]
+    pub(crate) proxy_from: Option<String>,
+    /// Connections that published ports and the proxy may have at once; further ones are reset
     #[arg(long, value_name = "N", default_value_t = 1024)]
     pub(crate) max_connections: usize,
 }

@@ -3,12 +3,13 @@
 //! [`args`] defines the command line, [`exit`] the exit codes. [`up`], [`run`], [`exec`] (in a fresh
 //! lab), [`shell`], [`labs`] are the commands, [`replay`] and [`fork`] those of recordings, [`past`] goes back and
 //! forward in one; [`drill`] runs packet scripts; [`remote`] those
-//! that speak to a running lab, [`edit`] those that change one, [`eyes`] those that look at its
+//! that speak to a running lab, [`doors`] those about real programs in it, [`edit`] those that change one, [`eyes`] those that look at its
 //! events, [`pacing`] those that change its pace. [`screen`] is what
 //! `up` shows, [`terminal`] colours and asks for quiet, [`files`] are those that commands write.
 //! Data goes to the standard output, everything else to the standard error.
 
 mod args;
+mod doors;
 mod drill;
 mod edit;
 mod exec;
@@ -48,6 +49,8 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<i32, Error> {
         Command::Exec(args) if args.lab.is_some() => exec::exec(&args, terminal),
         Command::Exec(args) => remote::exec(args, terminal),
         Command::Shell(args) => shell::shell(args, terminal),
+        Command::Browser(args) => doors::browser(args, terminal),
+        Command::Connections(args) => doors::connections(&args, json),
         Command::Capture(args) => remote::capture(&args, terminal),
         Command::Trace(args) => eyes::trace(&args, terminal),
         Command::Why(args) => eyes::why(&args, json),

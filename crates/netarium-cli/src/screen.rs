@@ -75,13 +75,37 @@ fn hosts(lab: &LabView, terminal: &Terminal, out: &mut String) {
 }
 
 fn doors(lab: &LabView, terminal: &Terminal, out: &mut String) {
-    if lab.published.is_empty() {
-        return;
+    let (datagrams, connections): (Vec<_>, Vec<_>) = lab.published.iter().partition(|p| p.udp);
+    if !connections.is_empty() {
+        let _ = writeln!(out, "\n  Open in your browser:");
     }
-    let _ = writeln!(out, "\n  Open in your browser:");
-    for port in &lab.published {
+    for port in connections {
         let url = terminal.paint(Style::Bold, format_args!("http://{}/", port.listen));
         let _ = writeln!(out, "    {url}   leads to {} in the lab", port.to);
+    }
+    if !datagrams.is_empty() {
+        let _ = writeln!(out, "\n  For datagrams (UDP):");
+    }
+    for port in datagrams {
+        let listen = terminal.paint(Style::Bold, port.listen);
+        let _ = writeln!(out, "    {listen}   leads to {} in the lab", port.to);
+    }
+    let attached: Vec<_> = lab.attached.iter().filter(|a| a.allowed).collect();
+    if !attached.is_empty() {
+        let _ = writeln!(out, "\n  Real servers in the lab:");
+    }
+    for a in attached {
+        let place = terminal.paint(Style::Bold, format_args!("{}:{}", a.host, a.port));
+        let _ = writeln!(out, "    {place}   continues to {}", a.to);
+    }
+    if let Some(proxy) = &lab.proxy {
+        let listen = terminal.paint(Style::Bold, proxy.listen);
+        let _ = writeln!(out, "\n  The lab's names and addresses, as {} sees them:", proxy.from);
+        let _ = writeln!(
+            out,
+            "    {listen}   is a proxy, SOCKS5 and HTTP (`{} browser` uses it)",
+            invocation()
+        );
     }
 }
 
@@ -126,7 +150,7 @@ fn visit(lab: &LabView, server: Option<&HostView>) -> Option<(String, String)> {
         let Some(gateway) = &lab.gateway else { return false };
         h.interfaces.iter().any(|i| gateway.interfaces.iter().any(|g| g.network == i.network))
     };
-    if let Some(port) = lab.published.first()
+    if let Some(port) = lab.published.iter().find(|p| !p.udp)
         && let Some(client) = lab.hosts.iter().filter(ordinary).find(near_gateway)
     {
         return Some((client.name.clone(), format!("http://{}/", port.to)));
@@ -157,6 +181,12 @@ pub(crate) fn line(notice: &Notice) -> String {
             "{listen}  {connections} connections reset: {limit} are open, which is the limit \
              (--max-connections)"
         ),
+        Notice::FlowsEvicted { listen, limit, flows } => format!(
+            "{listen}  {flows} silent clients were forgotten: {limit} are known, which is the limit"
+        ),
+        Notice::DatagramsDropped { listen, datagrams } => {
+            format!("{listen}  {datagrams} datagrams dropped: the lab takes no more for now")
+        }
         Notice::Starved { listen, error } => {
             format!("{listen}  cannot accept connections for now: {error}")
         }
@@ -177,16 +207,23 @@ pub(crate) fn stopped_line(stopped: &Stopped) -> String {
 pub(crate) fn json(notice: &Notice) -> serde_json::Value {
     use serde_json::json;
     match notice {
-        Notice::Connected { client, to } => {
-            json!({"event": "connected", "client": client, "to": to})
-        }
-        Notice::Closed { client, to, sent, received, lasted, end } => json!({
-            "event": "closed", "client": client, "to": to, "in": sent, "out": received,
-            "seconds": lasted.as_secs_f64(), "end": end.to_string(),
+        Notice::Connected { client, to } => json!({
+            "event": "connected", "client": client.address, "program": client.program, "to": to,
         }),
-        Notice::Refused { client, to, reason } => {
-            json!({"event": "refused", "client": client, "to": to, "reason": reason})
-        }
+        Notice::Closed { client, to, sent, received, lasted, end } => json!({
+            "event": "closed", "client": client.address, "program": client.program, "to": to,
+            "in": sent, "out": received, "seconds": lasted.as_secs_f64(), "end": end.to_string(),
+        }),
+        Notice::Refused { client, to, reason } => json!({
+            "event": "refused", "client": client.address, "program": client.program, "to": to,
+            "reason": reason,
+        }),
+        Notice::FlowsEvicted { listen, limit, flows } => json!({
+            "event": "flows-evicted", "listen": listen, "limit": limit, "flows": flows,
+        }),
+        Notice::DatagramsDropped { listen, datagrams } => json!({
+            "event": "datagrams-dropped", "listen": listen, "datagrams": datagrams,
+        }),
         Notice::OverLimit { listen, limit, connections } => json!({
             "event": "over-limit", "listen": listen, "limit": limit, "connections": connections,
         }),

@@ -1,13 +1,14 @@
 //! `netarium up`: a lab in real time, with its doors open, until Ctrl-C.
 
 use std::io::Write;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use netarium::world::JsonTrace;
 use netarium::{BuildOptions, Lab, program_names};
 use netarium_server::Pace;
+use netarium_server::proxy::{DEFAULT_LISTEN, ProxyOptions};
 use netarium_server::publish::Limits;
 use netarium_server::recording::Tape;
 use netarium_server::report::{Notice, Reporter};
@@ -15,7 +16,7 @@ use netarium_server::runtime_file::runtime_dir;
 use netarium_server::source::{LoadedLab, copies_dir, load_to_edit};
 use netarium_server::up::{Door, Options, RunningLab, UpError};
 
-use crate::args::Up;
+use crate::args::{ProxyAt, Up};
 use crate::exit::{self, Error};
 use crate::files::{OutputFile, ThreadFile, recorded_all, recording_file};
 use crate::screen;
@@ -27,7 +28,7 @@ pub(crate) const TRACE_KEPT: usize = 200_000;
 impl From<UpError> for Error {
     fn from(error: UpError) -> Error {
         match error {
-            UpError::Publish(_) | UpError::Udp => Error::Usage(error.to_string(), None),
+            UpError::Publish(_) | UpError::Proxy(_) => Error::Usage(error.to_string(), None),
             UpError::World(_) | UpError::Control(_) => Error::failed(error),
         }
     }
@@ -41,7 +42,7 @@ pub(crate) fn up(args: Up, json: bool, terminal: &Terminal) -> Result<i32, Error
     let record = args.record.as_deref().map(|path| recording_file(path, &loaded.lab, false));
     let record = record.transpose()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(workers())
         .enable_all()
         .build()
         .map_err(Error::failed)?;
@@ -78,6 +79,8 @@ pub(crate) async fn for_shell(
         name: None,
         pace: Pace::Times(1.0),
         limits: Limits::default(),
+        proxy: None,
+        allow_attach: false,
         runtime_dir: runtime_dir(),
         tape: Tape::temporary(),
     };
@@ -90,6 +93,13 @@ pub(crate) async fn for_shell(
         terminal.say(moved);
     }
     Ok(lab)
+}
+
+/// How many threads move bytes: the world has one of its own, and more of them than processors only
+/// wake each other.
+fn workers() -> usize {
+    let processors = std::thread::available_parallelism().map_or(2, usize::from);
+    processors.saturating_sub(1).clamp(1, 4)
 }
 
 /// What is written while the lab runs.
@@ -145,7 +155,12 @@ async fn serve(
 }
 
 fn options(args: &Up, loaded: LoadedLab, tape: Tape) -> (Options, Limits) {
-    let limits = Limits { connections: args.max_connections, allow_lan: args.allow_lan };
+    let limits = Limits {
+        connections: args.max_connections,
+        allow_lan: args.allow_lan,
+        ..Limits::default()
+    };
+    let proxy = |listen| ProxyOptions { listen, from: args.proxy_from.clone() };
     let options = Options {
         lab: loaded.lab,
         folder: loaded.folder,
@@ -153,6 +168,12 @@ fn options(args: &Up, loaded: LoadedLab, tape: Tape) -> (Options, Limits) {
         name: args.name.clone(),
         pace: args.speed,
         limits: limits.clone(),
+        proxy: match args.proxy {
+            Some(ProxyAt::Off) => None,
+            Some(ProxyAt::Listen(listen)) => Some(proxy(listen)),
+            None => Some(proxy(DEFAULT_LISTEN)),
+        },
+        allow_attach: args.allow_attach,
         runtime_dir: runtime_dir(),
         tape,
     };
@@ -165,16 +186,58 @@ fn unix_now() -> u64 {
     u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Prints a line per notice: text on the standard error, JSON on the standard output.
+/// Prints a line per notice: text on the standard error, JSON on the standard output. A storm of
+/// connections is counted instead: who makes it waits for no terminal.
 fn reporter(json: bool, terminal: Terminal) -> Reporter {
-    Reporter::new(move |notice: Notice| {
+    let say = move |notice: &Notice| {
         if json {
-            print_json(&screen::json(&notice));
+            print_json(&screen::json(notice));
         } else {
             let time = terminal.paint(Style::Dim, screen::time_of_day());
-            terminal.say(format_args!("{time} {}", screen::line(&notice)));
+            terminal.say(format_args!("{time} {}", screen::line(notice)));
+        }
+    };
+    let storm = Mutex::new(Storm::default());
+    Reporter::new(move |notice: Notice| {
+        if json || !matches!(notice, Notice::Connected { .. } | Notice::Closed { .. }) {
+            return say(&notice);
+        }
+        let mut storm = storm.lock().unwrap_or_else(PoisonError::into_inner);
+        let (told, missing) = storm.admit(Instant::now());
+        drop(storm);
+        if missing > 0 {
+            terminal.say(format_args!("… and {missing} more lines of this kind"));
+        }
+        if told {
+            say(&notice);
         }
     })
+}
+
+/// How many connections are told of in a second; each has two lines.
+const LINES_PER_SECOND: u32 = 60;
+
+/// Counts lines, and leaves out those that nobody could read.
+#[derive(Debug, Default)]
+struct Storm {
+    second: Option<Instant>,
+    told: u32,
+    missing: u64,
+}
+
+impl Storm {
+    /// Whether a line is to be told, and how many were not before it that have not been counted yet.
+    fn admit(&mut self, now: Instant) -> (bool, u64) {
+        let mut missing = 0;
+        if self.second.is_none_or(|since| now.duration_since(since).as_secs() >= 1) {
+            (self.second, self.told) = (Some(now), 0);
+            missing = std::mem::take(&mut self.missing);
+        }
+        let told = self.told < LINES_PER_SECOND;
+        self.told += u32::from(told);
+        self.missing += u64::from(!told);
+        (told, missing)
+    }
 }
 
 fn print_json(value: &serde_json::Value) {
@@ -200,6 +263,17 @@ fn announce(
                 door.view.listen
             ));
         }
+    }
+    if let Some(proxy) = &lab.view().proxy
+        && !proxy.listen.ip().is_loopback()
+    {
+        terminal.plain(format_args!("note: {} can be reached from other machines", proxy.listen));
+    }
+    for a in lab.view().attached.iter().filter(|a| !a.allowed) {
+        terminal.plain(format_args!(
+            "note: {}:{} does not continue to {}: start with --allow-attach if that is what you want",
+            a.host, a.port, a.to
+        ));
     }
     if json {
         let lab = serde_json::to_value(lab.view()).unwrap_or_default();
@@ -232,4 +306,19 @@ pub(crate) async fn interrupted() {
         }
     }
     let _ = tokio::signal::ctrl_c().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_storm_of_lines_is_counted() {
+        let (mut storm, start) = (Storm::default(), Instant::now());
+        let told = (0..1000).filter(|_| storm.admit(start).0).count();
+        assert_eq!(told, LINES_PER_SECOND as usize);
+        let later = start + std::time::Duration::from_secs(1);
+        assert_eq!(storm.admit(later), (true, 1000 - u64::from(LINES_PER_SECOND)));
+        assert_eq!(storm.admit(later), (true, 0));
+    }
 }

@@ -90,6 +90,8 @@ fn record(file: &Path, runtime_dir: &Path) -> Vec<u8> {
         name: None,
         pace: Pace::Times(1.0),
         limits: Limits::default(),
+        proxy: None,
+        allow_attach: false,
         runtime_dir: runtime_dir.to_owned(),
         tape: tape.clone(),
     };

@@ -43,7 +43,7 @@ impl Date {
 
     /// Seconds since 1970; `None` when a field is out of range or the year is before 1970 or
     /// after 9999.
-    fn to_unix(self) -> Option<u64> {
+    pub fn to_unix(self) -> Option<u64> {
         let leap = self.year.is_multiple_of(4)
             && (!self.year.is_multiple_of(100) || self.year.is_multiple_of(400));
         let lengths = [31, 28 + u8::from(leap), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
@@ -64,6 +64,20 @@ impl Date {
     /// The month's name in three letters.
     pub fn month_name(&self) -> &'static str {
         MONTHS[usize::from(self.month) - 1]
+    }
+
+    /// As `date` and `dig` write it: `Sun Nov 22 14:14:16 UTC 2026`.
+    pub fn ctime_utc(&self) -> String {
+        format!(
+            "{} {} {:02} {:02}:{:02}:{:02} UTC {}",
+            DAYS[usize::from(self.weekday)],
+            self.month_name(),
+            self.day,
+            self.hour,
+            self.minute,
+            self.second,
+            self.year
+        )
     }
 
     /// As HTTP writes dates (IMF-fixdate, RFC 9110 §5.6.7): `Sun, 22 Nov 2026 14:14:17 GMT`.
@@ -91,6 +105,28 @@ impl Date {
             self.minute,
             self.second
         )
+    }
+}
+
+impl Date {
+    /// As Apache's error log writes them: `Mon Nov 23 06:51:53.627149 2026`.
+    pub fn ctime(&self, micros: u64) -> String {
+        format!(
+            "{} {} {:02} {:02}:{:02}:{:02}.{micros:06} {:04}",
+            DAYS[usize::from(self.weekday)],
+            self.month_name(),
+            self.day,
+            self.hour,
+            self.minute,
+            self.second,
+            self.year
+        )
+    }
+
+    /// As listings of folders write them: `2026-11-22 14:14`.
+    pub fn short(&self) -> String {
+        let Date { year, month, day, hour, minute, .. } = self;
+        format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}")
     }
 }
 

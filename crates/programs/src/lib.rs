@@ -3,10 +3,14 @@
 //! In reading order:
 //!
 //! 1. [`Builtin`], the library of programs that a world is given;
-//! 2. servers: `httpd`; `attach`, behind which a real server stands; `bench` has `source` and `sink`, for measuring;
-//! 3. clients: [`curl`], `ping`, `traceroute`;
-//! 4. what is there: `netstat`, `ps`, `ip`, `arp`, `conntrack`, `dmesg`; filters: `iptables`, `netsh`;
-//! 5. `tools` for scripts: `cat`, `ls`, `echo`, `sleep`, `kill`, `hostname`, `true`, `false`;
+//! 2. servers: `httpd`, with `app` (applications behind a route table) and `shop`; the name servers
+//!    `nsd` and `unbound` in `dns`, with the stub resolver that programs ask through
+//!    [`Process::resolve`](netarium_world::process::Process::resolve); `dhcp`; `attach`, behind
+//!    which a real server stands; `bench` has `source` and `sink`, for measuring;
+//! 3. clients: [`curl`], `visit`, `ping`, `traceroute`; `dig`, `nslookup`, `host`; `nc`, `iperf`;
+//! 4. what is there: `netstat`, `ss`, `ps`, `ip`, `arp`, `conntrack`, `dmesg`, `tcpdump`; filters:
+//!    `iptables`, `netsh`;
+//! 5. `shell`, and `tools` for scripts: `cat`, `ls`, `grep`, `sort`, `kill` and their relatives;
 //! 6. what they share: [`getopt`], [`calendar`], `table`, `wait`.
 //!
 //! A program is a function from a [`Process`](netarium_world::process::Process) to the future of its
@@ -14,34 +18,45 @@
 //! Messages and exit codes are the originals'; where a program does less or differs,
 //! `docs/programs.md` says so.
 
+mod app;
 mod arp;
 mod attach;
 mod bench;
 pub mod calendar;
 mod conntrack;
+mod cookies;
 pub mod curl;
+mod dhcp;
+mod dig;
 mod dmesg;
+mod dns;
 pub mod getopt;
+mod host;
 mod httpd;
 mod ip;
 mod iperf;
 mod iptables;
 mod lsof;
+mod macof;
 mod nc;
 mod netsh;
 mod netstat;
+mod nslookup;
 mod ping;
 mod ps;
 mod route;
 mod services;
 pub mod shell;
+mod shop;
 mod ss;
 mod table;
+mod tcpdump;
 mod tools;
 mod traceroute;
+mod visit;
 mod wait;
 
-use netarium_world::process::{Program, Programs};
+use netarium_world::process::{Program, Programs, Resolver};
 
 /// Every program of this crate, by name; sorted.
 const PROGRAMS: &[(&str, Program)] = &[
@@ -54,6 +69,9 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("curl", curl::main),
     ("cut", tools::lines::cut),
     ("date", tools::system::date),
+    ("dhclient", dhcp::dhclient::main),
+    ("dhcpd", dhcp::dhcpd::main),
+    ("dig", dig::main),
     ("dmesg", dmesg::main),
     ("echo", tools::echo::main),
     ("egrep", tools::grep::grep),
@@ -63,6 +81,7 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("findstr", tools::grep::findstr),
     ("grep", tools::grep::grep),
     ("head", tools::ends::head),
+    ("host", host::main),
     ("hostname", tools::hostname),
     ("httpd", httpd::main),
     ("id", tools::system::id),
@@ -73,12 +92,15 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("kill", tools::kill),
     ("ls", tools::ls),
     ("lsof", lsof::main),
+    ("macof", macof::main),
     ("mkdir", tools::manage::mkdir),
     ("mv", tools::manage::mv),
     ("nc", nc::main),
     ("netcat", nc::main),
     ("netsh", netsh::main),
     ("netstat", netstat::main),
+    ("nsd", dns::server::main),
+    ("nslookup", nslookup::main),
     ("ping", ping::main),
     ("printenv", tools::system::printenv),
     ("printf", tools::printf::main),
@@ -89,6 +111,7 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("route", route::main),
     ("seq", tools::lines::seq),
     ("sh", shell::main),
+    ("shop", shop::main),
     ("sink", bench::sink),
     ("sleep", tools::sleep),
     ("sort", tools::lines::sort),
@@ -97,14 +120,18 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("tail", tools::ends::tail),
     ("taskkill", tools::system::taskkill),
     ("tasklist", tools::system::tasklist),
+    ("tcpdump", tcpdump::main),
     ("tee", tools::lines::tee),
     ("test", tools::test::main),
     ("touch", tools::manage::touch),
     ("traceroute", traceroute::main),
     ("true", tools::succeed),
     ("uname", tools::system::uname),
+    ("unbound", dns::resolver::main),
+    ("unbound-control", dns::resolver::control::main),
     ("uniq", tools::lines::uniq),
     ("uptime", tools::system::uptime),
+    ("visit", visit::main),
     ("wc", tools::lines::wc),
     ("whoami", tools::system::whoami),
 ];
@@ -122,6 +149,10 @@ impl Programs for Builtin {
         // `/usr/bin/curl` is typed, too.
         let name = name.rsplit('/').next().unwrap_or(name);
         PROGRAMS.binary_search_by(|p| p.0.cmp(name)).ok().map(|at| PROGRAMS[at].1)
+    }
+
+    fn resolver(&self) -> Option<Resolver> {
+        Some(dns::stub::resolve)
     }
 }
 

@@ -3,7 +3,9 @@
 //! In reading order:
 //!
 //! 1. [`runner`]: the thread that owns a world and keeps it in step with real time ([`clock`]);
-//! 2. [`publish`]: real TCP ports whose connections continue inside the lab;
+//! 2. [`publish`]: real ports whose connections and datagrams continue inside the lab; [`clients`]:
+//!    who comes through them; [`proxy`]: SOCKS5 and HTTP into the lab; [`attach`]: lab ports that
+//!    continue to real servers; [`browser`]: the installed browser with that proxy;
 //! 3. [`api`]: the control API, [`client`]: its other side, [`runtime_file`]: how they find each
 //!    other;
 //! 4. [`source`] and [`folder`]: which lab is meant, and reading it from disk; `watch`: its edits;
@@ -17,13 +19,17 @@
 //! crate is virtual; everything real (clocks, threads, sockets, files) is here.
 
 pub mod api;
+pub mod attach;
+pub mod browser;
 pub mod client;
+pub mod clients;
 pub mod clock;
 mod copies;
 pub mod folder;
 mod observe;
 mod os;
 pub mod past;
+pub mod proxy;
 pub mod publish;
 pub mod recording;
 pub mod report;
@@ -35,5 +41,5 @@ pub mod up;
 mod watch;
 
 pub use clock::Pace;
-pub use os::PortHolder;
+pub use os::{PortHolder, user_is_root};
 pub use runner::{WorldHandle, WorldThread};

@@ -7,23 +7,39 @@ use std::time::Duration;
 
 use crate::stops::Stopped;
 
+/// Who came through a door.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// Its address and port: a real one, or, for an attached server, the lab's.
+    pub address: String,
+    /// The real program, where that can be known; for an attached server, the lab's host.
+    pub program: Option<String>,
+}
+
+impl fmt::Display for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.address)?;
+        self.program.iter().try_for_each(|program| write!(f, " ({program})"))
+    }
+}
+
 /// Something worth a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Notice {
-    /// A real client's connection reached its target in the lab.
+    /// A real client's connection reached its target in the lab, or a lab's connection its real server.
     Connected {
-        /// The real client.
-        client: SocketAddr,
-        /// Where in the lab it went.
-        to: SocketAddr,
+        /// Who.
+        client: Caller,
+        /// Where it went.
+        to: String,
     },
     /// A connection ended.
     Closed {
-        /// The real client.
-        client: SocketAddr,
-        /// Where in the lab it had gone.
-        to: SocketAddr,
+        /// Who.
+        client: Caller,
+        /// Where it had gone.
+        to: String,
         /// Bytes from the client into the lab.
         sent: u64,
         /// Bytes from the lab to the client.
@@ -33,12 +49,12 @@ pub enum Notice {
         /// How it ended.
         end: End,
     },
-    /// A connection did not come about, and the real client was reset.
+    /// A connection did not come about, and who wanted it was reset or told so.
     Refused {
-        /// The real client.
-        client: SocketAddr,
-        /// Where in the lab it wanted to go.
-        to: SocketAddr,
+        /// Who.
+        client: Caller,
+        /// Where it wanted to go.
+        to: String,
         /// Why, in words.
         reason: String,
     },
@@ -50,6 +66,24 @@ pub enum Notice {
         limit: usize,
         /// How many since the last notice.
         connections: u64,
+    },
+    /// Clients of a published UDP port that had been silent for the longest made room for new ones; at
+    /// most one notice per second and port.
+    FlowsEvicted {
+        /// The published port.
+        listen: SocketAddr,
+        /// The limit.
+        limit: usize,
+        /// How many since the last notice.
+        flows: u64,
+    },
+    /// Datagrams of real clients were dropped because the lab had no room for them; at most one notice
+    /// per second and port.
+    DatagramsDropped {
+        /// The published port.
+        listen: SocketAddr,
+        /// How many since the last notice.
+        datagrams: u64,
     },
     /// The system gives no descriptors or memory for new connections; they wait. At most one notice
     /// per second and port.

@@ -1,5 +1,5 @@
-//! A lab that runs in real time, with its doors open: world thread, published ports, control API,
-//! runtime file, and the watch on its folder, started in an order in which each can fail without
+//! A lab that runs in real time, with its doors open: world thread, published ports, proxy, attached
+//! servers, control API, runtime file, and the watch on its folder, started in an order in which each can fail without
 //! leaving anything behind, and ended together.
 
 use std::io;
@@ -8,14 +8,17 @@ use std::sync::Arc;
 
 use netarium_lab::Lab;
 use netarium_lab::value::Protocol;
-use netarium_world::{ByteSink, CaptureSpec, Ends, PcapSink, World};
+use netarium_world::{ByteSink, CaptureSpec, Ends, PcapSink, Transport, World};
 use tokio::task::JoinSet;
 
-use crate::api::view::{LabView, PublishedView};
+use crate::api::view::{AttachedView, LabView, ProxyView, PublishedView};
 use crate::api::{Api, Source, links, new_token};
+use crate::attach;
+use crate::clients::Clients;
 use crate::clock::Pace;
 use crate::folder::LabFolder;
-use crate::publish::{Limits, Publish, PublishError, Published, Slots};
+use crate::proxy::{Proxies, Proxy, ProxyError, ProxyOptions};
+use crate::publish::{Inside, Limits, Publish, PublishError, Published, Slots};
 use crate::recording::Tape;
 use crate::report::{Notice, Reporter};
 use crate::runner::{Pacing, StartError, WorldEnded, WorldHandle, WorldPanicked, WorldThread};
@@ -37,6 +40,10 @@ pub struct Options {
     pub pace: Pace,
     /// What published ports may take.
     pub limits: Limits,
+    /// The proxy; `None`: there is none.
+    pub proxy: Option<ProxyOptions>,
+    /// Whether the lab's ports may continue to real servers.
+    pub allow_attach: bool,
     /// Where runtime files go.
     pub runtime_dir: PathBuf,
     /// Where the inputs are recorded.
@@ -49,9 +56,9 @@ pub enum UpError {
     /// A port cannot be published.
     #[error(transparent)]
     Publish(#[from] PublishError),
-    /// A published port of a kind that this version does not have.
-    #[error("published UDP ports are not supported yet")]
-    Udp,
+    /// There can be no such proxy.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
     /// The world did not start.
     #[error("{0}")]
     World(String),
@@ -79,6 +86,10 @@ impl RunningLab {
         build: impl FnOnce(&Lab) -> Result<World, E> + Send + 'static,
     ) -> Result<(RunningLab, Vec<Door>), UpError> {
         let published = publish_all(&options.lab, &options.limits).await?;
+        let proxy = match &options.proxy {
+            Some(wanted) => Proxy::bind(&options.lab, wanted, &options.limits).await?,
+            None => None,
+        };
         let api = Api::bind().await.map_err(UpError::Control)?;
         let token = new_token().map_err(UpError::Control)?;
         let (lab, tape) = (options.lab.clone(), options.tape.clone());
@@ -94,15 +105,26 @@ impl RunningLab {
             .map_err(UpError::Control)?;
 
         let doors: Vec<Door> = published.iter().map(Door::new).collect();
-        let view = Arc::new(view(&options, &runtime_file, &doors));
+        let view = Arc::new(view(&options, &runtime_file, &doors, proxy.as_ref()));
         let mut tasks = JoinSet::new();
-        let slots = Slots::new(&options.limits);
+        let inside = inside(&options, &world, &reporter);
         for port in published {
-            tasks.spawn(port.serve(world.handle(), Arc::clone(&slots), reporter.clone()));
+            tasks.spawn(port.serve(inside.clone()));
+        }
+        let first = proxy.as_ref().map(|p| (p.from().to_owned(), p.local_addr()));
+        let (lab, limits) = (options.lab.clone(), options.limits.clone());
+        let proxies = Arc::new(Proxies::new(lab.clone(), inside.clone(), limits, first));
+        if let Some(proxy) = proxy {
+            tasks.spawn(async move { proxy.serve(&lab, inside).await });
+        }
+        if options.allow_attach && !options.lab.attach().is_empty() {
+            let attached = options.lab.attach().into();
+            tasks.spawn(attach::serve(attached, world.handle(), reporter.clone()));
         }
         let file = options.folder.as_ref().map(|f| f.file.clone());
         let source = Arc::new(Source { lab: options.lab, file });
-        let served = api.serve(token, world.handle(), Arc::clone(&view), source, options.tape);
+        let shown = Arc::clone(&view);
+        let served = api.serve(token, world.handle(), shown, source, options.tape, proxies);
         tasks.spawn(served);
         tasks.spawn(tell_stops(world.handle(), reporter.clone()));
         if let Some(folder) = options.folder {
@@ -179,6 +201,7 @@ impl Door {
             listen: port.local_addr(),
             wanted: moved.as_ref().map(|m| m.wanted),
             to: port.spec().to,
+            udp: port.spec().transport == Transport::Udp,
         };
         Door { view, moved }
     }
@@ -187,13 +210,25 @@ impl Door {
 async fn publish_all(lab: &Lab, limits: &Limits) -> Result<Vec<Published>, UpError> {
     let mut published = Vec::new();
     for port in lab.publish() {
-        if port.protocol != Protocol::Tcp {
-            return Err(UpError::Udp);
-        }
-        let spec = Publish { listen: port.listen, to: port.to.into(), from: port.from.clone() };
+        let transport = match port.protocol {
+            Protocol::Tcp => Transport::Tcp,
+            Protocol::Udp => Transport::Udp,
+        };
+        let (to, from) = (port.to.into(), port.from.clone());
+        let spec = Publish { listen: port.listen, transport, to, from };
         published.push(Published::bind(spec, limits).await?);
     }
     Ok(published)
+}
+
+fn inside(options: &Options, world: &WorldThread, reporter: &Reporter) -> Inside {
+    Inside {
+        world: world.handle(),
+        clients: Clients::new(&options.lab, world.handle(), reporter.clone()),
+        slots: Slots::new(&options.limits),
+        reporter: reporter.clone(),
+        flows: options.limits.flows,
+    }
 }
 
 fn info(options: &Options, api: &Api, token: &str) -> RuntimeInfo {
@@ -207,11 +242,19 @@ fn info(options: &Options, api: &Api, token: &str) -> RuntimeInfo {
     }
 }
 
-fn view(options: &Options, file: &RuntimeFile, doors: &[Door]) -> LabView {
+fn view(options: &Options, file: &RuntimeFile, doors: &[Door], proxy: Option<&Proxy>) -> LabView {
+    let attached = options.lab.attach().iter().map(|a| AttachedView {
+        host: a.host.clone(),
+        port: a.port,
+        to: a.to,
+        allowed: options.allow_attach,
+    });
     LabView {
         running_as: file.info().name.clone(),
         folder: options.folder.as_ref().map(|f| f.root.display().to_string()),
         published: doors.iter().map(|d| d.view.clone()).collect(),
+        proxy: proxy.map(|p| ProxyView { listen: p.local_addr(), from: p.from().to_owned() }),
+        attached: attached.collect(),
         ..LabView::new(&options.lab)
     }
 }

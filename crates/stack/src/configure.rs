@@ -146,6 +146,12 @@ impl Stack {
         self.ip.reverse_path = mode;
     }
 
+    /// Whether an address is that of everybody: the limited broadcast, or the broadcast address of
+    /// one of the host's networks.
+    pub fn is_broadcast(&self, address: IpAddr) -> bool {
+        self.ip.is_broadcast(address)
+    }
+
     /// How a packet's source is compared with the way back to it.
     pub fn reverse_path(&self) -> ReversePath {
         self.ip.reverse_path

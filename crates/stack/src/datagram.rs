@@ -9,6 +9,7 @@ use netarium_wire::{Frame, IpHeader, Payload, protocol, udp};
 
 use crate::errno::Errno;
 use crate::input::Arrival;
+use crate::layer::Way;
 use crate::options::{MtuDiscover, Settings};
 use crate::sockets::Inner;
 use crate::stack::Stack;
@@ -94,7 +95,7 @@ impl Stack {
             let what = (kind::UNREACHABLE, unreachable::PORT, 0);
             return self.icmp_error(cx, &frame, what, arrival.broadcast);
         };
-        let meta = RecvMeta { from, to: arrival.dst, ttl: frame.ttl() };
+        let meta = RecvMeta { from, to: arrival.dst, ttl: frame.ttl(), cause: cx.cause };
         // UDP's own length may be shorter than IP's (RFC 768 leaves the rest undefined).
         let data_len = udp::data_len(&frame).unwrap_or(0);
         let mut payload = frame.take_payload();
@@ -115,7 +116,7 @@ impl Stack {
         let Some(id) = self.find_datagram(SocketKind::Ping, to, from, (None, false)) else {
             return self.ip.drop(cx, &frame, DropReason::NoSocket);
         };
-        let meta = RecvMeta { from, to: dst, ttl: frame.ttl() };
+        let meta = RecvMeta { from, to: dst, ttl: frame.ttl(), cause: cx.cause };
         let payload = frame.take_payload();
         if !self.queue_datagram(cx, id, meta, reply.seq().to_be_bytes().to_vec(), payload) {
             self.ip.drop(cx, &frame, DropReason::SocketBufferFull);
@@ -231,7 +232,8 @@ impl Stack {
             kind: packet,
             len,
         });
-        self.ip.send_local(cx, frame, settings.device)?;
+        let Settings { device, before_filter, .. } = settings;
+        self.ip.send_local(cx, frame, Way { device, before_filter })?;
         Ok(data.len())
     }
 

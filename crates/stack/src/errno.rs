@@ -26,6 +26,11 @@ macro_rules! errnos {
                 match self { $(Errno::$name => $text,)* }
             }
 
+            /// All of them.
+            pub fn all() -> impl Iterator<Item = Errno> {
+                [$(Errno::$name),*].into_iter()
+            }
+
             /// The error with this symbolic name.
             pub fn from_name(name: &str) -> Option<Errno> {
                 match name { $(stringify!($name) => Some(Errno::$name),)* _ => None }

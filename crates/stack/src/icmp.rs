@@ -7,7 +7,7 @@ use netarium_wire::icmp::{self, Icmp, Quoted, kind, unreachable};
 use netarium_wire::{Frame, IpHeader, protocol};
 
 use crate::errno::Errno;
-use crate::layer::may_answer_with_error;
+use crate::layer::{Way, may_answer_with_error};
 use crate::options::MtuDiscover;
 use crate::stack::Stack;
 use crate::tcp::Seq;
@@ -109,7 +109,7 @@ impl Stack {
             len,
         });
         // Nobody waits for it: what the filter ends here, it has told.
-        let _ = self.ip.send_local(cx, frame, None);
+        let _ = self.ip.send_local(cx, frame, Way::default());
     }
 
     /// Tells the sender of `about` what went wrong, as far as rules and rate allow.

@@ -1,6 +1,6 @@
 //! A frame arrives: Ethernet, ARP, IP, the way to a socket or onward.
 
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use netarium_base::{Ctx, DropReason, Event, IfIndex, Instant, Place};
 use netarium_filter::{Reject, Verdict};
@@ -11,7 +11,7 @@ use netarium_wire::{Arp, Frame, Network, protocol};
 use crate::layer::{LO, Own};
 use crate::stack::Stack;
 use crate::tcp::segment_in::SegmentIn;
-use crate::types::ReversePath;
+use crate::types::{ReversePath, SocketKind};
 
 /// What is known of a packet on its way in.
 #[derive(Clone, Copy, Debug)]
@@ -138,6 +138,11 @@ impl Stack {
             Some((frame, Some(ok))) => (frame, ok),
             None => return,
         };
+        if let Some(arrival) = self.before_filter(iface, &frame).filter(|_| transport_ok) {
+            self.ip.stats.ip_in_delivers += 1;
+            cx.cause = frame.meta.cause;
+            return self.udp_input(cx, arrival, frame);
+        }
         if let Some(filter) = &mut self.ip.filter {
             let verdict = filter.prerouting(
                 &mut cx.with(frame.meta.cause),
@@ -165,6 +170,27 @@ impl Stack {
         } else {
             self.ip.drop(cx, &frame, DropReason::NotForwarding);
         }
+    }
+
+    /// A datagram for a socket in front of the filter: for this host or for everybody, or, while
+    /// the interface has no address, for any: the answer of a DHCP server to a client that it has
+    /// just given that address (RFC 2131 §4.1).
+    fn before_filter(&self, iface: IfIndex, frame: &Frame) -> Option<Arrival> {
+        if frame.protocol() != Some(protocol::UDP) {
+            return None;
+        }
+        let (src, dst, (sport, dport)) = (frame.src_ip()?, frame.dst_ip()?, frame.ports()?);
+        let broadcast = self.ip.is_broadcast(dst);
+        let bare = self.ip.iface(iface).is_some_and(|i| i.addresses.is_empty());
+        if !(bare || broadcast || self.ip.is_own(dst)) {
+            return None;
+        }
+        let (from, to) = (SocketAddr::new(src, sport), SocketAddr::new(dst, dport));
+        let id = self.find_datagram(SocketKind::Udp, to, from, (Some(iface), broadcast))?;
+        let settings = &self.sockets.get(id)?.settings;
+        let wanted = settings.before_filter && settings.device == Some(iface);
+        let arrival = Arrival { iface, dst, broadcast, multicast: false, transport_ok: true };
+        wanted.then_some(arrival)
     }
 
     /// Puts fragments together where the whole packet is needed: at its destination, and before
@@ -310,9 +336,11 @@ impl Stack {
         if let Some(filter) = &mut self.ip.filter {
             let mut cx = cx.with(frame.meta.cause);
             let verdict = filter.forward(&mut cx, arrival.iface, hop.iface, &mut frame);
+            let mss = filter.take_mss();
             if verdict != Verdict::Accept {
                 return self.refuse(&mut cx, &frame, verdict);
             }
+            self.ip.lower_mss(cx.now, mss, hop.iface, &mut frame);
         }
         frame.decrement_ttl();
         self.ip.stats.ip_forwarded += 1;

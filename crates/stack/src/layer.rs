@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use netarium_base::map::Map;
 use netarium_base::{Cause, Ctx, DropReason, Event, IfIndex, Instant, Luck, NodeId, Place};
-use netarium_filter::{Addresses, Filter, LocalPorts, Reject, Verdict};
+use netarium_filter::{Addresses, Filter, LocalPorts, Mss, Reject, Verdict};
 use netarium_wire::{Arp, Cidr, Frame, Mac, Network, icmp};
 
 use crate::conflict::{Conflicts, Probe};
@@ -116,6 +116,15 @@ pub struct Hop {
     pub via: Option<IpAddr>,
     /// The source address for packets made here.
     pub source: IpAddr,
+}
+
+/// What a socket asks of the way of its packets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Way {
+    /// Only by this interface.
+    pub(crate) device: Option<IfIndex>,
+    /// In front of the filter.
+    pub(crate) before_filter: bool,
 }
 
 /// A packet could not be sent to its next hop.
@@ -292,11 +301,11 @@ impl IpLayer {
         &mut self,
         cx: &mut Ctx<'_>,
         mut frame: Box<Frame>,
-        device: Option<IfIndex>,
+        way: Way,
     ) -> Result<(), Errno> {
         self.stats.ip_out_requests += 1;
         let Some(dst) = frame.dst_ip() else { return Err(Errno::EAFNOSUPPORT) };
-        let mut hop = match self.hop_on(dst, device) {
+        let mut hop = match self.hop_on(dst, way.device) {
             Ok(hop) => hop,
             Err(e) => {
                 self.stats.ip_out_no_routes += 1;
@@ -304,6 +313,10 @@ impl IpLayer {
                 return Err(e);
             }
         };
+        if way.before_filter {
+            self.route(cx, hop, frame);
+            return Ok(());
+        }
         if let Some(filter) = &mut self.filter {
             let own = Own(&self.interfaces);
             let cx = &mut cx.with(frame.meta.cause);
@@ -319,6 +332,8 @@ impl IpLayer {
                     return Err(Errno::EPERM);
                 }
             }
+            let mss = filter.take_mss();
+            self.lower_mss(cx.now, mss, hop.iface, &mut frame);
             // Destination NAT of local packets may lead elsewhere.
             if frame.dst_ip() != Some(dst)
                 && let Some(again) = frame.dst_ip().and_then(|d| self.hop_for(d).ok())
@@ -348,16 +363,24 @@ impl IpLayer {
                 &self.ports,
                 &mut frame,
             );
+            let mss = filter.take_mss();
             if let Some(reason) = refused(verdict) {
                 self.drop(cx, &frame, reason);
                 return Err(Errno::EPERM);
             }
+            self.lower_mss(cx.now, mss, hop.iface, &mut frame);
         }
+        self.route(cx, hop, frame);
+        Ok(())
+    }
+
+    /// The way on, behind the filter.
+    fn route(&mut self, cx: &mut Ctx<'_>, hop: Hop, mut frame: Box<Frame>) {
         // The next host has its own connection tracking; over loopback the next host is this one.
         if hop.iface != LO {
             frame.meta.conntrack = None;
         }
-        let Some(dst) = frame.dst_ip() else { return Ok(()) };
+        let Some(dst) = frame.dst_ip() else { return };
         let via = hop.via;
         frame.meta.cause = cx.with(frame.meta.cause).emit(
             Place::Iface(self.node, hop.iface),
@@ -370,7 +393,30 @@ impl IpLayer {
         } else {
             self.hand_over(cx, hop, dst, frame);
         }
-        Ok(())
+    }
+
+    /// Does what a rule TCPMSS asks for: a SYN offers no larger segment than fits, as far as this
+    /// host knows, into the packets of both directions.
+    pub(crate) fn lower_mss(
+        &self,
+        now: Instant,
+        how: Option<Mss>,
+        out: IfIndex,
+        frame: &mut Frame,
+    ) {
+        let Some(how) = how else { return };
+        let (Some(src), Some(dst)) = (frame.src_ip(), frame.dst_ip()) else { return };
+        let headers = if dst.is_ipv4() { 40 } else { 60 };
+        let most = match how {
+            Mss::Set(most) => most,
+            Mss::ClampToPmtu => {
+                let there = self.iface(out).map_or(u16::MAX, |i| i.mtu);
+                let learned = self.path_mtus.get(now, dst).map_or(there, |path| path.mtu);
+                let back = if self.is_own(src) { there } else { self.path_mtu(now, src) };
+                there.min(learned).min(back).saturating_sub(headers)
+            }
+        };
+        frame.lower_mss(most);
     }
 
     /// RFC 791 §3.2: a packet that is longer than the way allows, and may be cut.

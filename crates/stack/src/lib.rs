@@ -9,7 +9,8 @@
 //! 4. [`layer`]: the tables of the IP layer and the way out: route, filter, neighbour, interface;
 //!    with [`route`], [`neighbour`], `pmtu` and `fragments`;
 //! 5. [`icmp`]: echo and errors;
-//! 6. [`tcp`]: connections; `tcp_io` and `listen_io` tie them to the IP layer;
+//! 6. [`tcp`]: connections; `tcp_io`, `listen_io`, `listen_cookies` and `listen_timers` tie them to
+//!    the IP layer;
 //! 7. `datagram`: UDP and pings;
 //! 8. [`sockets`], [`calls`], [`options`] and `closing`: the socket layer with a kernel's semantics;
 //! 9. [`packet`]: sockets that see every frame of an interface.
@@ -20,13 +21,16 @@ pub mod calls;
 mod closing;
 pub mod configure;
 pub mod conflict;
+mod connect;
 mod datagram;
 pub mod errno;
 mod fragments;
 pub mod icmp;
 mod input;
 pub mod layer;
+mod listen_cookies;
 mod listen_io;
+mod listen_timers;
 pub mod neighbour;
 pub mod options;
 pub mod packet;

@@ -4,6 +4,7 @@
 use netarium_base::{Ctx, DropReason, Event, SocketId};
 use netarium_wire::{Payload, TcpFlags, TcpHeader, protocol};
 
+use crate::layer::Way;
 use crate::sockets::PARENTLESS;
 use crate::stack::Stack;
 use crate::tcp::config::{Ecn, SynCookies, TcpConfig};
@@ -113,7 +114,7 @@ impl Stack {
         (agreed, Opening::answering(config, &settings, full, scaling))
     }
 
-    fn new_request(
+    pub(crate) fn new_request(
         &mut self,
         cx: &Ctx<'_>,
         listener: SocketId,
@@ -171,7 +172,7 @@ impl Stack {
     }
 
     /// A request changes its state as the table says.
-    fn tell_request(&mut self, cx: &mut Ctx<'_>, request: &Request, trigger: Trigger) {
+    pub(crate) fn tell_request(&mut self, cx: &mut Ctx<'_>, request: &Request, trigger: Trigger) {
         let from = if trigger == Trigger::Syn { State::Listen } else { State::SynReceived };
         let to = from.next(trigger).unwrap_or(State::Closed);
         cx.cause = cx.emit(self.ip.place(), request.flow, || Event::TcpState {
@@ -183,7 +184,7 @@ impl Stack {
     }
 
     /// Sends the SYN+ACK of a request; `again` for a copy: why.
-    fn send_syn_ack(
+    pub(crate) fn send_syn_ack(
         &mut self,
         cx: &mut Ctx<'_>,
         request: &Request,
@@ -255,7 +256,7 @@ impl Stack {
         let origin = cause.carrying(request.cause);
         frame.meta.cause = self.segment_event(cx, origin, request.flow, header, reason);
         frame.meta.flow = request.flow;
-        let _ = self.ip.send_local(cx, frame, None);
+        let _ = self.ip.send_local(cx, frame, Way::default());
     }
 
     /// A segment for a handshake under way (RFC 9293 §3.10.7.4, SYN-RECEIVED).
@@ -275,7 +276,8 @@ impl Stack {
             return self.repeat_syn_ack(cx, place, &request);
         }
         let acks = seg.has(TcpFlags::ACK);
-        if acks && seg.ack != request.iss + 1 {
+        // RFC 9293 §3.10.7.4: a reset is judged by its sequence number, before the acknowledgement.
+        if acks && seg.ack != request.iss + 1 && !seg.has(TcpFlags::RST) {
             self.drop_segment(cx, frame, DropReason::NotAcceptable, len);
             return self.send_reset_for(cx, frame, &arrived.header, &seg, "unacceptable ACK");
         }
@@ -286,6 +288,11 @@ impl Stack {
                 self.acknowledge_request(cx, place, &request, &seg);
             }
             return;
+        }
+        if seg.has(TcpFlags::RST) && seg.seq != request.irs + 1 {
+            // RFC 5961 §3.2: only one exactly at RCV.NXT is believed.
+            self.drop_segment(cx, frame, DropReason::NotAcceptable, len);
+            return self.acknowledge_request(cx, place, &request, &seg);
         }
         let syn = seg.has(TcpFlags::SYN) && seg.seq != request.irs;
         if syn || seg.has(TcpFlags::RST) {
@@ -401,7 +408,7 @@ impl Stack {
     }
 
     /// Makes the connection that a request, or a cookie, stands for, and gives it the segment.
-    fn begin_child(
+    pub(crate) fn begin_child(
         &mut self,
         cx: &mut Ctx<'_>,
         request: &Request,
@@ -425,182 +432,9 @@ impl Stack {
             self.discard(cx, slot);
         }
     }
-
-    /// Takes a request out of the table and its listener's queue.
-    fn forget_request(&mut self, place: u32) {
-        let Some(r) = self.tcp.requests.remove(place) else { return };
-        if let Some(l) = self.sockets.listener_mut(r.listener) {
-            l.requests.swap_remove(&place);
-            if r.timeouts == 0 {
-                l.young -= 1;
-            }
-        }
-    }
-
-    /// A handshake failed.
-    pub(crate) fn end_request(&mut self, cx: &mut Ctx<'_>, place: u32, trigger: Trigger) {
-        let Some(request) = self.tcp.requests.get(place).cloned() else { return };
-        self.ip.stats.tcp_attempt_fails += 1;
-        self.tell_request(cx, &request, trigger);
-        self.forget_request(place);
-    }
-
-    fn request_timeout(&self, timeouts: u8) -> netarium_base::Duration {
-        let c = &self.tcp_config;
-        (c.initial_rto * (1u64 << timeouts.min(16))).min(c.max_rto)
-    }
-
-    /// SYN+ACKs that were not answered go out again, or are given up.
-    pub(crate) fn request_deadlines(&mut self, cx: &mut Ctx<'_>) {
-        while let Some(place) = self.tcp.requests.due(cx.now) {
-            let Some(request) = self.tcp.requests.get(place).cloned() else { return };
-            cx.cause = request.cause;
-            cx.cause = cx
-                .emit(self.ip.place(), request.flow, || Event::TimerFired { timer: "retransmit" });
-            self.request_is_due(cx, place, request);
-        }
-    }
-
-    fn request_is_due(&mut self, cx: &mut Ctx<'_>, place: u32, mut request: Request) {
-        let settings = self.sockets.inherited(request.listener);
-        let configured = match settings.syn_count {
-            0 => self.tcp_config.synack_retries,
-            n => n,
-        };
-        let listener = self.sockets.listener(request.listener);
-        let retries = listener.map_or(0, |l| l.synack_retries(configured));
-        let defer = settings.defer_accept;
-        let waits_for_data = defer > 0 && request.acked && request.timeouts < defer;
-        if request.timeouts >= retries && !waits_for_data {
-            return self.end_request(cx, place, Trigger::TimedOut);
-        }
-        let last_chance = defer == 0 || !request.acked || request.timeouts + 1 >= defer;
-        if last_chance {
-            self.send_syn_ack(cx, &request, request.iss, Some("rto"));
-        }
-        if request.timeouts == 0
-            && let Some(l) = self.sockets.listener_mut(request.listener)
-        {
-            l.young -= 1;
-        }
-        request.timeouts = request.timeouts.saturating_add(1);
-        if let Some(r) = self.tcp.requests.get_mut(place) {
-            r.timeouts = request.timeouts;
-            r.resent |= last_chance;
-        }
-        let due = cx.now + self.request_timeout(request.timeouts);
-        self.tcp.requests.rearm(place, due);
-    }
-
-    fn answer_with_cookie(
-        &mut self,
-        cx: &mut Ctx<'_>,
-        listener: SocketId,
-        arrived: &Arrived<'_>,
-        seg: &SegmentIn,
-    ) {
-        let mut plain = SegmentIn { payload: Payload::new(), ..seg.header_copy() };
-        if plain.options.timestamps.is_none() {
-            // There is no place to remember them in.
-            plain.options.window_shift = None;
-            plain.options.sack_permitted = false;
-        }
-        let mut request = self.new_request(cx, listener, arrived, &plain);
-        request.ecn &= request.agreed.timestamps.is_some();
-        let peer = seg.options.mss.unwrap_or(536);
-        let (iss, _) = cookies::encode(&self.cookie_luck, cx.now, &request.ends, seg.seq, peer);
-        self.ip.stats.tcp_cookies_sent += 1;
-        if let Some(l) = self.sockets.listener_mut(listener) {
-            l.cookie_sent = Some(cx.now);
-        }
-        let cause = cx.cause;
-        self.send_syn_ack(cx, &request, iss, None);
-        cx.cause = cause;
-    }
-
-    /// Whether an ACK for a listener may answer a cookie.
-    fn takes_cookie(
-        &mut self,
-        cx: &Ctx<'_>,
-        listener: SocketId,
-        arrived: &Arrived<'_>,
-        seg: &SegmentIn,
-    ) -> bool {
-        let sent = self.sockets.listener(listener).and_then(|l| l.cookie_sent);
-        let lately = sent.is_some_and(|t| cx.now.since(t) < cookies::LISTEN_FOR);
-        if self.tcp_config.syn_cookies == SynCookies::Off || !lately {
-            return false;
-        }
-        let known = self.cookie_of(cx, arrived, seg).is_some();
-        if known {
-            self.ip.stats.tcp_cookies_received += 1;
-        } else {
-            self.ip.stats.tcp_cookies_failed += 1;
-        }
-        known
-    }
-
-    fn cookie_of(&self, cx: &Ctx<'_>, arrived: &Arrived<'_>, seg: &SegmentIn) -> Option<u16> {
-        let ends = Ends::new(arrived.local, arrived.remote);
-        cookies::decode(&self.cookie_luck, cx.now, &ends, seg.seq - 1, seg.ack - 1)
-    }
-
-    fn child_from_cookie(
-        &mut self,
-        cx: &mut Ctx<'_>,
-        listener: SocketId,
-        arrived: &Arrived<'_>,
-        seg: SegmentIn,
-    ) {
-        let Some(mss) = self.cookie_of(cx, arrived, &seg) else { return };
-        if self.sockets.listener(listener).is_none_or(|l| l.accept_queue_is_full()) {
-            self.ip.stats.tcp_listen_overflows += 1;
-            return self.drop_segment(cx, arrived.frame, DropReason::AcceptQueueFull, arrived.len);
-        }
-        let mut syn = SegmentIn { payload: Payload::new(), ..seg.header_copy() };
-        syn.seq = seg.seq - 1;
-        syn.flags = TcpFlags::SYN;
-        syn.options = SegmentOptions { mss: Some(mss), ..SegmentOptions::default() };
-        let mut request = self.new_request(cx, listener, arrived, &syn);
-        if let Some((val, echo)) = seg.options.timestamps.filter(|_| self.tcp_config.timestamps) {
-            let stamp = echo.wrapping_sub(request.timestamp_offset);
-            let (window_shift, sack_permitted, ecn) = cookies::decode_stamp(stamp);
-            let timestamps = Some((val, 0));
-            syn.options =
-                SegmentOptions { window_shift, sack_permitted, timestamps, ..syn.options };
-            request = self.new_request(cx, listener, arrived, &syn);
-            request.ecn = ecn && self.tcp_config.ecn != Ecn::Off;
-        }
-        request.iss = seg.ack - 1;
-        request.resent = true;
-        let cause = cx.cause;
-        self.tell_request(cx, &request, Trigger::Syn);
-        cx.cause = cause;
-        self.begin_child(cx, &request, arrived, seg);
-    }
-
-    /// An ICMP error about a SYN+ACK: believed when it quotes our sequence number (RFC 5927 §4).
-    pub(crate) fn request_unreachable(&mut self, cx: &mut Ctx<'_>, ends: &Ends, quoted: Seq) {
-        let Some(place) = self.tcp.requests.find(ends) else { return };
-        if self.tcp.requests.get(place).is_some_and(|r| r.iss == quoted) {
-            self.end_request(cx, place, Trigger::Unreachable);
-        }
-    }
-
-    /// Drops a listener's handshakes, and resets what waits for `accept` (RFC 9293 §3.10.4), as on
-    /// every system.
-    pub(crate) fn close_listener(&mut self, cx: &mut Ctx<'_>, listener: &crate::tcp::Listener) {
-        for place in &listener.requests {
-            self.end_request(cx, *place, Trigger::Abort);
-        }
-        for slot in &listener.ready {
-            self.discard(cx, *slot);
-        }
-    }
 }
 
-const CONTROLS: TcpFlags =
-    TcpFlags::SYN.union(TcpFlags::ACK).union(TcpFlags::RST).union(TcpFlags::FIN);
+const CONTROLS: TcpFlags = TcpFlags::SYN.union(TcpFlags::ACK).union(TcpFlags::RST);
 
 /// RFC 3168 §6.1.1; a SYN that is marked as capable itself comes from a network that mangles the
 /// field.

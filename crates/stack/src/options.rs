@@ -94,6 +94,10 @@ pub enum SocketOption {
     /// SO_BINDTODEVICE: datagrams go and come by this interface only, also while it has no address;
     /// `None` for all interfaces. Only for datagrams.
     BindToDevice(Option<IfIndex>),
+    /// Of a datagram socket that is tied to an interface: it sends and receives in front of the
+    /// host's own rules and translations, and takes datagrams for any address while the interface
+    /// has none, as programs do that use packet sockets (a DHCP client).
+    BeforeFilter(bool),
 }
 
 /// The names of the options, to read them.
@@ -128,6 +132,7 @@ pub enum OptionName {
     Mtu,
     Broadcast,
     BindToDevice,
+    BeforeFilter,
 }
 
 bitflags! {
@@ -164,6 +169,7 @@ pub(crate) struct Settings {
     pub(crate) oob_inline: bool,
     pub(crate) broadcast: bool,
     pub(crate) device: Option<IfIndex>,
+    pub(crate) before_filter: bool,
     pub(crate) ttl: Option<u8>,
     pub(crate) tos: u8,
     pub(crate) mtu_discover: MtuDiscover,
@@ -228,6 +234,7 @@ impl Default for Settings {
             oob_inline: false,
             broadcast: false,
             device: None,
+            before_filter: false,
             ttl: None,
             tos: 0,
             mtu_discover: MtuDiscover::default(),
@@ -307,6 +314,7 @@ impl Settings {
             SocketOption::MtuDiscover(mode) => self.mtu_discover = mode,
             SocketOption::Broadcast(on) => self.broadcast = on,
             SocketOption::BindToDevice(device) => self.device = device,
+            SocketOption::BeforeFilter(on) => self.before_filter = on,
             SocketOption::Error(_) | SocketOption::Mtu(_) => return Err(Errno::ENOPROTOOPT),
         }
         Ok(())
@@ -362,6 +370,7 @@ impl Settings {
             OptionName::MtuDiscover => SocketOption::MtuDiscover(self.mtu_discover),
             OptionName::Broadcast => SocketOption::Broadcast(self.broadcast),
             OptionName::BindToDevice => SocketOption::BindToDevice(self.device),
+            OptionName::BeforeFilter => SocketOption::BeforeFilter(self.before_filter),
             OptionName::Error | OptionName::QuickAck | OptionName::MaxSeg | OptionName::Mtu => {
                 return None;
             }
@@ -418,7 +427,9 @@ impl Stack {
         let config = self.tcp_config.clone();
         let s = self.sockets.get_mut(id).ok_or(Errno::EBADF)?;
         let tcp = s.kind == SocketKind::Tcp;
-        if (!tcp && is_tcp(option)) || (tcp && matches!(option, SocketOption::BindToDevice(_))) {
+        let of_datagrams =
+            matches!(option, SocketOption::BindToDevice(_) | SocketOption::BeforeFilter(_));
+        if (!tcp && is_tcp(option)) || (tcp && of_datagrams) {
             return Err(Errno::ENOPROTOOPT);
         }
         s.settings.set(option, &config)?;
@@ -537,5 +548,6 @@ fn is_tcp(option: SocketOption) -> bool {
             | SocketOption::Mtu(_)
             | SocketOption::Broadcast(_)
             | SocketOption::BindToDevice(_)
+            | SocketOption::BeforeFilter(_)
     )
 }

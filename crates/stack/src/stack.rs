@@ -204,6 +204,11 @@ impl Stack {
         rows
     }
 
+    /// The row of one socket; none when it is neither bound nor connected.
+    pub fn socket_info(&self, id: SocketId) -> Option<SocketInfo> {
+        self.socket_row(id)
+    }
+
     fn socket_row(&self, id: SocketId) -> Option<SocketInfo> {
         let s = self.sockets.get(id)?;
         let unspecified = SocketAddr::from(([0, 0, 0, 0], 0));

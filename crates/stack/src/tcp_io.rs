@@ -7,6 +7,7 @@ use netarium_wire::frame::flow_id;
 use netarium_wire::{Frame, IpHeader, Payload, TcpFlags, TcpHeader, TcpOptions, protocol};
 
 use crate::input::Arrival;
+use crate::layer::Way;
 use crate::options::{MtuDiscover, Settings};
 use crate::sockets::{Inner, PARENTLESS};
 use crate::stack::Stack;
@@ -258,7 +259,7 @@ impl Stack {
         frame.meta.cause = segment.cause;
         frame.meta.flow = conn.setup.flow;
         // As on Linux a segment that the filter ends is one that got lost.
-        let _ = self.ip.send_local(cx, frame, None);
+        let _ = self.ip.send_local(cx, frame, Way::default());
     }
 
     /// The IP header of a socket's packets.
@@ -315,7 +316,7 @@ impl Stack {
         let mut out = answer.frame(&ip, &TcpOptions::new(), Payload::new());
         out.meta.flow = flow;
         out.meta.cause = self.segment_event(cx, cause, flow, &answer, reason);
-        let _ = self.ip.send_local(cx, out, None);
+        let _ = self.ip.send_local(cx, out, Way::default());
     }
 
     pub(crate) fn segment_event(

@@ -155,6 +155,9 @@ pub struct RecvMeta {
     pub to: IpAddr,
     /// The time to live it arrived with.
     pub ttl: u8,
+    /// Its arrival: what a program does about this datagram is caused by it, also when several
+    /// waited.
+    pub cause: Cause,
 }
 
 /// An ICMP error that concerns a socket.

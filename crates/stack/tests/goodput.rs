@@ -138,6 +138,38 @@ fn late_comers_get_their_share() {
     assert!((0.35..=0.65).contains(&share), "{got:?}");
 }
 
+/// Two flows of which the second travels `factor` times as long share a bottleneck: how many times as
+/// much the first gets, and how much of the way both use.
+fn rtt_share(congestion: Congestion, factor: u64) -> (f64, f64) {
+    let (rate, delay) = (40_000_000, 10);
+    let bdp = rate / 8 * 2 * delay * factor / 1000;
+    let mut flows = Flows::new(&[config(congestion), config(congestion)], delay, rate, bdp);
+    let far: std::net::IpAddr = [10, 0, 0, 2].into();
+    flows.net.fate = Box::new(move |_, f| {
+        let is_far = f.src_ip() == Some(far) || f.dst_ip() == Some(far);
+        Some(ms(if is_far { delay * (factor - 1) } else { 0 }))
+    });
+    flows.run(Duration::from_secs(30));
+    let got = flows.run(Duration::from_secs(120));
+    let used = (got[0] + got[1]) as f64 * 8.0 * 1514.0 / 1448.0 / 120.0 / rate as f64;
+    (got[0] as f64 / got[1] as f64, used)
+}
+
+/// RFC 9438 §3.3: with CUBIC the shares of flows with different round trips stand in the inverse
+/// ratio of these, or closer; with Reno about in its square. The bottleneck's queue belongs to both
+/// round trips, so that the ratio is smaller than that of the bare ways.
+#[test]
+fn round_trips_share_as_published() {
+    for factor in [2, 4] {
+        let (cubic, used) = rtt_share(Congestion::Cubic, factor);
+        let (reno, _) = rtt_share(Congestion::Reno, factor);
+        assert!(used > 0.95, "{factor}: {used:.3} used");
+        assert!((0.8..factor as f64 * 1.2).contains(&cubic), "{factor}: CUBIC {cubic:.2}");
+        assert!(reno < (factor * factor) as f64 * 1.2, "{factor}: Reno {reno:.2}");
+        assert!(cubic < reno * 1.1, "{factor}: CUBIC {cubic:.2}, Reno {reno:.2}");
+    }
+}
+
 /// HyStart++ leaves slow start before a queue of four bandwidth-delay products overflows (RFC 9406
 /// §1).
 #[test]

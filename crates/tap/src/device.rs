@@ -28,7 +28,8 @@ pub struct TapSpec {
     pub address: Option<Cidr>,
     /// The longest IP packet, bytes, 68 to 65535.
     pub mtu: u16,
-    /// How many packets the kernel keeps for us before it drops them.
+    /// How many packets the kernel keeps for us before it drops them. In a user namespace it does not
+    /// let itself be told, and keeps 500.
     pub queue: u32,
     /// Let the kernel hand over and take segments of TCP in bunches of up to 64 kB, as it does
     /// with network cards. Every [`Frame`] is a complete one of at most the MTU all the same: bunches
@@ -119,7 +120,11 @@ impl Tap {
             set(Ask::Hardware(mac))?;
         }
         set(Ask::Mtu(spec.mtu))?;
-        set(Ask::Queue(spec.queue))?;
+        match set(Ask::Queue(spec.queue)) {
+            // Only root of the machine may; the kernel's own length stays.
+            Err(TapError::NotPermitted { .. }) => {}
+            other => other?,
+        }
         if let Some(cidr) = spec.address
             && let (std::net::IpAddr::V4(ip), Some(mask)) = (cidr.address(), cidr.netmask())
         {

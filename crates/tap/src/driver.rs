@@ -35,8 +35,23 @@ pub enum End {
     Stack(Box<Stack>, IfIndex),
 }
 
-/// Two ends joined by a wire, or directly, in real time.
+/// What becomes of a frame that somebody looked at.
 #[derive(Debug)]
+pub enum Look {
+    /// It goes its way.
+    Pass,
+    /// It is gone.
+    Drop,
+    /// These leave from the same end in its place.
+    Instead(Vec<Box<Frame>>),
+    /// It is gone, and these come back to who sent it.
+    Answer(Vec<Box<Frame>>),
+}
+
+/// Looks at each frame that leaves an end, before the wire.
+pub type Inspector = Box<dyn FnMut(LinkEnd, &Frame) -> Look>;
+
+/// Two ends joined by a wire, or directly, in real time.
 pub struct Driver {
     ends: [End; 2],
     wire: Option<Wire>,
@@ -48,6 +63,14 @@ pub struct Driver {
     direct: VecDeque<(LinkEnd, Box<Frame>)>,
     ready: VecDeque<(LinkEnd, SocketId, Readiness)>,
     read: VecDeque<Box<Frame>>,
+    inspector: Option<Inspector>,
+}
+
+impl std::fmt::Debug for Driver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Driver { ends, wire, .. } = self;
+        f.debug_struct("Driver").field("ends", ends).field("wire", wire).finish_non_exhaustive()
+    }
 }
 
 impl Driver {
@@ -62,6 +85,7 @@ impl Driver {
             direct: VecDeque::new(),
             ready: VecDeque::new(),
             read: VecDeque::new(),
+            inspector: None,
         }
     }
 
@@ -74,6 +98,12 @@ impl Driver {
     /// The wire, to look at its counters or to change it.
     pub fn wire(&mut self) -> Option<&mut Wire> {
         self.wire.as_mut()
+    }
+
+    /// Lets somebody look at each frame that leaves an end, and change what becomes of it: for tests
+    /// and for middle boxes.
+    pub fn inspect(&mut self, inspector: Inspector) {
+        self.inspector = Some(inspector);
     }
 
     /// What is at an end.
@@ -172,7 +202,19 @@ impl Driver {
     }
 
     /// A frame leaves what is at `end`.
-    fn send(&mut self, now: Instant, end: LinkEnd, frame: Box<Frame>) {
+    fn send(&mut self, now: Instant, end: LinkEnd, mut frame: Box<Frame>) {
+        let Some(inspector) = &mut self.inspector else { return self.travel(now, end, frame) };
+        // What has no headers is shown as it is.
+        let _ = frame.parse();
+        match inspector(end, &frame) {
+            Look::Pass => self.travel(now, end, frame),
+            Look::Drop => {}
+            Look::Instead(others) => others.into_iter().for_each(|f| self.travel(now, end, f)),
+            Look::Answer(back) => back.into_iter().for_each(|f| self.travel(now, end.other(), f)),
+        }
+    }
+
+    fn travel(&mut self, now: Instant, end: LinkEnd, frame: Box<Frame>) {
         match &mut self.wire {
             Some(wire) => {
                 wire.hand_over(now, end, frame);

@@ -39,7 +39,7 @@ mod sys;
 #[cfg(target_os = "linux")]
 pub use device::{Tap, TapSpec, TapStats};
 #[cfg(target_os = "linux")]
-pub use driver::{Driver, End};
+pub use driver::{Driver, End, Inspector, Look};
 pub use error::TapError;
 #[cfg(target_os = "linux")]
 pub use netns::Netns;

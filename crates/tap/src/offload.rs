@@ -96,9 +96,9 @@ pub(crate) fn cut(bytes: &mut [u8], frames: &mut VecDeque<Box<Frame>>) {
         return;
     }
     let whole = Frame::from_bytes(packet);
-    let is_tcp =
-        whole.meta.layers.network == Network::Ipv4 && whole.protocol() == Some(protocol::TCP);
-    if !is_tcp {
+    let is_ip = whole.meta.layers.network == Network::Ipv4;
+    // The header of TCP is missing in later fragments.
+    if !is_ip || whole.protocol() != Some(protocol::TCP) || whole.transport().is_empty() {
         // Not what the kernel was told that we take: let it be judged as it is.
         frames.push_back(whole);
         return;

@@ -8,12 +8,14 @@
 //!    [`fragment`]: cutting packets and putting them together;
 //! 4. the protocols: [`eth`], [`arp`], [`ip`] (IPv4 and IPv6), [`icmp`], [`udp`], [`tcp`];
 //! 5. [`rewrite`]: what NAT and forwarding change in place;
-//! 6. [`dissect`]: a packet as one line, in tcpdump's words;
-//! 7. [`pcapng`]: captures that Wireshark opens.
+//! 6. [`dissect`]: a packet in tcpdump's words; [`packet_filter`]: its filter expressions;
+//! 7. [`pcapng`]: captures that Wireshark opens; [`mod@capture_file`]: captures read and written as
+//!    tcpdump does.
 //!
 //! This crate knows neither time nor state. Parsing never panics, whatever the bytes.
 
 pub mod arp;
+pub mod capture_file;
 pub mod checksum;
 pub mod cidr;
 pub mod dissect;
@@ -22,6 +24,7 @@ pub mod fragment;
 pub mod frame;
 pub mod icmp;
 pub mod ip;
+pub mod packet_filter;
 pub mod pcapng;
 pub mod rewrite;
 pub mod slice;

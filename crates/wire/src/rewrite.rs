@@ -6,6 +6,7 @@ use crate::checksum::{Sum, update};
 use crate::frame::{Frame, Network, be16};
 use crate::icmp::is_echo;
 use crate::ip::{Side, protocol};
+use crate::tcp::TcpHeader;
 
 impl Frame {
     /// Takes one hop off the time to live. `false` (and no change) when it was 0 or 1.
@@ -114,6 +115,26 @@ impl Frame {
                 self.head_mut()[at..at + 16].copy_from_slice(&a.octets());
             }
         }
+    }
+
+    /// Lowers the maximum segment size that a TCP SYN offers (RFC 9293 §3.7.1) to `most` bytes, and
+    /// says what it was. `None`: there is none, or it is no more than that.
+    pub fn lower_mss(&mut self, most: u16) -> Option<u16> {
+        if self.meta.layers.protocol != protocol::TCP || self.transport().len() < 20 {
+            return None;
+        }
+        let l4 = self.meta.layers.l4 as usize;
+        let options = TcpHeader::options_of(self).mss_at()? + 20;
+        let at = l4 + options;
+        let offered = be16(self.head(), at);
+        if offered <= most {
+            return None;
+        }
+        self.head_mut()[at..at + 2].copy_from_slice(&most.to_be_bytes());
+        // A value at an odd place lies across two words of the sum.
+        let sum = |n: u16| Sum::word(if options % 2 == 0 { n } else { n.swap_bytes() });
+        self.update_field(l4 + 16, sum(offered), sum(most));
+        Some(offered)
     }
 
     fn update_field(&mut self, at: usize, old: Sum, new: Sum) {

@@ -194,6 +194,19 @@ impl<'a> TcpOptionIter<'a> {
     pub fn new(bytes: &'a [u8]) -> Self {
         TcpOptionIter { rest: bytes }
     }
+
+    /// Where the value of the first «maximum segment size» stands, from where the options begin.
+    pub(crate) fn mss_at(mut self) -> Option<usize> {
+        let all = self.rest.len();
+        loop {
+            let at = all - self.rest.len();
+            match self.next()? {
+                TcpOption::Mss(_) => return Some(at + 2),
+                TcpOption::End => return None,
+                _ => {}
+            }
+        }
+    }
 }
 
 impl<'a> Iterator for TcpOptionIter<'a> {

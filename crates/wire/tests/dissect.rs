@@ -71,7 +71,17 @@ fn beyond_our_scope(ours: &str, theirs: &str) -> bool {
     let accurate_ecn = ours.contains("e]") && ours.replacen("e]", "]", 1) == theirs;
     // It names some protocols that ARP asks for.
     let arp = ours.starts_with("ARP, ") && ours.contains("Unknown Protocol");
-    undecoded.iter().any(|u| ours.contains(u)) || http_anywhere || accurate_ecn || arp
+    // Ethertypes that are named, but not taken apart.
+    let named = ["Loopback", "PPPoE", "EAPOL", "LLDP", "IPX", "PTP", "MPLS", "TEB", "PUP", "NS"];
+    let ethertype = named.iter().any(|n| ours.contains(&format!("ethertype {n}")));
+    // UDP ports with a protocol of their own.
+    let udp = ours.contains(": UDP, ") && !theirs.contains(": UDP, ");
+    ethertype
+        || udp
+        || undecoded.iter().any(|u| ours.contains(u))
+        || http_anywhere
+        || accurate_ecn
+        || arp
 }
 
 #[test]

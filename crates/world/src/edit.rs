@@ -145,28 +145,45 @@ impl fmt::Display for LinkChange {
 pub struct ForwardPort {
     /// IP protocol number: 6 TCP or 17 UDP.
     pub protocol: u8,
-    /// The port, at least 1.
+    /// The port, at least 1; of several the first.
     pub port: u16,
+    /// The last port; the same as the first for one.
+    pub last: u16,
 }
 
 impl ForwardPort {
     /// The forward from this port, as a filter has it.
     pub fn to(self, to: SocketAddr) -> PortForward {
         let text = format!("{self} -> {to}").into();
-        let ports = PortRange::one(self.port);
+        let ports = self.ports();
         PortForward { protocol: self.protocol, input: None, destination: None, ports, to, text }
     }
 
     /// Whether a forward is from this port.
     pub(crate) fn is_of(self, forward: &PortForward) -> bool {
-        forward.protocol == self.protocol && forward.ports == PortRange::one(self.port)
+        forward.protocol == self.protocol && forward.ports == self.ports()
+    }
+
+    /// Whether a forward has one of these ports.
+    pub(crate) fn overlaps(self, forward: &PortForward) -> bool {
+        let (ours, theirs) = (self.ports(), forward.ports);
+        forward.protocol == self.protocol
+            && ours.first() <= theirs.last()
+            && theirs.first() <= ours.last()
+    }
+
+    fn ports(self) -> PortRange {
+        PortRange::new(self.port, self.last).unwrap_or(PortRange::one(self.port))
     }
 }
 
 impl fmt::Display for ForwardPort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_protocol(f, self.protocol)?;
-        write!(f, "/{}", self.port)
+        match self.last > self.port {
+            true => write!(f, "/{}-{}", self.port, self.last),
+            false => write!(f, "/{}", self.port),
+        }
     }
 }
 

@@ -55,6 +55,7 @@ pub use journal::{Journal, JournalSink, ReplayEnd, replay};
 pub use link::{DirectionSpec, DirectionStats, Faults, PacketMatch, Wire};
 pub use message::{Command, Input, LAB_PORTS, Output, PortId, Stream, Target, Transport};
 pub use names::NameTable;
+pub use netarium_stack::ReversePath;
 pub use switch::{HubSpec, MirrorSpec, SwitchSpec, SwitchView};
 pub use trace_json::JsonTrace;
 pub use world::{LinkView, NodeKind, NodeView, RunEnd, World};

@@ -200,8 +200,9 @@ impl fmt::Display for Transport {
 pub enum Target {
     /// An address and port.
     Addr(SocketAddr),
-    /// A port of a name, which the host that opens the connection looks up in the lab's hosts
-    /// table. Of several addresses the first to which there is a route is taken.
+    /// A port of a name, which the host that opens the connection looks up as its programs do: in
+    /// its hosts files, else by asking its name servers, which takes virtual time. Of several
+    /// addresses the first to which there is a route is taken.
     Name {
         /// The name, or an address in words, IPv6 with or without brackets.
         host: String,

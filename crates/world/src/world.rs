@@ -473,6 +473,11 @@ impl World {
         Some(self.seat.look().host(host).procs.get(&pid)?.kept())
     }
 
+    /// The host that has an address now.
+    pub fn address_holder(&self, address: IpAddr) -> Option<NodeId> {
+        self.seat.look().holder(address)
+    }
+
     /// Who real clients are, by the addresses that they have in the lab; in the order in which they
     /// came.
     pub fn clients(&self) -> Vec<(IpAddr, Rc<str>)> {

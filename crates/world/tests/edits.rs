@@ -214,7 +214,7 @@ fn behind_nat() -> World {
 #[test]
 fn forwards_come_and_go_and_connections_that_are_known_go_on() {
     let mut world = behind_nat();
-    let from = ForwardPort { protocol: protocol::TCP, port: 8080 };
+    let from = ForwardPort { protocol: protocol::TCP, port: 8080, last: 8080 };
     let router = || "router".to_owned();
     let to = "192.168.17.17:80".parse().unwrap();
     let add = |to| Command::AddForward { host: router(), from, to };
@@ -251,7 +251,7 @@ fn forwards_come_and_go_and_connections_that_are_known_go_on() {
 #[test]
 fn edits_are_replayed() {
     let mut first = behind_nat();
-    let from = ForwardPort { protocol: protocol::TCP, port: 8080 };
+    let from = ForwardPort { protocol: protocol::TCP, port: 8080, last: 8080 };
     let to = "192.168.17.17:80".parse().unwrap();
     order(&mut first, 5, Command::AddForward { host: "router".to_owned(), from, to });
     let loss = LinkChange::Loss(probability(0.2));

@@ -26,6 +26,7 @@ fn input() -> impl Strategy<Value = Input> {
         any::<(std::net::IpAddr, u16)>().prop_map(|to| Target::Addr(to.into())),
         (text(), any::<u16>()).prop_map(|(host, port)| Target::Name { host, port }),
     ];
+    let udp = to.clone();
     let command = prop_oneof![
         (text(), prop::collection::vec(text(), 0..4))
             .prop_map(|(host, argv)| Command::Start { host, argv }),
@@ -46,10 +47,29 @@ fn input() -> impl Strategy<Value = Input> {
                 source,
                 to
             }),
+        (
+            port(),
+            text(),
+            prop::option::of(text()),
+            prop::option::of(any::<std::net::IpAddr>()),
+            udp
+        )
+            .prop_map(|(port, client, from, source, to)| Input::OpenUdp {
+                port,
+                client,
+                from,
+                source,
+                to
+            }),
         (port(), bytes()).prop_map(|(port, bytes)| Input::Data { port, bytes }),
         port().prop_map(|port| Input::Eof { port }),
         port().prop_map(|port| Input::Reset { port }),
         (port(), any::<u32>()).prop_map(|(port, bytes)| Input::Credit { port, bytes }),
+        (port(), any::<u32>()).prop_map(|(port, credit)| Input::Accepted { port, credit }),
+        (port(), text()).prop_map(|(port, reason)| Input::Refused { port, reason }),
+        (port(), bytes()).prop_map(|(port, bytes)| Input::Datagram { port, bytes }),
+        (any::<std::net::IpAddr>(), text())
+            .prop_map(|(address, label)| Input::Client { address, label }),
         (port(), text(), prop::collection::vec(text(), 0..4), any::<bool>(), any::<u32>())
             .prop_map(|(port, host, argv, stdin, credit)| Input::Exec {
                 port,
@@ -103,7 +123,13 @@ fn edit() -> impl Strategy<Value = Command> {
         any::<u32>().prop_map(LinkChange::Queue),
         fault(),
     ];
-    let port = || any::<(u8, u16)>().prop_map(|(protocol, port)| ForwardPort { protocol, port });
+    let port = || {
+        any::<(u8, u16, u16)>().prop_map(|(protocol, port, last)| ForwardPort {
+            protocol,
+            port,
+            last,
+        })
+    };
     let action = prop::sample::select(vec![Action::Allow, Action::Drop, Action::Reject]);
     let net = any::<(std::net::IpAddr, u8)>()
         .prop_map(|(a, n)| Cidr::new(a, n % if a.is_ipv4() { 33 } else { 129 }).unwrap());
@@ -243,7 +269,7 @@ fn what_a_newer_build_wrote_is_named() {
     };
     let offset = journal.len();
     for (entry, what) in [
-        (&[3, 0, 0, 10][..], "an entry of kind 10"),
+        (&[3, 0, 0, 99][..], "an entry of kind 99"),
         (&[4, 0, 0, 9, 77], "a command of kind 77"),
         (&[8, 0, 0, 1, 1, 0, 0, 0, 9], "a target of kind 9"),
     ] {

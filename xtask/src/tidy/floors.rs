@@ -12,7 +12,11 @@ use crate::repo::{Finding, Repo};
 pub(super) const PURE: &[&str] =
     &["base", "wire", "filter", "stack", "drill", "world", "programs", "lab", "explain"];
 /// The crates above them, lowest first.
-const IMPURE: &[&str] = &["netarium", "server", "netarium-cli"];
+const IMPURE: &[&str] = &["netarium", "tap", "server", "netarium-cli"];
+
+/// The one crate that may hold `unsafe`, in the files that `code.rs` lists. It cannot take the
+/// workspace's lints, which forbid it: what is forbidden nobody can allow again.
+const UNSAFE: &str = "tap";
 
 /// Crates that bring clocks, threads, sockets or ambient randomness by their nature.
 const NEVER_IN_PURE: &[&str] = &[
@@ -72,7 +76,8 @@ fn check_manifest(path: &str, text: &str, manifest: &toml::Table) -> Vec<Finding
             findings.extend(impure_dependency(path, line, dependency, spec));
         }
     }
-    if manifest.get("lints").and_then(|l| l.get("workspace")) != Some(&toml::Value::Boolean(true)) {
+    let takes_lints = manifest.get("lints").and_then(|l| l.get("workspace"));
+    if takes_lints != Some(&toml::Value::Boolean(true)) && folder != UNSAFE {
         let what = "does not take the workspace's lints";
         findings.push(Finding::error(path, 0, what, "add `[lints]` with `workspace = true`"));
     }
@@ -232,6 +237,9 @@ mod tests {
     #[test]
     fn a_crate_without_a_floor_or_without_the_lints_is_found() {
         assert_eq!(findings("attic", "").len(), 1);
+        let own = toml::from_str("[lints.rust]\nunsafe_code = \"deny\"").expect("is TOML");
+        assert!(check_manifest("crates/tap/Cargo.toml", "", &own).is_empty());
+        assert_eq!(check_manifest("crates/server/Cargo.toml", "", &own).len(), 1);
         let manifest = toml::from_str("[package]").expect("is TOML");
         assert_eq!(check_manifest("crates/base/Cargo.toml", "", &manifest).len(), 1);
         assert_eq!(check_root("[workspace.lints.rust]\nunsafe_code = \"warn\"").len(), 1);

@@ -437,6 +437,44 @@ events! {
         /// Bytes of the body, as far as known.
         bytes: u64,
     }
+    /// A DNS query was sent or taken in (RFC 1035 §4.1.1).
+    DnsQuery = "dns.query" {
+        /// sent: to a server; received: from a client.
+        side: &'static str,
+        /// The name asked for.
+        name: Text,
+        /// The type of record asked for: A, NS, PTR…
+        kind: Text,
+        /// The query's id.
+        id: u16,
+        /// The other side.
+        peer: IpAddr,
+    }
+    /// A DNS response was sent or taken in.
+    DnsResponse = "dns.response" {
+        /// sent: to a client; received: from a server.
+        side: &'static str,
+        /// The name that was asked for.
+        name: Text,
+        /// The type of record that was asked for.
+        kind: Text,
+        /// The response code: 0 NOERROR, 2 SERVFAIL, 3 NXDOMAIN, 5 REFUSED…
+        rcode: u16,
+        /// Records in the answer section.
+        answers: u16,
+        /// The other side.
+        peer: IpAddr,
+    }
+    /// A resolver took a step towards an answer.
+    DnsStep = "dns.step" {
+        /// cached, coalesced, referral, alias, answer, nxdomain, nodata, timeout, lame, rejected,
+        /// truncated, limit, servfail…
+        step: &'static str,
+        /// The name that it is about.
+        name: Text,
+        /// In words: which server, which zone, what was wrong.
+        detail: Text,
+    }
     /// The switch learned, moved or forgot a MAC address.
     SwitchTable = "switch" {
         /// learned, moved, aged, full.

@@ -290,7 +290,10 @@ fn option_of(name: OptionName, value: &Value) -> Result<SocketOption, &'static s
             _ => return Err("EINVAL"),
         }),
         OptionName::Error | OptionName::Mtu => return Err("ENOPROTOOPT"),
-        OptionName::Linger | OptionName::Congestion | OptionName::BindToDevice => {
+        OptionName::Linger
+        | OptionName::Congestion
+        | OptionName::BindToDevice
+        | OptionName::BeforeFilter => {
             return Err("EINVAL");
         }
     })
@@ -303,6 +306,7 @@ fn value_of(option: SocketOption) -> Value {
         SocketOption::ReuseAddr(b)
         | SocketOption::KeepAlive(b)
         | SocketOption::Broadcast(b)
+        | SocketOption::BeforeFilter(b)
         | SocketOption::OobInline(b)
         | SocketOption::NoDelay(b)
         | SocketOption::Cork(b)

@@ -4,10 +4,10 @@
 use super::{NAME_MAX, Rules, STEPS_MAX, Table};
 use crate::chain::Chain;
 use crate::rules::{Rule, RuleError};
-use crate::target::Target;
+use crate::target::{Mss, Target};
 
 /// The targets that are written like chains.
-const TARGETS: [&str; 13] = [
+const TARGETS: [&str; 14] = [
     "ACCEPT",
     "DROP",
     "RETURN",
@@ -20,6 +20,7 @@ const TARGETS: [&str; 13] = [
     "REDIRECT",
     "NFLOG",
     "MARK",
+    "TCPMSS",
     "NOTRACK",
 ];
 
@@ -109,7 +110,13 @@ fn check_rule(table: Table, base: Chain, name: &str, rule: &Rule) -> Result<(), 
     }
     let target = rule.target();
     let works = match (target, table) {
-        (Target::Drop | Target::Reject(_), _) => table == Table::Filter,
+        (Target::Drop, _) => table != Table::Nat,
+        (Target::Reject(_), _) => table == Table::Filter,
+        // The path is known only where the way out is.
+        (Target::TcpMss(Mss::ClampToPmtu), Table::Filter | Table::Mangle) => {
+            matches!(base, Chain::Forward | Chain::Output | Chain::Postrouting)
+        }
+        (Target::TcpMss(_), Table::Nat) => false,
         (Target::Dnat(_) | Target::Redirect(_), Table::Nat) => {
             matches!(base, Chain::Prerouting | Chain::Output)
         }

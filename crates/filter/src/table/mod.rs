@@ -1,5 +1,5 @@
-//! Tables of chains of rules: `filter`, which decides, and `nat`, which translates the first packets
-//! of flows.
+//! Tables of chains of rules: `mangle`, which changes, `nat`, which translates the first packets of
+//! flows, and `filter`, which decides.
 //!
 //! Every change is checked as a whole before it happens: rules fit the built-in chains from which
 //! they can be reached, jumps lead to chains that exist and never in a circle, and no packet ever
@@ -31,6 +31,8 @@ pub enum Table {
     Filter,
     /// What is translated.
     Nat,
+    /// What is changed.
+    Mangle,
 }
 
 impl Table {
@@ -39,6 +41,7 @@ impl Table {
         match self {
             Table::Filter => "filter",
             Table::Nat => "nat",
+            Table::Mangle => "mangle",
         }
     }
 
@@ -47,6 +50,13 @@ impl Table {
         match self {
             Table::Filter => &[Chain::Input, Chain::Forward, Chain::Output],
             Table::Nat => &[Chain::Prerouting, Chain::Input, Chain::Output, Chain::Postrouting],
+            Table::Mangle => &[
+                Chain::Prerouting,
+                Chain::Input,
+                Chain::Forward,
+                Chain::Output,
+                Chain::Postrouting,
+            ],
         }
     }
 }

@@ -57,7 +57,7 @@ impl Rules {
     }
 
     /// Asks the rules from a built-in chain on, in order, and counts. `log` is called for each
-    /// matching rule that logs.
+    /// matching rule that logs, or changes the packet.
     pub(crate) fn decide(
         &mut self,
         base: Chain,
@@ -70,7 +70,7 @@ impl Rules {
         while let Some(place) = walk.next(&self.chains, facts) {
             let entry = &mut self.chains[place.chain].entries[place.rule];
             entry.counters.count(bytes);
-            if let Target::Log(_) = entry.rule.target() {
+            if let Target::Log(_) | Target::TcpMss(_) = entry.rule.target() {
                 log(&entry.rule);
             }
             if walk.follow(entry) {
@@ -123,7 +123,7 @@ impl Walk {
     /// Goes where a rule leads; true when it decides.
     fn follow(&mut self, entry: &Entry) -> bool {
         match (entry.rule.target(), entry.to) {
-            (Target::Continue | Target::Log(_), _) => return false,
+            (Target::Continue | Target::Log(_) | Target::TcpMss(_), _) => return false,
             (Target::Jump(_), Some(chain)) => {
                 self.back.push(self.at);
                 self.at = Place { chain, rule: 0 };

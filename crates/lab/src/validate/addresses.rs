@@ -8,23 +8,24 @@ use std::collections::BTreeMap;
 
 use crate::decode::At;
 use crate::error::{Code, Errors, Spot, later_first};
-use crate::limits::MAX_ADDRESSES;
+use crate::limits::{MAX_ADDRESSES, MAX_PER_HOST};
 use crate::model::{Gateway, Host, Network};
 use crate::raw::RawLab;
-use crate::value::{HostAddress, Ipv4Net};
+use crate::value::{HostAddress, Ipv4Net, PlaceAddress};
 
 use super::check_count;
-use super::hosts::raw_interface;
+use super::dhcp::Pool;
+use super::hosts::{raw_host, raw_interface};
 
 /// Fills in the addresses of every interface.
 pub(super) fn settle(
     raw: &RawLab,
     networks: &[Network],
-    hosts: &mut [Host],
-    gateway: Option<&mut Gateway>,
+    pools: &[Pool],
+    (hosts, gateway): (&mut [Host], Option<&mut Gateway>),
     errors: &mut Errors,
 ) {
-    let mut plan = Plan { networks, taken: BTreeMap::new(), cursors: BTreeMap::new() };
+    let mut plan = Plan { networks, pools, taken: BTreeMap::new(), cursors: BTreeMap::new() };
     for host in hosts.iter_mut() {
         for interface in &mut host.interfaces {
             let Some((name, raw)) = raw_interface(raw, &host.name, &interface.network) else {
@@ -33,10 +34,15 @@ pub(super) fn settle(
             let written = raw.address.as_ref().map_or(&[][..], |a| &a.0);
             check_count("addresses", written.len(), MAX_ADDRESSES, name.spot, errors);
             for address in written {
+                let PlaceAddress::Own(own) = address.value else { continue };
+                let address = At { value: own, spot: address.spot };
                 let owner = interface.link_name.as_str();
-                interface.addresses.extend(plan.take(&interface.network, *address, owner, errors));
+                interface.addresses.extend(plan.take(&interface.network, address, owner, errors));
             }
         }
+    }
+    for host in hosts.iter_mut() {
+        one_to_one(raw, host, &mut plan, errors);
     }
     let mut gateway = gateway;
     if let Some(gateway) = &mut gateway
@@ -48,8 +54,27 @@ pub(super) fn settle(
     plan.rest(raw, hosts, gateway, errors);
 }
 
+/// A router has the outside addresses that it lets stand for inside ones, besides its own.
+fn one_to_one(raw: &RawLab, host: &mut Host, plan: &mut Plan<'_>, errors: &mut Errors) {
+    let nat = raw_host(raw, &host.name).and_then(|(_, h)| h.nat.as_ref());
+    let Some((nat, outside)) = nat.and_then(|n| Some((n, n.outside.as_ref()?))) else { return };
+    let Some(i) = host.interfaces.iter_mut().find(|i| i.network == outside.value) else { return };
+    for pair in nat.one_to_one.iter().flatten().take(MAX_PER_HOST) {
+        let Some(written) = pair.outside else { continue };
+        if i.addresses.iter().any(|a| a.address == written.address) {
+            continue;
+        }
+        let alone = HostAddress { prefix: Some(32), ..written.value };
+        let address = At { value: alone, spot: written.spot };
+        let owner = i.link_name.clone();
+        i.addresses.extend(plan.take(&outside.value, address, &owner, errors));
+    }
+}
+
 struct Plan<'a> {
     networks: &'a [Network],
+    /// What is given out while the lab runs: no convention takes it.
+    pools: &'a [Pool],
     /// Address to (owner, place).
     taken: BTreeMap<Ipv4Addr, (String, Spot)>,
     /// The next address to try, by network.
@@ -99,12 +124,23 @@ impl Plan<'_> {
         let (first, last) = subnet.usable();
         let from = self.cursors.get(network).copied().unwrap_or(first.to_bits());
         let mut next = from;
-        // Taken addresses come in order, so this walks over one run of them.
-        for &taken in self.taken.range(Ipv4Addr::from_bits(from)..).map(|(a, _)| a) {
-            if taken.to_bits() != next {
+        loop {
+            let before = next;
+            // Taken addresses come in order, so this walks over one run of them.
+            for &taken in self.taken.range(Ipv4Addr::from_bits(next)..).map(|(a, _)| a) {
+                if taken.to_bits() != next {
+                    break;
+                }
+                next = next.checked_add(1)?;
+            }
+            let at = Ipv4Addr::from_bits(next);
+            let in_pool = |p: &&Pool| p.network == network && (p.first..=p.last).contains(&at);
+            if let Some(pool) = self.pools.iter().find(in_pool) {
+                next = pool.last.to_bits().checked_add(1)?;
+            }
+            if next == before {
                 break;
             }
-            next = next.checked_add(1)?;
         }
         (next <= last.to_bits()).then(|| Ipv4Addr::from_bits(next))
     }
@@ -121,7 +157,7 @@ impl Plan<'_> {
             for interface in &mut host.interfaces {
                 let raw = raw_interface(raw, &host.name, &interface.network);
                 let Some((name, raw)) = raw else { continue };
-                if raw.address.is_none() {
+                if raw.address.is_none() && !interface.by_dhcp {
                     let given = self.give(&interface.network, name.spot, errors);
                     interface.addresses.extend(given);
                 }

@@ -12,6 +12,7 @@ use crate::value::{Endpoint, EndpointHost, Listen, Protocol};
 
 use super::check_count;
 use super::names::Names;
+use super::policy::{known_address, unknown_address};
 
 /// The published ports, in the order of their keys.
 pub(super) fn publish(
@@ -113,7 +114,12 @@ impl Targets<'_> {
                 if !self.names.host(name, to.spot, errors) {
                     return None;
                 }
-                self.address_of(name)?
+                let address = self.address_of(name)?;
+                if address.is_unspecified() {
+                    unknown_address(name, to.spot, errors);
+                    return None;
+                }
+                address
             }
         };
         let gateway = self.gateway.map(|g| g.interface.address());
@@ -124,7 +130,7 @@ impl Targets<'_> {
                 .hint("a published port leads to a host of the lab");
             return None;
         }
-        if !self.addresses.contains(&address) {
+        if !self.addresses.contains(&address) && !self.may_be_leased(address) {
             let hint = match self
                 .hosts
                 .iter()
@@ -142,12 +148,24 @@ impl Targets<'_> {
         Some(SocketAddrV4::new(address, to.port))
     }
 
+    /// Whether a DHCP server may give the address to somebody.
+    fn may_be_leased(&self, address: Ipv4Addr) -> bool {
+        let interfaces = self.hosts.iter().flat_map(|h| &h.interfaces);
+        let mut servers = interfaces.filter_map(|i| i.dhcp.as_ref());
+        servers.any(|s| {
+            s.reserved.iter().any(|r| r.address == address)
+                || s.ranges.iter().any(|(first, last)| (*first..=*last).contains(&address))
+        })
+    }
+
     /// The host's address next to the gateway, else its first.
     fn address_of(&self, name: &str) -> Option<Ipv4Addr> {
         let i = self.hosts.binary_search_by(|h| h.name.as_str().cmp(name)).ok()?;
         let host = &self.hosts[i];
         let near = self.gateway.and_then(|g| host.on(&g.interface.network));
-        Some(near.map_or(host.address(), |i| i.address()))
+        let first = host.interfaces.first().map(|i| known_address(self.hosts, i));
+        let own = Some(host.address()).filter(|a| !a.is_unspecified()).or(first);
+        near.map(|i| known_address(self.hosts, i)).or(own)
     }
 }
 

@@ -3,10 +3,10 @@
 
 use crate::decode::At;
 use crate::error::{Code, Errors, Spot, shown};
-use crate::limits::{MAX_INTERFACES, MAX_PER_HOST};
+use crate::limits::{MAX_INTERFACES, MAX_PER_HOST, MTU};
 use crate::model::{GATEWAY, Gateway, Group, Host, Interface, Network, Switch};
 use crate::raw::{RawHost, RawInterface, RawInterfaceTable, RawLab, RawNetwork};
-use crate::value::Mac;
+use crate::value::{Mac, PlaceAddress};
 
 use super::names::{self, Names};
 use super::programs::Programs;
@@ -60,10 +60,12 @@ fn host(
         group: group(raw, plugs.names, errors),
         router: raw.router.is_some_and(|r| r.value),
         interfaces,
+        resolvers: Vec::new(),
         programs: commands,
         firewall: policy::firewall(raw.firewall.as_ref(), errors),
         nat: None,
         routes: Vec::new(),
+        reverse_path: raw.reverse_path.map_or(Default::default(), |r| r.0),
     }
 }
 
@@ -100,7 +102,7 @@ pub(super) fn gateway(
     interface.link = link(&[of_network, gateway.link.as_ref()]);
     interface.mac_given = gateway.mac.is_some();
     interface.mac = gateway.mac.map_or(interface.mac, |m| m.value);
-    Some(Gateway { title, interface })
+    Some(Gateway { title, interface, resolvers: Vec::new() })
 }
 
 /// What a wire can be plugged into.
@@ -145,6 +147,9 @@ impl<'a> Plugs<'a> {
             plugged_into,
             link_name: format!("{}.{}", host.value, network.value),
             addresses: Vec::new(),
+            by_dhcp: raw.is_some_and(|r| by_dhcp(r, errors)),
+            dhcp: None,
+            mtu: raw.and_then(|r| r.mtu).map_or(MTU, |m| m.0),
             mac: mac.map_or(Mac([0; 6]), |m| m.value),
             mac_given: mac.is_some(),
             link: link(&[of_network, raw.and_then(|r| r.link.as_ref())]),
@@ -185,6 +190,17 @@ impl<'a> Plugs<'a> {
         }
         Some(switch.value.clone())
     }
+}
+
+/// Whether an interface gets its address by DHCP.
+fn by_dhcp(raw: &RawInterfaceTable, errors: &mut Errors) -> bool {
+    let written = raw.address.as_ref().map_or(&[][..], |a| &a.0);
+    let dhcp = written.iter().find(|a| matches!(a.value, PlaceAddress::Dhcp));
+    if let Some(dhcp) = dhcp.filter(|_| written.len() > 1) {
+        let message = "`dhcp` stands alone: an interface has addresses of its own or asks for one";
+        errors.report(Code::BadValue, dhcp.spot, message, "one of several addresses");
+    }
+    dhcp.is_some()
 }
 
 /// The raw table of a host's interface.

@@ -6,6 +6,7 @@
 //! it is not reported too.
 
 mod addresses;
+mod dhcp;
 mod doors;
 mod hosts;
 mod macs;
@@ -13,6 +14,7 @@ mod names;
 mod networks;
 mod policy;
 mod programs;
+mod resolvers;
 mod routes;
 mod schedule;
 mod switching;
@@ -47,10 +49,13 @@ pub(crate) fn validate(
     let mut programs = Programs { files, known: known_programs };
     let mut hosts = hosts::hosts(raw, &networks, &switches, &names, &mut programs, errors);
     let mut gateway = hosts::gateway(raw, &networks, &names, errors);
-    addresses::settle(raw, &networks, &mut hosts, gateway.as_mut(), errors);
+    let pools = dhcp::pools(raw, &networks, &hosts, errors);
+    addresses::settle(raw, &networks, &pools, (&mut hosts, gateway.as_mut()), errors);
     macs::settle(raw, &mut hosts, gateway.as_mut(), errors);
+    dhcp::servers(raw, &networks, &mut hosts, gateway.as_ref(), &names, errors);
     policy::nats(raw, &networks, &mut hosts, &names, errors);
-    routes::settle(raw, &mut hosts, errors);
+    routes::settle(raw, &networks, &mut hosts, errors);
+    resolvers::settle(raw, &mut hosts, gateway.as_mut(), errors);
     let publish = doors::publish(raw, &hosts, gateway.as_ref(), &names, errors);
     let attach = doors::attach(raw, &names, errors);
     let runs = programs.runs(raw, &names, errors);

@@ -4,11 +4,13 @@ use core::net::{Ipv4Addr, SocketAddrV4};
 use std::collections::BTreeMap;
 
 use crate::decode::{At, Tried};
-use crate::error::{Code, Errors, shown};
+use crate::error::{Code, Errors, Spot, shown};
 use crate::limits::MAX_PER_HOST;
-use crate::model::{Action, Firewall, Forward, Host, InboundRule, Nat, NatKind, Network};
+use crate::model::{
+    Action, Firewall, Forward, Host, InboundRule, Interface, Nat, NatKind, Network, OneToOne,
+};
 use crate::raw::{RawFirewall, RawForward, RawLab, RawNat, RawRule};
-use crate::value::{EndpointHost, Ipv4Net};
+use crate::value::{EndpointHost, ForwardFrom, Inside, Ipv4Net};
 
 use super::hosts::raw_host;
 use super::names::Names;
@@ -74,14 +76,19 @@ pub(super) fn nats(
                 inside: inside.value.clone(),
                 outside: outside.value.clone(),
                 forwards: Vec::new(),
+                one_to_one: Vec::new(),
                 kind: kind(nat),
             });
         }
         let network = inside.and_then(|i| networks.binary_search_by(|n| n.name.cmp(&i.value)).ok());
         let network = network.map(|i| &networks[i]);
         let forwards = forwards(nat, network, &known, names, errors);
+        let places = Places { inside: network, hosts: &known, names };
+        let own = outside.and_then(|o| host.on(o)).map(Interface::address);
+        let one_to_one = places.one_to_one(nat, own, errors);
         if let Some(nat) = &mut host.nat {
             nat.forwards = forwards;
+            nat.one_to_one = one_to_one;
         }
     }
 }
@@ -106,7 +113,26 @@ type Addresses = BTreeMap<(String, String), Ipv4Addr>;
 
 fn by_name(hosts: &[Host]) -> Addresses {
     let all = hosts.iter().flat_map(|h| h.interfaces.iter().map(move |i| (h, i)));
-    all.map(|(h, i)| ((h.name.clone(), i.network.clone()), i.address())).collect()
+    all.map(|(h, i)| ((h.name.clone(), i.network.clone()), known_address(hosts, i))).collect()
+}
+
+/// An interface's first address, or the one that a DHCP server keeps for it; 0.0.0.0 when only time
+/// will tell.
+pub(super) fn known_address(hosts: &[Host], of: &Interface) -> Ipv4Addr {
+    if !of.by_dhcp {
+        return of.address();
+    }
+    let servers = hosts.iter().flat_map(|h| &h.interfaces).filter(|i| i.network == of.network);
+    let mut kept = servers.filter_map(|i| i.dhcp.as_ref()).flat_map(|s| &s.reserved);
+    kept.find(|r| r.mac == of.mac).map_or(Ipv4Addr::UNSPECIFIED, |r| r.address)
+}
+
+/// Reports that a host's address is not known beforehand.
+pub(super) fn unknown_address(name: &str, spot: Spot, errors: &mut Errors) {
+    let message = format!("`{name}` gets its address while the lab runs");
+    errors
+        .report(Code::ForwardTarget, spot, message, "its address is not known beforehand")
+        .hint(format!("let the DHCP server keep one: `reserve = {{ {name} = \"ADDRESS\" }}`"));
 }
 
 fn side<'r>(
@@ -158,13 +184,13 @@ fn forwards(
     if let Some(spot) = list.iter().find_map(|f| Some(f.from.as_ref()?.spot)) {
         check_count("forwards of a router", list.len(), MAX_PER_HOST, spot, errors);
     }
-    let mut seen = BTreeMap::new();
+    let mut seen = Vec::new();
     let mut out = Vec::new();
     for raw in list.iter().take(MAX_PER_HOST) {
         if let Some(from) = raw.from
-            && let Some(before) = seen.insert((from.protocol, from.port), from.spot)
+            && let Some(before) = twice(&mut seen, &from)
         {
-            let message = format!("{}/{} is forwarded twice", from.protocol, from.port);
+            let message = format!("{}/{} is forwarded twice", from.protocol, from.ports);
             errors
                 .report(Code::DuplicateForward, from.spot, message, "the second forward")
                 .also(before, "the first forward")
@@ -189,34 +215,125 @@ fn forward(
         return None;
     }
     let network = inside?;
+    let places = Places { inside, hosts, names };
     let address = match &to.host {
         EndpointHost::Address(address) => *address,
-        EndpointHost::Name(name) => match hosts.get(&(name.clone(), network.name.clone())) {
-            Some(address) => *address,
-            None => {
-                let message = format!("`{name}` is not inside, on `{}`", network.name);
-                errors
-                    .report(Code::ForwardTarget, to.spot, message, "a host of another network")
-                    .hint("a forward leads to a host on the inside network");
-                return None;
-            }
-        },
+        EndpointHost::Name(name) => places.address_of(name, to.spot, errors)?,
     };
-    let subnet: Ipv4Net = network.subnet;
-    let (first, last) = subnet.usable();
-    if address < first || address > last {
-        let message = format!("{address} is not an address inside `{}`", shown(&network.name));
-        errors
-            .report(
-                Code::ForwardTarget,
-                to.spot,
-                message,
-                format!("`{}` is {subnet}", network.name),
-            )
-            .hint("a forward leads to a host on the inside network");
+    if !places.is_inside(address, to.spot, errors) {
         return None;
     }
     let from = raw.from?;
+    let last = u32::from(to.port) + u32::from(from.ports.last - from.ports.first);
+    if last > 65_535 {
+        let message =
+            format!("the forward of {}/{} would end at port {last}", from.protocol, from.ports);
+        errors
+            .report(Code::ForwardTarget, to.spot, message, "ports end at 65535")
+            .hint("a range of ports leads to as many ports, from this one on");
+        return None;
+    }
+    debug_assert!(network.subnet.contains(address));
     let to = SocketAddrV4::new(address, to.port);
-    Some(Forward { protocol: from.protocol, port: from.port, to })
+    Some(Forward { protocol: from.protocol, ports: from.ports, to })
+}
+
+/// Where an earlier forward has one of these ports.
+fn twice(seen: &mut Vec<At<ForwardFrom>>, from: &At<ForwardFrom>) -> Option<Spot> {
+    let overlaps = |other: &&At<ForwardFrom>| {
+        other.protocol == from.protocol
+            && other.ports.first <= from.ports.last
+            && from.ports.first <= other.ports.last
+    };
+    let before = seen.iter().find(overlaps).map(|f| f.spot);
+    seen.push(*from);
+    before
+}
+
+/// What a translation can lead to.
+struct Places<'a> {
+    inside: Option<&'a Network>,
+    hosts: &'a Addresses,
+    names: &'a Names<'a>,
+}
+
+impl Places<'_> {
+    /// The address of an inside host.
+    fn address_of(&self, name: &str, spot: Spot, errors: &mut Errors) -> Option<Ipv4Addr> {
+        let network = self.inside?;
+        match self.hosts.get(&(name.to_owned(), network.name.clone())) {
+            Some(address) if address.is_unspecified() => {
+                unknown_address(name, spot, errors);
+                None
+            }
+            Some(address) => Some(*address),
+            None => {
+                let message = format!("`{name}` is not inside, on `{}`", network.name);
+                errors
+                    .report(Code::ForwardTarget, spot, message, "a host of another network")
+                    .hint("a forward leads to a host on the inside network");
+                None
+            }
+        }
+    }
+
+    /// Whether a host inside can have the address; reports it if not.
+    fn is_inside(&self, address: Ipv4Addr, spot: Spot, errors: &mut Errors) -> bool {
+        let Some(network) = self.inside else { return false };
+        let subnet: Ipv4Net = network.subnet;
+        let (first, last) = subnet.usable();
+        if (first..=last).contains(&address) {
+            return true;
+        }
+        let message = format!("{address} is not an address inside `{}`", shown(&network.name));
+        let label = format!("`{}` is {subnet}", network.name);
+        errors
+            .report(Code::ForwardTarget, spot, message, label)
+            .hint("a forward leads to a host on the inside network");
+        false
+    }
+
+    /// Outside addresses that stand for one inside host each.
+    fn one_to_one(
+        &self,
+        nat: &RawNat,
+        own: Option<Ipv4Addr>,
+        errors: &mut Errors,
+    ) -> Vec<OneToOne> {
+        let list = nat.one_to_one.as_deref().unwrap_or_default();
+        if let Some(spot) = list.iter().find_map(|o| Some(o.outside.as_ref()?.spot)) {
+            check_count("one-to-one translations", list.len(), MAX_PER_HOST, spot, errors);
+        }
+        let mut seen = BTreeMap::new();
+        let mut out = Vec::new();
+        for raw in list.iter().take(MAX_PER_HOST) {
+            let (Some(outside), Some(inside)) = (raw.outside, &raw.inside) else { continue };
+            let label = "stands for one inside host here";
+            if own == Some(outside.address) {
+                let message = format!("{} is the router's own address", outside.address);
+                errors
+                    .report(Code::DuplicateAddress, outside.spot, message, label)
+                    .hint("the router's first outside address stands for all that have none");
+                continue;
+            }
+            if let Some(before) = seen.insert(outside.address, outside.spot) {
+                let message = format!("{} stands for two inside hosts", outside.address);
+                errors
+                    .report(Code::DuplicateForward, outside.spot, message, "the second one")
+                    .also(before, "the first one");
+                continue;
+            }
+            let address = match &inside.value {
+                Inside::Address(address) => Some(*address),
+                Inside::Name(name) if self.names.host(name, inside.spot, errors) => {
+                    self.address_of(name, inside.spot, errors)
+                }
+                Inside::Name(_) => None,
+            };
+            if let Some(inside) = address.filter(|a| self.is_inside(*a, inside.spot, errors)) {
+                out.push(OneToOne { outside: outside.address, inside });
+            }
+        }
+        out
+    }
 }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use crate::decode::At;
 use crate::error::{Code, Errors};
 use crate::limits::MAX_PER_HOST;
-use crate::model::{Host, Route};
+use crate::model::{Host, Interface, Network, Route};
 use crate::raw::{RawLab, RawRoute};
 use crate::value::Ipv4Net;
 
@@ -18,7 +18,7 @@ use super::check_count;
 use super::hosts::raw_host;
 
 /// Fills in the routes of every host.
-pub(super) fn settle(raw: &RawLab, hosts: &mut [Host], errors: &mut Errors) {
+pub(super) fn settle(raw: &RawLab, networks: &[Network], hosts: &mut [Host], errors: &mut Errors) {
     let routers = sole_routers(hosts);
     for host in hosts {
         let Some((spot, raw)) = raw_host(raw, &host.name) else { continue };
@@ -34,7 +34,7 @@ pub(super) fn settle(raw: &RawLab, hosts: &mut [Host], errors: &mut Errors) {
                     .report(Code::BadRoute, raw.spot, message, "the second route")
                     .also(before, "the first route");
             }
-            let route = route(host, raw, errors);
+            let route = route(host, networks, raw, errors);
             host.routes.extend(route);
         }
         if !host.router && !seen.contains_key(&Ipv4Net::ANY) {
@@ -45,13 +45,14 @@ pub(super) fn settle(raw: &RawLab, hosts: &mut [Host], errors: &mut Errors) {
 }
 
 /// The router of each network that has exactly one; `None` in it when that is its NAT's outside.
-fn sole_routers(hosts: &[Host]) -> BTreeMap<String, Option<Ipv4Addr>> {
+pub(super) fn sole_routers(hosts: &[Host]) -> BTreeMap<String, Option<Ipv4Addr>> {
     let mut count: BTreeMap<&str, (usize, Option<Ipv4Addr>)> = BTreeMap::new();
     for host in hosts.iter().filter(|h| h.router) {
         for interface in &host.interfaces {
             let outside = host.nat.as_ref().is_some_and(|n| n.outside == interface.network);
             let entry = count.entry(&interface.network).or_default();
-            *entry = (entry.0 + 1, (!outside).then(|| interface.address()));
+            let known = !outside && !interface.by_dhcp;
+            *entry = (entry.0 + 1, known.then(|| interface.address()));
         }
     }
     let sole = count.into_iter().filter(|(_, (n, _))| *n == 1);
@@ -59,7 +60,9 @@ fn sole_routers(hosts: &[Host]) -> BTreeMap<String, Option<Ipv4Addr>> {
 }
 
 fn by_convention(host: &Host, routers: &BTreeMap<String, Option<Ipv4Addr>>) -> Option<Route> {
-    let mut candidates = host.interfaces.iter().filter_map(|i| {
+    // Where the address comes by DHCP, so does the route.
+    let own = host.interfaces.iter().filter(|i| !i.by_dhcp);
+    let mut candidates = own.filter_map(|i| {
         let via = (*routers.get(&i.network)?)?;
         Some(Route { to: Ipv4Net::ANY, via, network: i.network.clone(), by_convention: true })
     });
@@ -67,7 +70,12 @@ fn by_convention(host: &Host, routers: &BTreeMap<String, Option<Ipv4Addr>>) -> O
     candidates.next().is_none().then_some(first)
 }
 
-fn route(host: &Host, raw: &At<RawRoute>, errors: &mut Errors) -> Option<Route> {
+fn route(
+    host: &Host,
+    networks: &[Network],
+    raw: &At<RawRoute>,
+    errors: &mut Errors,
+) -> Option<Route> {
     let via = raw.via.as_ref()?;
     if let Some(length) = via.prefix {
         let message = format!("the next hop `{}/{length}` is not a single address", via.address);
@@ -83,7 +91,14 @@ fn route(host: &Host, raw: &At<RawRoute>, errors: &mut Errors) -> Option<Route> 
         return None;
     }
     let near = |a: &Ipv4Net| a.contains(via.address);
-    let Some(interface) = host.interfaces.iter().find(|i| i.addresses.iter().any(near)) else {
+    let subnet = |name: &str| {
+        let found = networks.binary_search_by(|n| n.name.as_str().cmp(name)).ok();
+        found.map(|i| networks[i].subnet)
+    };
+    let will_be_near =
+        |i: &Interface| i.by_dhcp && subnet(&i.network).is_some_and(|s| s.contains(via.address));
+    let reaches = |i: &&Interface| i.addresses.iter().any(near) || will_be_near(i);
+    let Some(interface) = host.interfaces.iter().find(reaches) else {
         let networks: Vec<String> = host
             .interfaces
             .iter()

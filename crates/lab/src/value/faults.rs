@@ -104,6 +104,35 @@ impl schemars::JsonSchema for OrNone<Nth> {
     }
 }
 
+/// The largest packet of an interface, bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IfMtu(pub(crate) u16);
+
+impl Decode for IfMtu {
+    const EXPECTED: &'static str = "bytes, 68 to 65535";
+    fn decode(node: &Node, errors: &mut Errors) -> Option<Self> {
+        let Kind::Int(n) = node.kind else {
+            wrong_type(node, Self::EXPECTED, errors);
+            return None;
+        };
+        let mtu = u16::try_from(n).ok().filter(|n| u32::from(*n) >= MTU_MIN as u32);
+        if mtu.is_none() {
+            let problem = Problem::new("every IPv4 link takes 68 bytes, and none more than 65535");
+            problem.report(&n.to_string(), "an MTU such as 1500", node.spot, errors);
+        }
+        mtu.map(IfMtu)
+    }
+}
+
+impl schemars::JsonSchema for IfMtu {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "InterfaceMtu".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "integer", "minimum": 68, "maximum": 65535 })
+    }
+}
+
 /// An integer in a range, or `none`.
 macro_rules! bytes_or_none {
     ($(#[$doc:meta])* $name:ident($ty:ty), $schema:literal, $expected:literal, $min:expr, $max:expr) => {

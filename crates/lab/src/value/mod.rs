@@ -13,9 +13,11 @@ pub use net::{Ipv4Net, Mac};
 pub use port::{PortRange, Protocol, Traffic};
 
 pub(crate) use amount::{At as RunAt, Delay, Queue};
-pub(crate) use faults::{Mtu, OrNone, QueueBytes, Span};
+pub(crate) use faults::{IfMtu, Mtu, OrNone, QueueBytes, Span};
 pub(crate) use nat::{DependenceWord, NatPorts, PresetWord};
-pub(crate) use net::{HostAddress, RouteTarget};
+pub(crate) use net::{
+    AddressRange, HostAddress, Inside, PlaceAddress, ReversePathWord, RouteTarget,
+};
 pub(crate) use port::{Endpoint, EndpointHost, ForwardFrom, Listen};
 
 use crate::error::{Code, Errors, Spot, shown};

@@ -156,6 +156,97 @@ impl FromText for HostAddress {
 }
 text_value!(HostAddress, "Address", "192.168.17.17");
 
+/// An address of a host, or that it gets one by DHCP.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum PlaceAddress {
+    /// It asks for one.
+    Dhcp,
+    /// It has this one.
+    Own(HostAddress),
+}
+
+impl FromText for PlaceAddress {
+    const EXPECTED: &'static str = "an IPv4 address such as `192.168.17.17`, or `dhcp`";
+    fn from_text(text: &str) -> Result<Self, Problem> {
+        match text {
+            "dhcp" => Ok(PlaceAddress::Dhcp),
+            _ => HostAddress::from_text(text).map(PlaceAddress::Own),
+        }
+    }
+}
+text_value!(PlaceAddress, "PlaceAddress", "192.168.17.17");
+
+impl FromText for super::OrNone<HostAddress> {
+    const EXPECTED: &'static str = "an IPv4 address such as `192.168.17.1`, or `none`";
+    fn from_text(text: &str) -> Result<Self, Problem> {
+        match text {
+            "none" => Ok(super::OrNone(None)),
+            _ => HostAddress::from_text(text).map(|a| super::OrNone(Some(a))),
+        }
+    }
+}
+text_value!(super::OrNone<HostAddress>, "AddressOrNone", "192.168.17.1");
+
+/// Addresses from the first to the last.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AddressRange {
+    pub(crate) first: Ipv4Addr,
+    pub(crate) last: Ipv4Addr,
+}
+
+impl FromText for AddressRange {
+    const EXPECTED: &'static str = "a range of addresses such as `192.168.17.100-192.168.17.199`";
+    fn from_text(text: &str) -> Result<Self, Problem> {
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        let (first, last) = (ipv4(first.trim())?, ipv4(last.trim())?);
+        if first > last {
+            return Err(Problem::new("the range ends before it starts")
+                .hint(format!("write `{last}-{first}`")));
+        }
+        Ok(AddressRange { first, last })
+    }
+}
+text_value!(AddressRange, "AddressRange", "192.168.17.100-192.168.17.199");
+
+/// An address, or the name of a host.
+#[derive(Clone, Debug)]
+pub(crate) enum Inside {
+    Address(Ipv4Addr),
+    Name(String),
+}
+
+impl FromText for Inside {
+    const EXPECTED: &'static str = "an inside host or address such as `192.168.17.17`";
+    fn from_text(text: &str) -> Result<Self, Problem> {
+        match text.parse() {
+            Ok(address) => Ok(Inside::Address(address)),
+            Err(_) if text.contains(['.', ':', '/']) => ipv4(text).map(Inside::Address),
+            Err(_) if text.is_empty() => Err(Problem::new("the address is missing")),
+            Err(_) => Ok(Inside::Name(text.to_owned())),
+        }
+    }
+}
+text_value!(Inside, "Inside", "192.168.17.17");
+
+/// How a packet's source is compared with the way back to it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ReversePathWord(pub(crate) netarium_world::ReversePath);
+
+impl FromText for ReversePathWord {
+    const EXPECTED: &'static str = "`off`, `strict` or `loose`";
+    fn from_text(text: &str) -> Result<Self, Problem> {
+        use netarium_world::ReversePath;
+        let mode = match text {
+            "off" => ReversePath::Off,
+            "strict" => ReversePath::Strict,
+            "loose" => ReversePath::Loose,
+            _ => return Err(Problem::new("an unknown way of comparing")),
+        };
+        Ok(ReversePathWord(mode))
+    }
+}
+text_value!(ReversePathWord, "ReversePath", "strict");
+
 /// An Ethernet address.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mac(pub [u8; 6]);

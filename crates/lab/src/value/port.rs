@@ -139,20 +139,21 @@ pub(super) fn port_range(text: &str) -> Result<PortRange, Problem> {
     Ok(PortRange { first, last })
 }
 
-/// The outside port of a forward.
+/// The outside port of a forward, or a range of ports.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ForwardFrom {
     pub(crate) protocol: Protocol,
-    pub(crate) port: u16,
+    pub(crate) ports: PortRange,
 }
 
 impl FromText for ForwardFrom {
     const EXPECTED: &'static str = "an outside port such as `tcp/65535`";
     fn from_text(text: &str) -> Result<Self, Problem> {
-        let Some((protocol, number)) = text.split_once('/') else {
+        let Some((protocol, ports)) = text.split_once('/') else {
             return Err(Problem::new("expected `tcp/` or `udp/` and a port"));
         };
-        Ok(ForwardFrom { protocol: Protocol::from_text(protocol)?, port: port(number)? })
+        let protocol = Protocol::from_text(protocol)?;
+        Ok(ForwardFrom { protocol, ports: port_range(ports)? })
     }
 }
 text_value!(ForwardFrom, "ForwardFrom", "tcp/65535");

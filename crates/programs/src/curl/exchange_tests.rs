@@ -1,12 +1,29 @@
 //! curl's side of an exchange over an in-memory connection: framing, failures, `-v` lines.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::pin::pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use tokio::io::DuplexStream;
 
+use super::super::output::Place;
+use super::super::terminal::{Talk, Words};
 use super::*;
+
+/// Time stands still.
+struct Still;
+
+impl Clock for Still {
+    fn now(&self) -> Instant {
+        Instant::ZERO
+    }
+
+    fn until(&self, _: Instant) -> LocalBoxFuture<()> {
+        Box::pin(async {})
+    }
+}
 
 /// Polls until the future is ready: all that it waits for is in this thread.
 fn block_on<F: Future>(future: F) -> F::Output {
@@ -27,7 +44,7 @@ struct Seen {
 }
 
 /// Lets curl talk to a server that says `answer` and then closes, if `close`.
-fn talk(answer: &[u8], close: bool, change: impl FnOnce(&mut Request)) -> Seen {
+fn talk(answer: &[u8], close: bool, change: impl FnOnce(&mut Request, &mut bool)) -> Seen {
     let (mut ours, mut theirs): (DuplexStream, DuplexStream) = tokio::io::duplex(1 << 20);
     block_on(theirs.write_all(answer)).expect("room");
     if close {
@@ -36,28 +53,33 @@ fn talk(answer: &[u8], close: bool, change: impl FnOnce(&mut Request)) -> Seen {
     let mut request = Request {
         method: "GET".to_owned(),
         head: b"GET / HTTP/1.1\r\n\r\n".to_vec(),
-        body: Vec::new(),
-        head_only: false,
-        fail: false,
-        follow: false,
-        include: false,
+        together: true,
+        ..Request::default()
     };
-    change(&mut request);
-    let (mut out, mut err) = (Vec::new(), Vec::new());
-    let progress = Progress::default();
+    let mut include = false;
+    change(&mut request, &mut include);
+    let mut out = Vec::new();
+    let err = Rc::new(RefCell::new(Vec::new()));
     let result = {
-        let mut terminal = Terminal::new(&mut err, true);
-        let mut sink = Sink::Stream(&mut out);
-        let now = || Instant::ZERO;
-        let work = exchange(&mut ours, &request, &mut sink, &mut terminal, &progress, &now);
+        let mut terminal = Terminal::new(Words::File(Rc::clone(&err)), Talk::Verbose, false);
+        let mut sink = Sink::new(Place::Stream(&mut out));
+        sink.include = include;
+        let mut around = Around {
+            sink: &mut sink,
+            terminal: &mut terminal,
+            progress: &Progress::default(),
+            clock: &Still,
+            on_field: &mut |_, _| Vec::new(),
+        };
+        let work = exchange(&mut ours, &request, &mut around);
         block_on(work).map(|o| (o.head.status, o.reusable))
     };
     let text = |b: Vec<u8>| String::from_utf8_lossy(&b).replace("\r\n", "\n");
-    Seen { result, out: text(out), err: text(err) }
+    Seen { result, out: text(out), err: text(err.take()) }
 }
 
 fn code(answer: &[u8]) -> (i32, String) {
-    let failure = talk(answer, true, |_| ()).result.expect_err("a failure");
+    let failure = talk(answer, true, |_, _| ()).result.expect_err("a failure");
     (failure.code, failure.message)
 }
 
@@ -84,11 +106,12 @@ fn bodies_end_as_their_framing_says() {
         // More than was said: the connection is not used again.
         ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi more", false, "hi", false),
     ] {
-        let seen = talk(answer.as_bytes(), close, |_| ());
+        let seen = talk(answer.as_bytes(), close, |_, _| ());
         assert_eq!(seen.out, out, "{answer}");
         assert_eq!(seen.result.map(|r| r.1), Ok(reusable), "{answer}");
     }
-    let head = talk(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", false, |r| r.head_only = true);
+    let head =
+        talk(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", false, |r, _| r.head_only = true);
     assert_eq!(head.result, Ok((200, true)));
 }
 
@@ -105,7 +128,7 @@ fn each_failure_has_curls_code_and_words() {
         code(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"),
         (18, "transfer closed with outstanding read data remaining".into())
     );
-    let fail = talk(b"HTTP/1.1 404 No\r\nContent-Length: 1\r\n\r\nx", false, |r| r.fail = true);
+    let fail = talk(b"HTTP/1.1 404 No\r\nContent-Length: 1\r\n\r\nx", false, |r, _| r.fail = true);
     assert_eq!(fail.result, Err(Failure::new(22, "The requested URL returned error: 404")));
     assert_eq!(fail.out, "");
 }
@@ -113,9 +136,10 @@ fn each_failure_has_curls_code_and_words() {
 #[test]
 fn verbose_lines_stand_as_in_curl() {
     // Compared with curl 7.88.1 against a server that says the same.
-    let seen = talk(b"HTTP/1.0 200 OK\r\nX-odd:  y\r\nContent-Length: 5\r\n\r\nhello", true, |r| {
-        r.body = b"a=b".to_vec();
-    });
+    let seen =
+        talk(b"HTTP/1.0 200 OK\r\nX-odd:  y\r\nContent-Length: 5\r\n\r\nhello", true, |r, _| {
+            r.body = b"a=b".to_vec();
+        });
     insta::assert_snapshot!(seen.err, @r"
     > GET / HTTP/1.1
     > 
@@ -127,7 +151,7 @@ fn verbose_lines_stand_as_in_curl() {
     < 
     { [5 bytes data]
     ");
-    let seen = talk(b"HTTP/1.1 200 OK\r\n\r\nabc", true, |r| r.include = true);
+    let seen = talk(b"HTTP/1.1 200 OK\r\n\r\nabc", true, |_, include| *include = true);
     assert!(seen.err.contains(
         "< HTTP/1.1 200 OK\n* no chunk, no close, no size. Assume close to signal end\n< \n"
     ));
@@ -137,7 +161,7 @@ fn verbose_lines_stand_as_in_curl() {
 #[test]
 fn a_redirects_body_is_not_shown_when_it_is_followed() {
     let answer = b"HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 3\r\n\r\nabc";
-    let seen = talk(answer, false, |r| r.follow = true);
+    let seen = talk(answer, false, |r, _| r.follow = true);
     assert_eq!((seen.result, seen.out.as_str()), (Ok((302, true)), ""));
     assert!(seen.err.ends_with("* Ignoring the response-body\n{ [3 bytes data]\n"));
 }
@@ -151,6 +175,6 @@ proptest::proptest! {
             b"HTTP/1.1 200 OK\r\n",
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
         ];
-        let _ = talk(&[starts[prefix], &answer].concat(), true, |_| ());
+        let _ = talk(&[starts[prefix], &answer].concat(), true, |_, _| ());
     }
 }

@@ -1,63 +1,46 @@
 //! `curl`: fetches URLs, in the words of curl 7.88.
 //!
-//! In reading order: `options` (the command line), [`url`], `session` (resolving, connecting,
-//! redirects), `request`, `exchange` and `response` (HTTP on the wire), `terminal` (where words and
-//! data go), `write_out` (`-w`).
+//! In reading order: `options` (the command line), `glob` and [`url`], `transfer` (one URL: what is
+//! sent, where the answer goes, retries), `session` (redirects, credentials, cookies), `connect` and
+//! `proxy`, `request`, `exchange`, `input` and `response` (HTTP on the wire), `form` (`-F`),
+//! `output` and `terminal` (where data and words go), `meter`, `watch` and `progress`, `write_out` (`-w`).
 //!
-//! There is no progress meter: in a lab it would only get into the way of what is to be seen.
+//! Standard output counts as a terminal: the progress meter is drawn when the body goes to a file.
 
+mod connect;
 mod exchange;
+mod form;
+mod glob;
+mod input;
+mod meter;
+mod netrc;
 mod options;
+mod output;
+mod progress;
+mod proxy;
 mod request;
 mod response;
 mod session;
 mod terminal;
+mod transfer;
 pub mod url;
+mod watch;
 mod write_out;
+
+use std::cell::RefCell;
+use std::rc::Rc;
 
 use netarium_world::process::{LocalBoxFuture, Process};
 
-use exchange::Failure;
-use options::{BOTH_METHODS, Options, Output, Show};
+use crate::cookies::{self, Jar};
+use glob::Glob;
+use options::{Files, Global, Line, Note, Options, Show, Usage};
 use session::Session;
-use terminal::{Sink, Terminal};
-use url::Url;
-use write_out::Report;
+use terminal::{Talk, Terminal, Words, wrap};
+use transfer::Task;
 
-const HELP: &str = "\
-Usage: curl [options...] <url>
- -d, --data <data>          HTTP POST data
- -f, --fail                 Fail fast with no output on HTTP errors
- -h, --help                 Get help for commands
- -i, --include              Include protocol response headers in the output
- -o, --output <file>        Write to file instead of stdout
- -O, --remote-name          Write output to a file named as the remote file
- -s, --silent               Silent mode
- -u, --user <user:password> Server user and password
- -A, --user-agent <name>    Send User-Agent <name> to server
- -v, --verbose              Make the operation more talkative
- -V, --version              Show version number and quit
-
- -b, --cookie <data>        Send cookies from string
- -e, --referer <URL>        Referrer URL
- -G, --get                  Put the post data in the URL and use GET
- -H, --header <header>      Pass custom header(s) to server
- -I, --head                 Show document info only
- -L, --location             Follow redirects
- -m, --max-time <seconds>   Maximum time allowed for transfer
- -S, --show-error           Show error even when -s is used
- -w, --write-out <format>   Use output FORMAT after completion
- -X, --request <method>     Specify request method to use
-     --connect-timeout <seconds>  Maximum time allowed for connection
-     --data-binary, --data-raw, --json <data>  Other kinds of HTTP POST data
-     --fail-with-body       Fail on HTTP errors but save the body
-     --max-redirs <num>     Maximum number of redirects allowed
-     --resolve <host:port:addr>  Resolve the host+port to this address
- -0, --http1.0              Use HTTP 1.0
-";
-
-/// The largest file that `-o` writes; more fails with exit code 23.
-const FILE_LIMIT: usize = netarium_world::files::FILE_MAX;
+const HELP: &str = include_str!("help.txt");
+const HELP_ALL: &str = include_str!("help_all.txt");
 
 /// The program.
 pub(crate) fn main(process: Process) -> LocalBoxFuture<i32> {
@@ -66,172 +49,228 @@ pub(crate) fn main(process: Process) -> LocalBoxFuture<i32> {
 
 async fn run(process: Process) -> i32 {
     let args = process.args();
-    let options = match Options::parse(args.get(1..).unwrap_or_default()) {
-        Ok(options) => options,
-        Err(usage) if usage.0 == BOTH_METHODS => {
-            process.eprint(&format!("{BOTH_METHODS}\n")).await;
-            return 2;
-        }
-        Err(usage) => {
-            let first =
-                if usage.0.is_empty() { String::new() } else { format!("curl: {}\n", usage.0) };
-            let text =
-                format!("{first}curl: try 'curl --help' or 'curl --manual' for more information\n");
-            process.eprint(&text).await;
-            return 2;
-        }
+    let args = args.get(1..).unwrap_or_default();
+    let files = HostFiles { process, stdin: stdin(&process, args).await };
+    let line = match options::parse(args, &files) {
+        Ok(line) => line,
+        Err(usage) => return refuse(&process, usage).await,
     };
-    match options.show {
+    match line.global.show {
         Some(Show::Help) => {
-            process.print(HELP).await;
+            let all = line.operations.iter().any(|o| o.urls.iter().any(|u| u == "all"));
+            process.print(if all { HELP_ALL } else { HELP }).await;
             0
         }
         Some(Show::Version) => {
-            let text = format!("curl {} (netarium)\nProtocols: http\n", request::VERSION);
+            let version = request::VERSION;
+            let text = format!(
+                "curl {version} (netarium) libcurl/{version} netarium\nProtocols: http\nFeatures: libz\n"
+            );
             process.print(&text).await;
             0
         }
-        None => fetch_all(&process, &options).await,
+        None => fetch_all(&process, &files, &line).await,
     }
+}
+
+async fn refuse(process: &Process, usage: Usage) -> i32 {
+    let mut text = String::new();
+    for note in &usage.notes {
+        match note {
+            _ if usage.muted => {}
+            Note::Warning(w) => text.push_str(&wrap("Warning: ", w)),
+            Note::Error(e) => text.push_str(&wrap("curl: ", e)),
+        }
+    }
+    if !usage.text.is_empty() {
+        text.push_str(&format!("curl: {}\n", usage.text));
+    }
+    if usage.hint {
+        text.push_str("curl: try 'curl --help' or 'curl --manual' for more information\n");
+    }
+    process.eprint(&text).await;
+    usage.code
+}
+
+/// The host's files, and standard input when an option names it.
+struct HostFiles {
+    process: Process,
+    stdin: Option<Vec<u8>>,
+}
+
+impl Files for HostFiles {
+    fn read(&self, path: &str) -> Option<Vec<u8>> {
+        if path == "-" || path == "." {
+            return self.stdin.clone();
+        }
+        self.process.read_file(path).ok().map(|bytes| bytes.to_vec())
+    }
+
+    fn modified(&self, path: &str) -> Option<u64> {
+        let known = self.process.metadata(path).ok()?;
+        let start = self.process.unix_time() - self.process.now().as_nanos();
+        Some((start + known.modified.as_nanos()) / 1_000_000_000)
+    }
+}
+
+/// Standard input, up to a file's size, when a word asks for it: `-d @-`, `-T -`, `-K -`…
+async fn stdin(process: &Process, args: &[String]) -> Option<Vec<u8>> {
+    use tokio::io::AsyncReadExt;
+    let from_dash = |o: &str| matches!(o, "-T" | "--upload-file" | "-K" | "--config");
+    let asks = |(at, word): (usize, &String)| {
+        let before = at.checked_sub(1).map_or("", |b| args[b].as_str());
+        word.ends_with("@-")
+            || word.ends_with("=<-")
+            || (matches!(word.as_str(), "-" | ".") && from_dash(before))
+            || matches!(word.as_str(), "-T-" | "-T." | "-K-")
+    };
+    if !args.iter().enumerate().any(asks) {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    let limit = netarium_world::files::FILE_MAX as u64;
+    process.stdin().take(limit).read_to_end(&mut bytes).await.ok()?;
+    Some(bytes)
 }
 
 /// Fetches every URL in turn. The exit code is the last one's, as in curl.
-async fn fetch_all(process: &Process, options: &Options) -> i32 {
-    let mut err = process.stderr();
-    let mut terminal = Terminal::new(&mut err, options.verbose);
-    let body = body(process, options, &mut terminal).await;
-    let mut session = Session::new(process, options, body);
-    session.announce(&mut terminal).await;
-    let mut code = 0;
-    for (at, text) in options.urls.iter().enumerate() {
-        code = fetch(process, options, &mut session, &mut terminal, at, text).await;
+async fn fetch_all(process: &Process, files: &HostFiles, line: &Line) -> i32 {
+    let g = &line.global;
+    let err_file = g.stderr.as_ref().filter(|p| *p != "-").map(|_| Rc::default());
+    let trace_file: Rc<RefCell<Vec<u8>>> = Rc::default();
+    let words = || Words::new(process, err_file.as_ref());
+    let talk = match &g.trace {
+        Some((kind, path)) if path == "%" => Talk::Trace(*kind, None),
+        Some((kind, path)) if path == "-" => {
+            Talk::Trace(*kind, Some(Words::Stream(process.stdout())))
+        }
+        Some((kind, _)) => Talk::Trace(*kind, Some(Words::File(Rc::clone(&trace_file)))),
+        None if g.verbose => Talk::Verbose,
+        None => Talk::Quiet,
+    };
+    let mut terminal = Terminal::new(words(), talk, g.silent);
+    for note in &g.warnings {
+        match note {
+            Note::Warning(text) => terminal.warn(text).await,
+            Note::Error(text) if !g.silent => terminal.error(text).await,
+            Note::Error(_) => {}
+        }
+    }
+    let mut session = Session::new(*process);
+    let (mut code, mut number) = (0, 0);
+    for o in &line.operations {
+        code = operation(o, g, files, &mut session, &mut number, &words, &mut terminal).await;
+        if code != 0 && g.fail_early {
+            break;
+        }
+    }
+    if let Some(jar) = &session.jar
+        && line.operations.iter().any(|o| o.cookie_jar.as_deref() == Some("-"))
+    {
+        process.print(&cookies::write(jar, session.unix())).await;
+    }
+    if let (Some(path), Some(contents)) = (&g.stderr, err_file) {
+        let _ = process.write_file(path, contents.take());
+    }
+    if let Some((_, path)) = g.trace.as_ref().filter(|t| t.1 != "-" && t.1 != "%") {
+        let _ = process.write_file(path, trace_file.take());
     }
     code
 }
 
-async fn fetch(
-    process: &Process,
-    options: &Options,
-    session: &mut Session<'_>,
-    terminal: &mut Terminal<'_>,
-    at: usize,
-    text: &str,
+/// The URLs of one part of the command line.
+async fn operation(
+    o: &Options,
+    g: &Global,
+    files: &HostFiles,
+    session: &mut Session,
+    number: &mut u64,
+    words: &dyn Fn() -> Words,
+    terminal: &mut Terminal,
 ) -> i32 {
-    let mut report = Report::new(text, at, process.now());
-    let url = session.query(text);
-    let mut out = process.stdout();
-    let mut result = match place(options, at, url.as_ref().ok(), &mut out) {
-        Ok((mut sink, file)) => {
-            report.file = file.clone().unwrap_or_default();
-            let mut result = match url {
-                Ok(url) => session.fetch(url, &mut sink, terminal, &mut report).await,
-                Err(_) => {
-                    terminal.info("Closing connection -1").await;
-                    Err(Failure::new(3, "URL using bad/illegal format or missing URL"))
-                }
-            };
-            let save = result.is_ok() || report.received > 0;
-            if let (Sink::File { contents, .. }, Some(file), true) = (sink, file, save)
-                && let Err(e) = process.write_file(&file, contents)
-            {
-                terminal.say(&format!("Warning: Failed to open the file {file}: {e}")).await;
-                result = result.and(Err(Failure::new(23, "Failure writing output to destination")));
-            }
-            result
+    if let Some(text) = two_methods(o) {
+        terminal.warn(&text).await;
+        return 2;
+    }
+    if o.outputs.len() > o.urls.len() && !o.urls.iter().any(|u| u.contains(['{', '['])) {
+        terminal.warn("Got more output options than URLs").await;
+    }
+    start_cookies(o, session, files);
+    if let Err(failure) = session.pool.announce(o, terminal).await {
+        if !g.silent || g.show_error {
+            terminal.say(&format!("curl: ({}) {}", failure.code, failure.message)).await;
         }
-        Err(failure) => Err(failure),
+        return failure.code;
+    }
+    let glob = |text: &str| {
+        if o.globoff { Ok(Glob::literal(text)) } else { Glob::parse(text) }
     };
-    if result.is_ok() && options.fail_with_body && report.status >= 400 {
-        let text = format!("The requested URL returned error: {}", report.status);
-        result = Err(Failure::new(22, text));
-    }
-    let code = result.as_ref().err().map_or(0, |f| f.code);
-    if let Err(f) = &result {
-        report.error.clone_from(&f.message);
-        if !options.silent || options.show_error {
-            terminal.say(&format!("curl: ({}) {}", f.code, f.message)).await;
-        }
-    }
-    report.code = code;
-    report.ended = process.now();
-    if let Some(format) = &options.write_out {
-        let (text, complaints) = report.expand(format);
-        for name in complaints {
-            terminal.say(&format!("curl: unknown --write-out variable: '{name}'")).await;
-        }
-        process.print(&text).await;
-    }
-    code
-}
-
-/// Where the body of the URL goes, and the file's name when it is one.
-fn place<'a>(
-    options: &Options,
-    at: usize,
-    url: Option<&Url>,
-    out: &'a mut netarium_world::process::StdStream,
-) -> Result<(Sink<'a>, Option<String>), Failure> {
-    let name = match options.outputs.get(at) {
-        None => return Ok((Sink::Stream(out), None)),
-        Some(Output::File(name)) if name == "-" => return Ok((Sink::Stream(out), None)),
-        Some(Output::File(name)) if name == "/dev/null" => return Ok((Sink::Null, None)),
-        Some(Output::File(name)) => name.clone(),
-        Some(Output::RemoteName) => url.map_or("", Url::file_name).to_owned(),
-    };
-    if name.is_empty() {
-        return Err(Failure::new(23, "Remote file name has no length!"));
-    }
-    Ok((Sink::File { contents: Vec::new(), limit: FILE_LIMIT }, Some(name)))
-}
-
-/// The request body that `-d` and its kin make; `None` without any.
-async fn body(
-    process: &Process,
-    options: &Options,
-    terminal: &mut Terminal<'_>,
-) -> Option<Vec<u8>> {
-    let mut all: Option<Vec<u8>> = None;
-    for piece in &options.data {
-        let bytes = match piece {
-            options::Data::Text(text) => text.clone().into_bytes(),
-            options::Data::File { path, binary } => {
-                let mut bytes = match read(process, path).await {
-                    Some(bytes) => bytes,
-                    None => {
-                        let text = "this makes an empty POST.";
-                        let text =
-                            format!("Warning: Couldn't read data from file \"{path}\", {text}");
-                        terminal.say(&text).await;
-                        Vec::new()
-                    }
-                };
-                if !binary {
-                    bytes.retain(|b| !matches!(b, b'\r' | b'\n' | 0));
+    let mut code = 0;
+    for (at, text) in o.urls.iter().enumerate() {
+        let upload = o.uploads.get(at);
+        let globs = glob(text).and_then(|url| Ok((url, upload.map(|u| glob(u)).transpose()?)));
+        let (urls, uploads) = match globs {
+            Ok(globs) => globs,
+            Err(wrong) => {
+                if !g.silent || g.show_error {
+                    terminal.say(&format!("curl: (3) {wrong}")).await;
                 }
-                bytes
+                return 3;
             }
         };
-        match &mut all {
-            None => all = Some(bytes),
-            Some(so_far) => {
-                if !options.json {
-                    so_far.push(b'&');
+        for up in 0..uploads.as_ref().map_or(1, Glob::count) {
+            for n in 0..urls.count() {
+                let (url, values) = urls.nth(n);
+                let task = Task {
+                    o,
+                    g,
+                    url,
+                    number: *number,
+                    output: o.outputs.get(at).cloned(),
+                    upload: uploads.as_ref().map(|u| u.nth(up).0),
+                    values,
+                };
+                code = task.run(session, files, words(), terminal).await;
+                *number += 1;
+                if code != 0 && g.fail_early {
+                    return code;
                 }
-                so_far.extend_from_slice(&bytes);
             }
         }
     }
-    all
+    code
 }
 
-/// A file's contents, or what standard input has to say (`-`), up to a file's size.
-async fn read(process: &Process, path: &str) -> Option<Vec<u8>> {
-    use tokio::io::AsyncReadExt;
-    if path != "-" {
-        return process.read_file(path).ok().map(|bytes| bytes.to_vec());
+/// What is answered when two options want different methods.
+fn two_methods(o: &Options) -> Option<String> {
+    const POST: &str = "POST (-d, --data)";
+    const FORM: &str = "multipart formpost (-F, --form)";
+    const HEAD: &str = "HEAD (-I, --head)";
+    let data = o.body.is_some() && !o.get;
+    let (new, old) = match (data, !o.form.is_empty(), o.head) {
+        (true, true, _) => (POST, FORM),
+        (true, _, true) => (POST, HEAD),
+        (_, true, true) => (FORM, HEAD),
+        _ => return None,
+    };
+    Some(format!(
+        "You can only select one HTTP request method! You asked for both {new} and {old}."
+    ))
+}
+
+/// Starts keeping cookies, with those of `-b FILE`.
+fn start_cookies(o: &Options, session: &mut Session, files: &HostFiles) {
+    if !o.keeps_cookies() {
+        return;
     }
-    let mut bytes = Vec::new();
-    let limit = FILE_LIMIT as u64;
-    process.stdin().take(limit).read_to_end(&mut bytes).await.ok()?;
-    Some(bytes)
+    let now = session.unix();
+    let jar = session.jar.get_or_insert_with(Jar::default);
+    for path in o.cookie_files.iter().filter(|p| !p.is_empty()) {
+        if let Some(bytes) = files.read(path) {
+            cookies::read(jar, &String::from_utf8_lossy(&bytes), now);
+        }
+    }
+    if o.junk_session {
+        jar.end_session();
+    }
 }

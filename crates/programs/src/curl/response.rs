@@ -25,8 +25,8 @@ pub(super) struct Head {
     pub(super) content_type: Option<String>,
     /// Bytes of all header lines.
     pub(super) size: usize,
-    /// Number of header fields.
-    pub(super) fields: usize,
+    /// The header fields in order, names as they came.
+    pub(super) list: Vec<(String, String)>,
 }
 
 /// How the end of a body is known.
@@ -59,9 +59,9 @@ impl Head {
         if line.is_empty() {
             return Ok(true);
         }
-        self.fields += 1;
         let text = String::from_utf8_lossy(line);
         if let Some((name, value)) = text.split_once(':') {
+            self.list.push((name.to_owned(), value.trim().to_owned()));
             self.field(&name.to_ascii_lowercase(), value.trim())?;
         }
         Ok(false)
@@ -103,6 +103,12 @@ impl Head {
             _ => {}
         }
         Ok(())
+    }
+
+    /// The first field of that name.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        let found = self.list.iter().find(|f| f.0.eq_ignore_ascii_case(name));
+        found.map(|f| f.1.as_str())
     }
 
     /// How the body of the answer to `method` ends.

@@ -24,6 +24,15 @@ pub struct BadUrl;
 impl Url {
     /// Reads a URL. Without a scheme, `http` is meant.
     pub fn parse(text: &str) -> Result<Url, BadUrl> {
+        Self::read(text, false)
+    }
+
+    /// As [`parse`](Self::parse), but with dot segments left as they are (`--path-as-is`).
+    pub(super) fn parse_as_is(text: &str) -> Result<Url, BadUrl> {
+        Self::read(text, true)
+    }
+
+    fn read(text: &str, as_is: bool) -> Result<Url, BadUrl> {
         if text.bytes().any(|b| b <= b' ' || b == 0x7f) {
             return Err(BadUrl);
         }
@@ -39,7 +48,7 @@ impl Url {
             None => (None, authority),
         };
         let (host, port) = split_port(host_port)?;
-        Ok(Url { scheme, userinfo, host, port, target: target(tail) })
+        Ok(Url { scheme, userinfo, host, port, target: target(tail, as_is) })
     }
 
     /// The port to connect to: as written, or 80 (443 for https).
@@ -60,6 +69,30 @@ impl Url {
     /// The host, in brackets when it is an IPv6 address.
     pub fn bracketed(&self) -> String {
         if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() }
+    }
+
+    /// The path without the query.
+    pub fn path(&self) -> &str {
+        self.target.split('?').next().unwrap_or("/")
+    }
+
+    /// Puts `more` behind the query, or makes it the query.
+    pub(super) fn add_query(&mut self, more: &str) {
+        let glue = if self.target.contains('?') { '&' } else { '?' };
+        self.target.push(glue);
+        self.target.push_str(&more.replace(|c: char| c.is_whitespace() || c.is_control(), "+"));
+    }
+
+    /// Puts a file's name behind a path that ends in a slash (`-T`).
+    pub(super) fn add_file(&mut self, name: &str) {
+        let name = super::form::urlencode(name.as_bytes()).replace('+', "%20");
+        let (path, query) = match self.target.split_once('?') {
+            Some((path, query)) => (path.to_owned(), format!("?{query}")),
+            None => (self.target.clone(), String::new()),
+        };
+        if path.ends_with('/') {
+            self.target = format!("{path}{name}{query}");
+        }
     }
 
     /// The last part of the path, for `-O`; empty when there is none.
@@ -91,7 +124,7 @@ impl Url {
         if joined.bytes().any(|b| b <= b' ' || b == 0x7f) {
             return Err(BadUrl);
         }
-        Ok(Url { target: target(&joined), ..self.clone() })
+        Ok(Url { target: target(&joined, false), ..self.clone() })
     }
 
     /// The URL in full, as `%{url_effective}` and «Issue another request» print it.
@@ -135,13 +168,17 @@ fn split_port(text: &str) -> Result<(String, Option<u16>), BadUrl> {
 
 /// Path and query without fragment, dot segments removed (RFC 3986 §5.2.4), bytes beyond ASCII
 /// percent-encoded.
-fn target(tail: &str) -> String {
+fn target(tail: &str, as_is: bool) -> String {
     let tail = tail.split('#').next().unwrap_or("");
     let (path, query) = match tail.split_once('?') {
         Some((p, q)) => (p, Some(q)),
         None => (tail, None),
     };
-    let mut out = escape(&remove_dots(path));
+    let mut out = if as_is {
+        escape(&format!("/{}", path.strip_prefix('/').unwrap_or(path)))
+    } else {
+        escape(&remove_dots(path))
+    };
     if let Some(q) = query {
         out.push('?');
         out.push_str(&escape(q));

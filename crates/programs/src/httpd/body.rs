@@ -1,6 +1,7 @@
-//! A response body over a file's shared bytes: handed out in pieces that point into the file.
+//! A response body: shared bytes, handed out in pieces that point into them.
 
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -14,20 +15,31 @@ const PIECE: usize = 64 * 1024;
 
 /// What is left of a body.
 #[derive(Debug, Default)]
-pub(super) struct Contents {
-    left: Bytes,
+pub(crate) struct Contents {
+    parts: VecDeque<Bytes>,
     done: Option<Rc<Cell<bool>>>,
 }
 
 impl Contents {
     /// A body of these bytes.
-    pub(super) fn new(left: Bytes) -> Contents {
-        Contents { left, done: None }
+    pub(crate) fn new(bytes: impl Into<Bytes>) -> Contents {
+        Contents::of([bytes.into()])
+    }
+
+    /// A body of several parts, one after the other.
+    pub(crate) fn of(parts: impl IntoIterator<Item = Bytes>) -> Contents {
+        Contents { parts: parts.into_iter().filter(|p| !p.is_empty()).collect(), done: None }
     }
 
     /// How many bytes are left.
-    pub(super) fn len(&self) -> usize {
-        self.left.len()
+    pub(crate) fn len(&self) -> usize {
+        self.parts.iter().map(Bytes::len).sum()
+    }
+
+    /// All that is left, in one piece.
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        self.parts.iter().flatten().copied().collect()
     }
 
     /// Sets `flag` when the body is done with: handed out, or given up.
@@ -52,16 +64,19 @@ impl Body for Contents {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let n = self.left.len().min(PIECE);
-        let piece = self.left.split_to(n);
-        Poll::Ready((n > 0).then(|| Ok(Frame::data(piece))))
+        let Some(part) = self.parts.front_mut() else { return Poll::Ready(None) };
+        let piece = part.split_to(part.len().min(PIECE));
+        if part.is_empty() {
+            self.parts.pop_front();
+        }
+        Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.left.is_empty()
+        self.parts.is_empty()
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left.len() as u64)
+        SizeHint::with_exact(self.len() as u64)
     }
 }

@@ -1,12 +1,11 @@
 //! One connection of a client: hyper speaks, a watchdog watches the virtual clock.
 //!
 //! The watchdog is ours rather than hyper's timer: hyper knows one limit for reading a head, while a
-//! server has three: for a head to arrive, for an idle connection, and for a peer that takes nothing.
-//! It also keeps `std::time` out of this crate.
+//! server has several: for a head to arrive, for a body, for an idle connection, and for a peer that
+//! takes nothing. It also keeps `std::time` out of this crate.
 
-use std::cell::Cell;
 use std::convert::Infallible;
-use std::future::{Future, poll_fn, ready};
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
@@ -15,18 +14,21 @@ use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use netarium_base::{Duration, Event, Instant};
-use netarium_world::files::{FileError, Metadata};
+use netarium_base::{Duration, Instant};
+use netarium_world::files::{DirEntry, FileError, Metadata};
 use netarium_world::process::{Process, TcpStream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::io::{Io, Limits, Phase, State};
-use super::log::{Entry, Log};
-use super::site::{Disk, Site};
+use super::answer::answer;
+use super::files::Disk;
+use super::gate::HEAD_MAX;
+use super::io::Io;
+use super::log_format::{Asked, Sent};
+use super::server::{Generation, Stop};
+use super::state::{Phase, State};
+use crate::calendar::Date;
 use crate::wait::within;
 
-/// The most bytes of a request's head, and of what hyper buffers.
-const HEAD_MAX: usize = 64 * 1024;
 /// How long, and how many bytes, a closed connection may still talk (Apache: MAX_SECS_TO_LINGER).
 const LINGER: (Duration, usize) = (Duration::from_secs(2), 1024 * 1024);
 
@@ -39,88 +41,114 @@ impl Disk for Process {
         Process::metadata(self, path)
     }
 
+    fn list(&self, path: &str) -> Result<Vec<DirEntry>, FileError> {
+        self.list_dir(path)
+    }
+
     fn unix_seconds(&self, at: Instant) -> u64 {
         let epoch = self.unix_time().saturating_sub(Process::now(self).as_nanos());
         epoch.saturating_add(at.as_nanos()) / 1_000_000_000
     }
-
-    fn now(&self) -> Instant {
-        Process::now(self)
-    }
 }
 
 /// Serves a connection until it ends.
-pub(super) async fn serve(
-    process: Process,
-    stream: TcpStream,
-    site: Rc<Site>,
-    limits: Limits,
-    log: Rc<Log>,
-) {
-    let (client, flow) = (stream.peer_addr().ip(), stream.flow());
+pub(super) async fn serve(process: Process, stream: TcpStream, generation: Rc<Generation>) {
+    let (client, local, flow) = (stream.peer_addr(), stream.local_addr(), stream.flow());
     // Responses are written whole: waiting for acknowledgements would only delay their ends.
     let _ = stream.set_nodelay(true);
-    let state = Rc::new(State::new(process, limits, log));
-    let shared = Rc::clone(&state);
+    // Before a request has named its host, the first site of the address sets the limits.
+    let first = Rc::clone(generation.config.site(local, ""));
+    let log = Rc::clone(&generation.log);
+    let state = Rc::new(State::new(process, (client, local), first.timing, log));
+    let shared = (Rc::clone(&state), Rc::clone(&generation.config));
     let service = service_fn(move |request: hyper::Request<Incoming>| {
-        process.emit(flow, || Event::HttpRequest {
-            method: request.method().as_str().into(),
-            target: request.uri().to_string().into(),
-        });
-        let entry = Entry::new(client, process.unix_seconds(process.now()), &request);
-        let mut response = site.respond(&process, &request);
-        let (status, bytes) = (response.status().as_u16(), response.body().len() as u64);
-        process.emit(flow, || Event::HttpResponse { status, bytes });
-        let done = Rc::new(Cell::new(false));
-        response.body_mut().tell(Rc::clone(&done));
-        shared.responding(entry, status, done);
-        ready(Ok::<_, Infallible>(response))
+        let answer = answer(Rc::clone(&shared.1), Rc::clone(&shared.0), flow, request);
+        let answer = Box::pin(async move { Ok::<_, Infallible>(answer.await) });
+        answer as Pin<Box<dyn Future<Output = _>>>
     });
-    let connection = http1::Builder::new()
+    let mut builder = http1::Builder::new();
+    builder
         .auto_date_header(false)
         .title_case_headers(true)
         .header_read_timeout(None)
         .half_close(true)
-        .max_buf_size(HEAD_MAX)
-        .serve_connection(Io::new(stream, Rc::clone(&state)), service);
-    let (end, connection) = watch(process, &state, connection).await;
+        .max_buf_size(HEAD_MAX + 1024);
+    if first.limits.fields > 100 {
+        builder.max_headers(first.limits.fields);
+    }
+    let io = Io::new(stream, Rc::clone(&state), first.limits);
+    let connection = builder.serve_connection(io, service);
+    let (end, connection) = watch(process, &state, &generation, connection).await;
     state.finish();
     let stream = connection.into_parts().io.into_stream();
     match end {
         End::Closed(Ok(())) => linger(process, stream).await,
-        End::Closed(Err(e)) if e.is_parse() => {
-            let entry = Entry::unreadable(client, process.unix_seconds(process.now()));
-            state.log(&entry, if e.is_parse_too_large() { 431 } else { 400 });
-            linger(process, stream).await;
-        }
         End::Expired(Phase::Head) => {
-            let entry = Entry::unreadable(client, process.unix_seconds(process.now()));
-            state.log(&entry, 408);
+            unasked(&state, &generation);
             linger(process, stream).await;
         }
+        End::Stopped => {}
         // The peer takes nothing or is gone: there is nobody to be polite to.
         End::Expired(_) | End::Closed(Err(_)) => stream.abort(),
+    }
+}
+
+/// Logs a connection that never asked anything.
+fn unasked(state: &State, generation: &Generation) {
+    let site = generation.config.site(state.local, "");
+    let process = state.process;
+    let fields = http::HeaderMap::new();
+    let asked = Asked {
+        client: state.client,
+        local: state.local,
+        pid: process.pid(),
+        date: Date::from_unix(process.unix_seconds(process.now())),
+        line: b"",
+        fields: &fields,
+        site: site.name.as_ref().map_or("-", |n| n.host.as_str()),
+    };
+    let sent = Sent { status: 408, sent: 0, body: 0, received: 0, took: Duration::from_nanos(0) };
+    for (path, format) in &site.access_logs {
+        state.log.access(path, format.asked(&asked).finish(&sent));
     }
 }
 
 enum End {
     Closed(hyper::Result<()>),
     Expired(Phase),
+    /// The server has stopped.
+    Stopped,
 }
 
 type Served<S> = http1::Connection<Io, S>;
 
 /// Polls the connection until it ends or has taken too long. One timer is set; it is moved only
 /// when it must fire earlier, or has fired too early.
-async fn watch<S>(process: Process, state: &State, mut connection: Served<S>) -> (End, Served<S>)
+async fn watch<S>(
+    process: Process,
+    state: &State,
+    generation: &Generation,
+    mut connection: Served<S>,
+) -> (End, Served<S>)
 where
     S: hyper::service::HttpService<Incoming, ResBody = super::body::Contents> + Unpin,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     Served<S>: Future<Output = hyper::Result<()>> + Unpin,
 {
     let mut timer = process.sleep_until(state.deadline());
+    let mut notice = generation.listen();
+    let mut leaving = false;
     let end = poll_fn(|cx| {
         loop {
+            match notice.poll(cx) {
+                Stop::No => {}
+                Stop::Now => return Poll::Ready(End::Stopped),
+                Stop::Gracefully if leaving => {}
+                Stop::Gracefully => {
+                    leaving = true;
+                    Pin::new(&mut connection).graceful_shutdown();
+                }
+            }
             if let Poll::Ready(result) = Pin::new(&mut connection).poll(cx) {
                 return Poll::Ready(End::Closed(result));
             }
@@ -136,11 +164,14 @@ where
                 continue;
             }
             match state.phase() {
+                _ if !state.is_late() => timer.reset(state.deadline()),
                 Phase::Idle => {
                     // Between requests nothing is lost: close, as the peer must expect.
                     Pin::new(&mut connection).graceful_shutdown();
                     state.enter(Phase::Busy);
                 }
+                // What has come of a request is answered with 408.
+                Phase::Head | Phase::Body if state.late() => {}
                 phase => return Poll::Ready(End::Expired(phase)),
             }
         }

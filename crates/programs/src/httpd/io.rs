@@ -1,148 +1,97 @@
-//! hyper's I/O traits over a lab connection, and what the watchdog needs to know about it.
+//! hyper's I/O traits over a lab connection, with the gate in between.
 
-use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use bytes::{Buf, Bytes};
+use http::StatusCode;
 use hyper::rt::{Read, ReadBufCursor, Write};
-use netarium_base::{Duration, Instant};
-use netarium_world::process::{Process, TcpStream};
+use netarium_world::process::TcpStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::log::{Entry, Log};
+use super::conf::RequestLimits;
+use super::gate::{Gate, Next, Passage, Refusal};
+use super::state::{Phase, State};
 
 /// Writes up to this many bytes are put together, so that a small response is one segment.
 const GATHER: usize = 16 * 1024;
 /// Bytes read at a time.
 const READ: usize = 8 * 1024;
 
-/// What a connection is waiting for, and how long it may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// The first request, or the rest of one that has begun.
-    Head,
-    /// The next request, after a response.
-    Idle,
-    /// The peer, who must take the response (or send a body that nobody reads).
-    Busy,
-}
-
-/// How long each phase may take.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    pub(super) head: Duration,
-    pub(super) idle: Duration,
-    pub(super) busy: Duration,
-}
-
-/// A connection as its service and its watchdog see it.
-#[derive(Debug)]
-pub(super) struct State {
-    process: Process,
-    limits: Limits,
-    log: Rc<Log>,
-    phase: Cell<Phase>,
-    deadline: Cell<Instant>,
-    written: Cell<u64>,
-    entry: RefCell<Option<Open>>,
-}
-
-/// A response on its way.
-#[derive(Debug)]
-struct Open {
-    entry: Entry,
-    status: u16,
-    start: u64,
-    body_done: Rc<Cell<bool>>,
-}
-
-impl State {
-    pub(super) fn new(process: Process, limits: Limits, log: Rc<Log>) -> State {
-        State {
-            process,
-            limits,
-            log,
-            phase: Cell::new(Phase::Head),
-            deadline: Cell::new(process.now() + limits.head),
-            written: Cell::new(0),
-            entry: RefCell::new(None),
-        }
-    }
-
-    pub(super) fn phase(&self) -> Phase {
-        self.phase.get()
-    }
-
-    /// When the connection has taken too long.
-    pub(super) fn deadline(&self) -> Instant {
-        self.deadline.get()
-    }
-
-    pub(super) fn enter(&self, phase: Phase) {
-        let limit = match phase {
-            Phase::Head => self.limits.head,
-            Phase::Idle => self.limits.idle,
-            Phase::Busy => self.limits.busy,
-        };
-        self.phase.set(phase);
-        self.deadline.set(self.process.now() + limit);
-    }
-
-    /// A response begins; `body_done` is set when its body has been handed to hyper.
-    pub(super) fn responding(&self, entry: Entry, status: u16, body_done: Rc<Cell<bool>>) {
-        self.finish();
-        let start = self.written.get();
-        *self.entry.borrow_mut() = Some(Open { entry, status, start, body_done });
-        self.enter(Phase::Busy);
-    }
-
-    /// Everything written is out: if that was the end of a response, it is logged.
-    fn flushed(&self) {
-        if self.entry.borrow().as_ref().is_some_and(|e| e.body_done.get()) {
-            self.finish();
-            self.enter(Phase::Idle);
-        }
-    }
-
-    /// Logs the response on its way, with what has been sent of it.
-    pub(super) fn finish(&self) {
-        if let Some(open) = self.entry.borrow_mut().take() {
-            self.log.push(open.entry.line(open.status, self.written.get() - open.start));
-        }
-    }
-
-    /// Logs something that was no request.
-    pub(super) fn log(&self, entry: &Entry, status: u16) {
-        self.log.push(entry.line(status, self.written.get()));
-    }
-
-    fn progress(&self, read: bool) {
-        match self.phase.get() {
-            Phase::Idle if read => self.enter(Phase::Head),
-            Phase::Busy => self.enter(Phase::Busy),
-            // The limit holds for the whole head: dribbling does not extend it.
-            Phase::Head | Phase::Idle => {}
-        }
-    }
-}
-
 /// A lab connection for hyper.
 #[derive(Debug)]
 pub(super) struct Io {
     stream: TcpStream,
     state: Rc<State>,
+    gate: Gate,
+    /// A head that has passed and that hyper has not taken whole.
+    passing: Bytes,
+    /// The peer sends no more.
+    ended: bool,
 }
 
 impl Io {
-    pub(super) fn new(stream: TcpStream, state: Rc<State>) -> Io {
-        Io { stream, state }
+    pub(super) fn new(stream: TcpStream, state: Rc<State>, limits: RequestLimits) -> Io {
+        let gate = Gate::new(limits);
+        Io { stream, state, gate, passing: Bytes::new(), ended: false }
     }
 
     pub(super) fn into_stream(self) -> TcpStream {
         self.stream
     }
+
+    fn give_up(&mut self, refusal: Refusal) {
+        match self.gate.give_up(refusal.clone()) {
+            Some(passage) => self.pass(passage),
+            None => self.state.refuse_body(refusal),
+        }
+    }
+
+    fn pass(&mut self, passage: Passage) {
+        self.passing = passage.head.into();
+        self.state.asking(passage.line, passage.refusal);
+    }
+
+    /// Lets through what may pass: true when hyper got something or is at the end.
+    fn let_through(&mut self, cursor: &mut ReadBufCursor<'_>, cx: &Context<'_>) -> Through {
+        loop {
+            if !self.passing.is_empty() {
+                let n = self.passing.len().min(cursor.remaining());
+                cursor.put_slice(&self.passing[..n]);
+                self.passing.advance(n);
+                return Through::Some;
+            }
+            if !self.gate.in_body() && self.state.must_wait(cx.waker()) {
+                return Through::Later;
+            }
+            match self.gate.next() {
+                Next::Head(passage) => self.pass(passage),
+                Next::Body(n) => {
+                    let n = n.min(cursor.remaining());
+                    cursor.put_slice(self.gate.take(n).as_slice());
+                    return Through::Some;
+                }
+                Next::BadBody(refusal) => {
+                    self.state.refuse_body(refusal);
+                    return Through::End;
+                }
+                Next::Shut => return Through::End,
+                Next::More => return Through::More,
+            }
+        }
+    }
+}
+
+/// What [`Io::let_through`] did.
+enum Through {
+    Some,
+    End,
+    /// More must be read.
+    More,
+    /// The response before must be out first.
+    Later,
 }
 
 impl Read for Io {
@@ -151,15 +100,40 @@ impl Read for Io {
         cx: &mut Context<'_>,
         mut cursor: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let mut bytes = [0u8; READ];
-        let room = cursor.remaining().min(READ);
-        let mut buf = ReadBuf::new(&mut bytes[..room]);
-        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buf))?;
-        if !buf.filled().is_empty() {
-            self.state.progress(true);
+        if cursor.remaining() == 0 {
+            return Poll::Ready(Ok(()));
         }
-        cursor.put_slice(buf.filled());
-        Poll::Ready(Ok(()))
+        loop {
+            match self.let_through(&mut cursor, cx) {
+                Through::Some | Through::End => return Poll::Ready(Ok(())),
+                Through::Later => return Poll::Pending,
+                Through::More => {}
+            }
+            if self.ended {
+                if !self.gate.is_inside() {
+                    return Poll::Ready(Ok(()));
+                }
+                let why = "the request ends in the middle";
+                self.give_up(Refusal { status: StatusCode::BAD_REQUEST, why });
+                continue;
+            }
+            if self.state.take_late() {
+                let why = "the request did not arrive in time";
+                self.give_up(Refusal { status: StatusCode::REQUEST_TIMEOUT, why });
+                continue;
+            }
+            if self.gate.in_body() && self.state.phase() == Phase::Working {
+                self.state.enter(Phase::Body);
+            }
+            let mut bytes = [0u8; READ];
+            let mut buf = ReadBuf::new(&mut bytes);
+            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buf))?;
+            let n = buf.filled().len();
+            self.ended = n == 0;
+            self.state.received(n);
+            self.gate.push(buf.filled());
+            self.state.set_inside(self.gate.is_inside());
+        }
     }
 }
 
@@ -170,8 +144,7 @@ impl Write for Io {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let n = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes))?;
-        self.state.written.set(self.state.written.get() + n as u64);
-        self.state.progress(false);
+        self.state.sent(n);
         Poll::Ready(Ok(n))
     }
 

@@ -1,277 +1,307 @@
-//! `httpd`: a web server for a folder of files.
+//! `httpd`: a web server, configured as people know it from Apache.
 //!
-//! In reading order: this file (command line, listening, the limit on connections), `connection`
-//! (hyper and the watchdog), `io` (hyper's traits over a lab socket), `site` (what is answered),
-//! `target` and `mime`, `body`, `log`.
+//! In reading order: `command` (flags, `-k`), `conf` (`httpd.conf`), `server` (listening, the limit
+//! on connections, restarts), `connection` (hyper and the watchdog), `state`, `io` and `gate` (what
+//! is let in), `answer` (who answers), `places` (rules), `files` with `conditions`, `ranges`, `mime`
+//! and `target`, `pages`, `log` and `log_format`; `application` is what else can answer.
 //!
-//! hyper parses and frames (RFC 9112); what is served, and when a connection has taken too long, is
-//! decided here. It does not do: ranges, compression, listings of folders, CGI.
+//! hyper parses and frames (RFC 9112); what may come in at all is decided by the gate before it;
+//! what is served, and when a connection has taken too long, is decided here. It does not do:
+//! compression, CGI, content negotiation, authentication, TLS.
 
+mod answer;
+mod application;
 mod body;
+mod chunks;
+mod command;
+mod conditions;
+mod conf;
 mod connection;
+mod files;
+mod gate;
 mod io;
 mod log;
+mod log_format;
 mod mime;
-mod site;
+mod pages;
+mod places;
+mod ranges;
+mod server;
+mod state;
 mod target;
 
-use core::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::cell::{Cell, RefCell};
+#[cfg(test)]
+mod tests;
+
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
-use http::HeaderValue;
-use netarium_base::Duration;
-use netarium_stack::Errno;
-use netarium_world::process::{LocalBoxFuture, Process, TcpListener, errno};
+use netarium_base::Pid;
+use netarium_world::process::{LocalBoxFuture, Process, Spawn};
 
-use crate::getopt::{Item, Spec, Takes};
-use io::Limits;
-use log::Log;
-use site::Site;
+pub(crate) use application::{Admission, Application, Call};
+pub(crate) use body::Contents;
+pub(crate) use command::{Action, CommandLine};
+pub(crate) use pages::Failure;
 
-const USAGE: &str = "\
-Usage: httpd [-d DIR] [-l ADDR:PORT]... [options]
-  -d, --root DIR              document root (default: htdocs)
-  -l, --listen [ADDR:]PORT    where to listen; may be given several times (default: 0.0.0.0:80)
-  -i, --index FILE            what stands for a folder (default: index.html)
-      --server-header TEXT    send a Server field (default: none)
-      --keep-alive-timeout T  close idle connections after T (default: 5s)
-      --max-connections N     serve N connections at a time, let others wait (default: 1024)
-  -h, --help                  this text
-";
+use conf::{Config, Host, Level};
+use log::ErrorEntry;
+use server::{Server, Stop};
 
-const SPEC: Spec = Spec {
-    short: "d:l:i:h",
-    long: &[
-        ("root", Takes::Value, 'd'),
-        ("listen", Takes::Value, 'l'),
-        ("index", Takes::Value, 'i'),
-        ("server-header", Takes::Value, 'S'),
-        ("keep-alive-timeout", Takes::Value, 'k'),
-        ("max-connections", Takes::Value, 'm'),
-        ("help", Takes::Nothing, 'h'),
-    ],
-};
-
-/// Connections served at a time unless told otherwise.
-const CONNECTIONS: usize = 1_024;
-/// Connections that may wait for `accept` (Apache: ListenBacklog).
-const BACKLOG: u32 = 511;
-/// How long a request's head may take (Apache: RequestReadTimeout).
-const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long a peer may take nothing (Apache: Timeout).
-const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// A command line, understood.
-#[derive(Clone, Debug)]
-struct Config {
-    site: Site,
-    listen: Vec<SocketAddr>,
-    keep_alive: Duration,
-    connections: usize,
-    help: bool,
-}
-
-impl Config {
-    fn parse(args: &[String]) -> Result<Config, String> {
-        let site = Site { root: "htdocs".into(), index: "index.html".into(), server: None };
-        let keep_alive = Duration::from_secs(5);
-        let mut c =
-            Config { site, listen: vec![], keep_alive, connections: CONNECTIONS, help: false };
-        for item in SPEC.parse(args).map_err(|e| e.gnu())? {
-            match item {
-                Item::Option('d', dir) => c.site.root = dir,
-                Item::Option('l', text) => c.listen.push(listen_address(&text)?),
-                Item::Option('i', file) if !file.is_empty() && !file.contains('/') => {
-                    c.site.index = file;
-                }
-                Item::Option('S', text) => {
-                    let value = HeaderValue::from_str(&text);
-                    c.site.server = Some(value.map_err(|_| format!("not a header value: {text}"))?);
-                }
-                Item::Option('k', text) => {
-                    c.keep_alive = text.parse().map_err(|e| format!("{e}"))?
-                }
-                Item::Option('m', text) => {
-                    let ok = |n: &usize| (1..=65_536).contains(n);
-                    let n = text.parse().ok().filter(ok);
-                    c.connections =
-                        n.ok_or_else(|| format!("expected 1 to 65536 connections, got {text}"))?;
-                }
-                Item::Option('h', _) => c.help = true,
-                Item::Option(_, text) | Item::Operand(text) => {
-                    return Err(format!("did not expect '{text}'"));
-                }
-            }
-        }
-        if c.listen.is_empty() {
-            c.listen.push(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 80));
-        }
-        Ok(c)
-    }
-}
-
-/// `80`, `127.0.0.1:80` or `[::1]:80`.
-fn listen_address(text: &str) -> Result<SocketAddr, String> {
-    let any = |port| SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port);
-    let address = text.parse().ok().or_else(|| text.parse().ok().map(any));
-    address.ok_or_else(|| format!("expected a port or an address with port, got {text}"))
-}
+/// Asks for a new start that ends nobody's request.
+const USR1: u8 = 10;
+/// Asks for a stop that ends nobody's request.
+const WINCH: u8 = 28;
 
 /// The program.
 pub(crate) fn main(process: Process) -> LocalBoxFuture<i32> {
-    Box::pin(run(process))
+    Box::pin(async move {
+        let args = process.args();
+        match CommandLine::parse(args.get(1..).unwrap_or_default()) {
+            Ok(line) => run(process, line, None).await,
+            Err(why) => {
+                process.eprint(&why).await;
+                1
+            }
+        }
+    })
 }
 
-async fn run(process: Process) -> i32 {
-    let args = process.args();
-    let config = match Config::parse(args.get(1..).unwrap_or_default()) {
+/// What a server answers with besides its files, made anew for each start.
+pub(crate) type MakeApplication = Rc<dyn Fn(Process) -> Rc<dyn Application>>;
+
+/// Does what a command line says.
+pub(crate) async fn run(
+    process: Process,
+    line: CommandLine,
+    application: Option<MakeApplication>,
+) -> i32 {
+    match &line.action {
+        Action::Say(text) => {
+            process.print(text).await;
+            return 0;
+        }
+        Action::Signal(word) if !line.may_start() => {
+            // Even a stop reads the file first, to know the pid file: as Apache does.
+            let word = word.clone();
+            return match load(process, &line, application.as_ref()) {
+                Ok(config) => signal(process, &line, &config, &word).await,
+                Err(why) => failed(process, &why).await,
+            };
+        }
+        _ => {}
+    }
+    let config = match load(process, &line, application.as_ref()) {
         Ok(config) => config,
+        Err(why) => return failed(process, &why).await,
+    };
+    match &line.action {
+        Action::Check => {
+            process.eprint("Syntax OK\n").await;
+            0
+        }
+        Action::Dump => {
+            process.print(&command::dump(&config)).await;
+            0
+        }
+        Action::Signal(word) => {
+            let word = word.clone();
+            match running(process, &config) {
+                Some(_) => signal(process, &line, &config, &word).await,
+                None => {
+                    if word != "start" {
+                        process.eprint("httpd not running, trying to start\n").await;
+                    }
+                    detach(process, line, application).await
+                }
+            }
+        }
+        Action::Say(_) | Action::Serve => serve(process, &line, config, application, &|_| {}).await,
+    }
+}
+
+async fn failed(process: Process, why: &str) -> i32 {
+    process.eprint(&format!("{why}\n")).await;
+    1
+}
+
+/// Reads and checks the configuration.
+fn load(
+    process: Process,
+    line: &CommandLine,
+    application: Option<&MakeApplication>,
+) -> Result<Config, String> {
+    let read = |path: &str| {
+        let bytes = process.read_file(path).map_err(|e| e.to_string())?;
+        String::from_utf8(bytes.to_vec()).map_err(|_| "not UTF-8 text".to_owned())
+    };
+    let expand = |pattern: &str| command::expand(process, pattern);
+    let is_dir = |path: &str| process.metadata(path).is_ok_and(|m| m.is_dir);
+    let routes = |path: &str| crate::app::load(process, path);
+    let host = Host { read: &read, expand: &expand, is_dir: &is_dir, routes: &routes };
+    let exists = |path: &str| process.metadata(path).is_ok_and(|m| !m.is_dir);
+    let sources = line.sources(&exists);
+    let application = application.map(|make| make(process));
+    sources.load(&host, application).map_err(|e| e.0)
+}
+
+/// The server that a pid file names, when it runs.
+fn running(process: Process, config: &Config) -> Option<Pid> {
+    let text = process.read_file(&config.pid_file).ok()?;
+    let pid = Pid(std::str::from_utf8(&text).ok()?.trim().parse().ok()?);
+    process.kill(pid, 0).then_some(pid)
+}
+
+/// `-k` for a server that runs, or should.
+async fn signal(process: Process, line: &CommandLine, config: &Config, word: &str) -> i32 {
+    let Some(pid) = running(process, config) else {
+        let program = line.program();
+        let text = match process.read_file(&config.pid_file) {
+            Ok(pid) => {
+                format!("{program} (pid {}?) not running\n", String::from_utf8_lossy(&pid).trim())
+            }
+            Err(_) => format!("{program} (no pid file) not running\n"),
+        };
+        process.print(&text).await;
+        return 0;
+    };
+    let number = match word {
+        "stop" => netarium_world::process::signal::TERM,
+        "graceful-stop" => WINCH,
+        "restart" => netarium_world::process::signal::HUP,
+        "graceful" => USR1,
+        _ => {
+            process.print(&format!("{} (pid {pid}) already running\n", line.program())).await;
+            return 0;
+        }
+    };
+    i32::from(!process.kill(pid, number))
+}
+
+/// Starts the server as a process of its own, and waits until it listens or has failed.
+async fn detach(process: Process, line: CommandLine, application: Option<MakeApplication>) -> i32 {
+    #[derive(Default)]
+    struct Outcome {
+        code: Option<i32>,
+        waker: Option<Waker>,
+    }
+    let outcome = Rc::new(RefCell::new(Outcome::default()));
+    let told = Rc::clone(&outcome);
+    let tell = move |code| {
+        let mut told = told.borrow_mut();
+        told.code.get_or_insert(code);
+        if let Some(waker) = told.waker.take() {
+            waker.wake();
+        }
+    };
+    let argv = process.args();
+    // What goes wrong at the start is said where the command was given.
+    let spawn = Spawn::new(argv).daemon().stderr(process.fd(2));
+    let child = process.fork(spawn, move |process| {
+        Box::pin(async move {
+            let code = match load(process, &line, application.as_ref()) {
+                Ok(config) => serve(process, &line, config, application, &tell).await,
+                Err(why) => failed(process, &why).await,
+            };
+            tell(code);
+            code
+        })
+    });
+    if let Err(e) = child {
+        process.eprint(&format!("httpd: {e}\n")).await;
+        return 1;
+    }
+    poll_fn(|cx| {
+        let mut outcome = outcome.borrow_mut();
+        if outcome.code.is_none() {
+            outcome.waker = Some(cx.waker().clone());
+        }
+        outcome.code.map_or(Poll::Pending, Poll::Ready)
+    })
+    .await
+}
+
+/// Serves until told to stop. `listening` is told 0 when the listeners are there.
+async fn serve(
+    process: Process,
+    line: &CommandLine,
+    config: Config,
+    application: Option<MakeApplication>,
+    listening: &dyn Fn(i32),
+) -> i32 {
+    let mut server = match Server::start(process, config) {
+        Ok(server) => server,
         Err(why) => {
-            process.eprint(&format!("httpd: {why}\n{USAGE}")).await;
+            process.eprint(&why).await;
             return 1;
         }
     };
-    if config.help {
-        process.print(USAGE).await;
-        return 0;
-    }
-    if !process.metadata(&config.site.root).is_ok_and(|m| m.is_dir) {
-        let root = &config.site.root;
-        let text = format!("DocumentRoot '{root}' is not a directory, or is not readable");
-        process.eprint(&format!("httpd: {text}\n")).await;
-        return 1;
-    }
-    let mut listeners = Vec::new();
-    for &address in &config.listen {
-        match TcpListener::bind(&process, address, BACKLOG) {
-            Ok(listener) => listeners.push(listener),
-            Err(e) => {
-                process.eprint(&could_not_bind(address, errno(&e), &e)).await;
-                return 1;
-            }
-        }
-    }
-    let log = Rc::new(Log::default());
-    process.spawn(Rc::clone(&log).write(process));
-    let slots = Rc::new(Slots::new(config.connections));
-    let site = Rc::new(config.site);
-    let limits = Limits { head: HEAD_TIMEOUT, idle: config.keep_alive, busy: BUSY_TIMEOUT };
-    for listener in listeners {
-        let server = Server {
-            process,
-            site: Rc::clone(&site),
-            limits,
-            log: Rc::clone(&log),
-            slots: Rc::clone(&slots),
-        };
-        process.spawn(server.accept(listener));
-    }
-    process.terminated().await;
-    0
-}
-
-/// In Apache's words.
-fn could_not_bind(address: SocketAddr, e: Option<Errno>, io: &std::io::Error) -> String {
-    let code = e.map_or(0, Errno::code);
-    format!(
-        "({code}){io}: AH00072: make_sock: could not bind to address {address}\n\
-         no listening sockets available, shutting down\n"
-    )
-}
-
-struct Server {
-    process: Process,
-    site: Rc<Site>,
-    limits: Limits,
-    log: Rc<Log>,
-    slots: Rc<Slots>,
-}
-
-impl Server {
-    /// Takes connections while there are slots; others wait in the listener's backlog.
-    async fn accept(self, listener: TcpListener) {
-        loop {
-            let slot = Slots::take(&self.slots).await;
-            let stream = match listener.accept().await {
-                Ok((stream, _)) => stream,
-                Err(_) => {
-                    // One connection could not be taken (it is gone, or memory is short).
-                    drop(slot);
-                    self.process.sleep(Duration::from_millis(10)).await;
-                    continue;
+    let pid_file = server.config().pid_file.clone();
+    let _ = process.write_file(&pid_file, format!("{}\n", process.pid()));
+    notice(
+        process,
+        &server,
+        "mpm",
+        &format!("{} configured -- resuming normal operations", pages::PRODUCT_FULL),
+    );
+    notice(
+        process,
+        &server,
+        "core",
+        &format!("AH00094: Command line: '{}'", process.args().join(" ")),
+    );
+    listening(0);
+    let code = loop {
+        match process.catch(&[1, 2, 15, USR1, WINCH]).await {
+            signal @ (1 | USR1) => {
+                let (how, word) = match signal {
+                    1 => (Stop::Now, "AH00493: SIGHUP received.  Attempting to restart"),
+                    _ => (Stop::Gracefully, "AH00493: SIGUSR1 received.  Doing graceful restart"),
+                };
+                notice(process, &server, "mpm", word);
+                let config = load(process, line, application.as_ref());
+                if let Err(why) = config.and_then(|config| server.restart(config, how)) {
+                    process.eprint(&format!("{why}\n")).await;
+                    error(process, &server, Level::Emerg, &why);
+                    break 1;
                 }
-            };
-            let (site, log) = (Rc::clone(&self.site), Rc::clone(&self.log));
-            let serving = connection::serve(self.process, stream, site, self.limits, log);
-            self.process.spawn(async move {
-                serving.await;
-                drop(slot);
-            });
-        }
-    }
-}
-
-/// How many connections may be served at a time.
-#[derive(Debug)]
-struct Slots {
-    free: Cell<usize>,
-    waiting: RefCell<Vec<Waker>>,
-}
-
-impl Slots {
-    fn new(count: usize) -> Slots {
-        Slots { free: Cell::new(count), waiting: RefCell::new(Vec::new()) }
-    }
-
-    /// Waits for a free slot.
-    async fn take(slots: &Rc<Slots>) -> Slot {
-        poll_fn(|cx| match slots.free.get().checked_sub(1) {
-            Some(free) => {
-                slots.free.set(free);
-                Poll::Ready(())
+                notice(process, &server, "mpm", "resuming normal operations");
             }
-            None => {
-                slots.waiting.borrow_mut().push(cx.waker().clone());
-                Poll::Pending
+            WINCH => {
+                notice(
+                    process,
+                    &server,
+                    "mpm",
+                    "AH00492: caught SIGWINCH, shutting down gracefully",
+                );
+                server.stop(Stop::Gracefully).await;
+                break 0;
             }
-        })
-        .await;
-        Slot(Rc::clone(slots))
-    }
-}
-
-/// A slot that is in use; dropping it frees it.
-#[derive(Debug)]
-struct Slot(Rc<Slots>);
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.0.free.set(self.0.free.get() + 1);
-        self.0.waiting.borrow_mut().drain(..).for_each(Waker::wake);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(line: &str) -> Result<Config, String> {
-        let args: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-        Config::parse(&args)
-    }
-
-    #[test]
-    fn the_command_line_is_understood() {
-        let c = parse("--root www --listen 127.0.0.1:8080 -l 81 --keep-alive-timeout 1s").unwrap();
-        assert_eq!(c.site.root, "www");
-        assert_eq!(c.listen.len(), 2);
-        assert_eq!(c.listen[1].to_string(), "0.0.0.0:81");
-        assert_eq!(parse("").unwrap().listen[0].to_string(), "0.0.0.0:80");
-        for bad in ["-l x", "-l 70000", "extra", "--nope", "--max-connections 0", "-i a/b"] {
-            assert!(parse(bad).is_err(), "{bad}");
+            _ => {
+                notice(process, &server, "mpm", "AH00491: caught SIGTERM, shutting down");
+                break 0;
+            }
         }
+    };
+    let own = process
+        .read_file(&pid_file)
+        .is_ok_and(|p| p.trim_ascii() == process.pid().to_string().as_bytes());
+    if own {
+        let _ = process.remove_file(&pid_file);
     }
+    server.log.close(process);
+    code
+}
+
+fn notice(process: Process, server: &Server, module: &'static str, text: &str) {
+    // Apache writes these whatever its LogLevel is.
+    let entry = ErrorEntry { module, level: Level::Notice, client: None, text };
+    server.log.always(&server.config().main, process, &entry);
+}
+
+fn error(process: Process, server: &Server, level: Level, text: &str) {
+    let entry = ErrorEntry { module: "core", level, client: None, text };
+    server.log.error(&server.config().main, process, &entry);
 }

@@ -7,6 +7,7 @@ mod show;
 
 use core::net::IpAddr;
 
+use netarium_base::Instant;
 use netarium_stack::Interface;
 use netarium_world::process::{LocalBoxFuture, Process};
 
@@ -152,10 +153,16 @@ fn answer(process: &Process, command: Command) -> Result<String, Refusal> {
             }
             let wanted = |i: &&Interface| device.as_ref().is_none_or(|d| *d == i.name);
             let chosen: Vec<&Interface> = all.iter().filter(wanted).collect();
+            let now = cx.now;
+            let left = |i: &Interface, address| {
+                let lifetime = stack.lifetime(i.index, address)?;
+                let seconds = |until: Instant| until.since(now).as_secs();
+                Some((seconds(lifetime.valid_until), seconds(lifetime.preferred_until)))
+            };
             Ok(match object {
                 Object::Address if options.brief => show::brief(&chosen, true),
                 Object::Link if options.brief => show::brief(&chosen, false),
-                Object::Address => show::addresses(&chosen, options),
+                Object::Address => show::addresses(&chosen, options, &left),
                 Object::Link => show::links(&chosen, options),
                 Object::Route => show::routes(stack.routes(), all, &chosen, options),
                 Object::Neighbour | Object::Help => {

@@ -18,8 +18,11 @@ fn wants(options: Options, address: IpAddr) -> bool {
     (!options.v4 || address.is_ipv4()) && (!options.v6 || address.is_ipv6())
 }
 
+/// For how many more seconds an address is good: valid and preferred; `None` for ever.
+pub(super) type Left<'a> = &'a dyn Fn(&Interface, IpAddr) -> Option<(u64, u64)>;
+
 /// `ip addr`.
-pub(super) fn addresses(interfaces: &[&Interface], options: Options) -> String {
+pub(super) fn addresses(interfaces: &[&Interface], options: Options, left: Left<'_>) -> String {
     let mut out = String::new();
     let family = options.v4 || options.v6;
     for i in interfaces {
@@ -38,8 +41,15 @@ pub(super) fn addresses(interfaces: &[&Interface], options: Options) -> String {
                 _ => String::new(),
             };
             let scope = if is_loopback(i) { "host" } else { "global" };
-            let _ = writeln!(out, "    {name} {a}{brd} scope {scope} {}", i.name);
-            out.push_str("       valid_lft forever preferred_lft forever\n");
+            let left = left(i, a.address());
+            let dynamic = if left.is_some() { " dynamic" } else { "" };
+            let _ = writeln!(out, "    {name} {a}{brd} scope {scope}{dynamic} {}", i.name);
+            let _ = match left {
+                Some((valid, preferred)) => {
+                    writeln!(out, "       valid_lft {valid}sec preferred_lft {preferred}sec")
+                }
+                None => writeln!(out, "       valid_lft forever preferred_lft forever"),
+            };
         }
         if options.statistics {
             statistics(&mut out, i);

@@ -60,7 +60,7 @@ fn objects_and_commands_may_be_shortened() {
 fn addresses_and_links() {
     let all = interfaces();
     let all: Vec<&Interface> = all.iter().collect();
-    insta::assert_snapshot!(show::addresses(&all, Options::default()), @r"
+    insta::assert_snapshot!(show::addresses(&all, Options::default(), &|_, _| None), @r"
     1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65535 qdisc noqueue state UNKNOWN group default qlen 1000
         link/loopback 00:00:00:00:00:00 brd 00:00:00:00:00:00
         inet 127.0.0.1/8 scope host lo

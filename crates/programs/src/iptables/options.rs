@@ -97,6 +97,8 @@ const REJECT: &[Opt] = &[opt('\0', "reject-with", Takes::One)];
 const LOG: &[Opt] = &[opt('\0', "log-prefix", Takes::One), opt('\0', "log-level", Takes::One)];
 const DNAT: &[Opt] = &[opt('\0', "to-destination", Takes::One)];
 const SNAT: &[Opt] = &[opt('\0', "to-source", Takes::One)];
+const TCPMSS: &[Opt] =
+    &[opt('\0', "set-mss", Takes::One), opt('\0', "clamp-mss-to-pmtu", Takes::Nothing)];
 const TO_PORTS: &[Opt] = &[opt('\0', "to-ports", Takes::One)];
 
 /// The options of a target.
@@ -106,6 +108,7 @@ pub(super) fn options_for(target: &Target) -> &'static [Opt] {
         Target::Log(_) => LOG,
         Target::Dnat(_) => DNAT,
         Target::Snat(_) => SNAT,
+        Target::TcpMss(_) => TCPMSS,
         Target::Masquerade(_) | Target::Redirect(_) => TO_PORTS,
         _ => &[],
     }

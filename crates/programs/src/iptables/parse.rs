@@ -2,7 +2,9 @@
 //! only once their `-m`, `-p` or `-j` was read.
 
 use netarium_base::IfIndex;
-use netarium_filter::{Cidr, FlagTest, Interfaces, Is, Match, Module, PortSide, Table, Target};
+use netarium_filter::{
+    Cidr, FlagTest, Interfaces, Is, Match, Module, Mss, PortSide, Table, Target,
+};
 use netarium_wire::protocol;
 
 use super::names;
@@ -85,6 +87,7 @@ pub(super) fn parse(args: &[String], ifaces: &[(String, IfIndex)]) -> Result<Lin
         matches: Match::default(),
         target: None,
         nat_given: false,
+        mss_given: false,
         sources: Vec::new(),
         destinations: Vec::new(),
     };
@@ -105,6 +108,7 @@ struct Reader<'a> {
     matches: Match,
     target: Option<Target>,
     nat_given: bool,
+    mss_given: bool,
     sources: Nets,
     destinations: Nets,
 }
@@ -239,6 +243,7 @@ impl Reader<'_> {
                 self.line.table = match value.as_str() {
                     "filter" => Table::Filter,
                     "nat" => Table::Nat,
+                    "mangle" => Table::Mangle,
                     _ => return Err(Refusal::Table(value)),
                 };
             }
@@ -404,6 +409,17 @@ impl Reader<'_> {
             (Some(Target::Masquerade(ports) | Target::Redirect(ports)), _) => {
                 *ports = Some(dashed(value)?);
             }
+            (Some(Target::TcpMss(mss)), "set-mss") => {
+                match value.parse().ok().filter(|n| *n <= 65_515) {
+                    Some(size) => *mss = Mss::Set(size),
+                    None => return usage(MSS_BAD),
+                }
+                self.mss_given = true;
+            }
+            (Some(Target::TcpMss(mss)), _) => {
+                *mss = Mss::ClampToPmtu;
+                self.mss_given = true;
+            }
             _ => {}
         }
         Ok(())
@@ -473,6 +489,7 @@ impl Reader<'_> {
             Some(Target::Snat(_)) if !self.nat_given => {
                 usage("SNAT: option \"--to-source\" must be specified\n")
             }
+            Some(Target::TcpMss(_)) if !self.mss_given => usage(MSS_NONE),
             Some(Target::Drop) if self.line.table == Table::Nat => usage(NAT_DROP),
             _ => self.check_ports(),
         }
@@ -517,6 +534,10 @@ impl Reader<'_> {
         all
     }
 }
+
+/// What iptables says about TCPMSS without options, or with a wrong size.
+const MSS_NONE: &str = "TCPMSS target: At least one parameter is required";
+const MSS_BAD: &str = "TCPMSS: bad value for option \"--set-mss\", or out of range (0-65515).\n";
 
 /// What iptables says about DROP in the table `nat`.
 pub(super) const NAT_DROP: &str = "\nThe \"nat\" table is not intended for filtering, \

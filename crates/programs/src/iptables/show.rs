@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use netarium_base::IfIndex;
 use netarium_filter::{
-    ChainView, Cidr, Counters, IcmpType, Interfaces, Is, Match, Module, NatTo, Policy, PortRange,
-    PortSide, Ports, Rule, Target,
+    ChainView, Cidr, Counters, IcmpType, Interfaces, Is, Match, Module, Mss, NatTo, Policy,
+    PortRange, PortSide, Ports, Rule, Target,
 };
 use netarium_stack::Interface;
 use netarium_wire::protocol;
@@ -175,6 +175,8 @@ fn target(target: &Target) -> String {
         Target::Snat(to) => format!(" -j SNAT --to-source {}", nat_to(to)),
         Target::Masquerade(p) => format!(" -j MASQUERADE{}", ports(p)),
         Target::Redirect(p) => format!(" -j REDIRECT{}", ports(p)),
+        Target::TcpMss(Mss::ClampToPmtu) => " -j TCPMSS --clamp-mss-to-pmtu".to_owned(),
+        Target::TcpMss(Mss::Set(n)) => format!(" -j TCPMSS --set-mss {n}"),
         other => format!(" -j {}", target_name(other)),
     }
 }
@@ -352,6 +354,8 @@ fn target_column(target: &Target, numeric: bool) -> String {
         Target::Dnat(to) | Target::Snat(to) => format!(" to:{}", nat_to(to)),
         Target::Masquerade(Some(ports)) => format!(" masq ports: {}", dashed(*ports)),
         Target::Redirect(Some(ports)) => format!(" redir ports {}", dashed(*ports)),
+        Target::TcpMss(Mss::ClampToPmtu) => " TCPMSS clamp to PMTU".to_owned(),
+        Target::TcpMss(Mss::Set(n)) => format!(" TCPMSS set {n}"),
         _ => String::new(),
     }
 }

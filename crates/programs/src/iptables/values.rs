@@ -2,7 +2,7 @@
 
 use core::net::{IpAddr, Ipv4Addr};
 
-use netarium_filter::{Cidr, Is, Log, NatTo, PortRange, PortSide, Ports, Reject, Target};
+use netarium_filter::{Cidr, Is, Log, Mss, NatTo, PortRange, PortSide, Ports, Reject, Target};
 
 use super::names;
 use super::parse::{Nets, Refusal, usage};
@@ -27,6 +27,7 @@ pub(super) fn target(word: &str) -> Target {
         "SNAT" => Target::Snat(NatTo::default()),
         "MASQUERADE" => Target::Masquerade(None),
         "REDIRECT" => Target::Redirect(None),
+        "TCPMSS" => Target::TcpMss(Mss::Set(0)),
         chain => Target::Jump(chain.into()),
     }
 }

@@ -65,6 +65,15 @@ async fn run(process: Process) -> i32 {
         process.eprint(&format!("ping: connect: {e}\n")).await;
         return 2;
     }
+    if process.with_stack(|stack, _| stack.is_broadcast(target)) {
+        if !options.broadcast {
+            let text = "ping: Do you want to ping broadcast? Then -b. If not, check your local \
+                        firewall rules\n";
+            process.eprint(text).await;
+            return 2;
+        }
+        process.eprint("WARNING: pinging broadcast address\n").await;
+    }
     let socket = match open(&process, &options) {
         Ok(socket) => socket,
         Err(e) => {
@@ -100,6 +109,9 @@ fn open(process: &Process, options: &Options) -> std::io::Result<PingSocket> {
     let socket = PingSocket::new(process)?;
     if let Some(ttl) = options.ttl {
         socket.set_ttl(ttl)?;
+    }
+    if options.broadcast {
+        socket.set_option(SocketOption::Broadcast(true))?;
     }
     if let Some(mode) = options.mtu_discover {
         socket.set_option(SocketOption::MtuDiscover(mode))?;

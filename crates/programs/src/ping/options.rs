@@ -8,7 +8,7 @@ use crate::getopt::{Item, OptError, Spec};
 /// The most bytes of data that fit into an IPv4 packet.
 const SIZE_MAX: u64 = 65_507;
 
-const SPEC: Spec = Spec { short: "c:i:M:s:t:W:w:qnvhV4", long: &[] };
+const SPEC: Spec = Spec { short: "bc:i:M:s:t:W:w:qnvhV4", long: &[] };
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub(super) struct Options {
     pub(super) deadline: Option<Duration>,
     /// `-M`: whether packets may be cut.
     pub(super) mtu_discover: Option<MtuDiscover>,
+    /// `-b`: the address may be everybody's.
+    pub(super) broadcast: bool,
     pub(super) quiet: bool,
     pub(super) numeric: bool,
 }
@@ -56,6 +58,7 @@ impl Options {
             wait: None,
             deadline: None,
             mtu_discover: None,
+            broadcast: false,
             quiet: false,
             numeric: false,
         };
@@ -69,6 +72,7 @@ impl Options {
                 Item::Option('W', v) => o.wait = Some(seconds(&v)?),
                 Item::Option('w', v) => o.deadline = Some(seconds(&v)?),
                 Item::Option('M', v) => o.mtu_discover = Some(mtu_discover(&v)?),
+                Item::Option('b', _) => o.broadcast = true,
                 Item::Option('q', _) => o.quiet = true,
                 Item::Option('n', _) => o.numeric = true,
                 Item::Option('h', _) => return Err(Usage::Help),

@@ -142,7 +142,9 @@ impl View {
             }
             self.process.print(&(text + &listing(&entries, &self.letters, self.epoch))).await;
             if self.has('R') {
-                let below = entries.iter().filter(|e| e.metadata.is_dir && !matches!(e.name.as_str(), "." | ".."));
+                let below = entries
+                    .iter()
+                    .filter(|e| e.metadata.is_dir && !matches!(e.name.as_str(), "." | ".."));
                 let base = folder.trim_end_matches('/');
                 let below: Vec<String> = below.map(|e| format!("{base}/{}", e.name)).collect();
                 folders.splice(0..0, below);

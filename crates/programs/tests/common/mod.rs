@@ -9,7 +9,7 @@ use netarium_programs::Builtin;
 use netarium_wire::frame::mac_for_name;
 use netarium_world::{
     FileTree, HostSpec, IfaceSpec, Input, LinkSpec, Output, PortId, RouteSpec, Stream, SwitchSpec,
-    World, WorldBuilder,
+    Target, World, WorldBuilder,
 };
 
 /// The page at `/`.
@@ -37,7 +37,7 @@ fn files() -> FileTree {
     tree
 }
 
-fn host(name: &str, address: &str) -> HostSpec {
+fn host(name: &str, address: &str, files: FileTree) -> HostSpec {
     HostSpec {
         name: name.to_owned(),
         interfaces: vec![IfaceSpec {
@@ -46,14 +46,23 @@ fn host(name: &str, address: &str) -> HostSpec {
             mtu: 1_500,
             addresses: vec![address.parse().expect("an address")],
         }],
-        files: Rc::new(files()),
+        files: Rc::new(files),
         ..HostSpec::default()
     }
 }
 
 /// The lab, with what `web` runs.
 pub fn lab(daemons: &[&str]) -> World {
-    let mut pc = host("pc", "192.168.17.20/24");
+    lab_with(daemons, &[])
+}
+
+/// The same with more files.
+pub fn lab_with(daemons: &[&str], more: &[(&str, &str)]) -> World {
+    let mut all = files();
+    for (path, contents) in more {
+        all.insert(path, contents.as_bytes().to_vec()).expect("a path");
+    }
+    let mut pc = host("pc", "192.168.17.20/24", all.clone());
     // A default route to nobody: what lies beyond is unreachable, but not at once.
     let to = "172.16.0.0/16".parse().expect("a network");
     pc.routes = vec![RouteSpec { to, via: "192.168.17.99".parse().ok(), iface: 0 }];
@@ -63,7 +72,7 @@ pub fn lab(daemons: &[&str]) -> World {
         .programs(Rc::new(Builtin))
         .switch(SwitchSpec::new("home"))
         .names([("web".to_owned(), vec!["192.168.17.17".parse().expect("an address")])])
-        .host(host("web", "192.168.17.17/24"))
+        .host(host("web", "192.168.17.17/24", all))
         .host(pc)
         .gateway("pc");
     for name in ["web", "pc"] {
@@ -173,4 +182,50 @@ impl Shell {
         let until = self.world.now().as_nanos() + ms * 1_000_000;
         self.world.run_until(Instant::from_nanos(until));
     }
+
+    /// Opens a connection from outside to the server, which takes whatever comes.
+    pub fn connect(&mut self) -> PortId {
+        let port = self.next;
+        self.next += 1;
+        let to = Target::Addr("192.168.17.17:80".parse().expect("an address"));
+        let client = "test".to_owned();
+        self.world.apply(Input::Open { port, client, from: None, source: None, to });
+        self.world.apply(Input::Credit { port, bytes: 1 << 25 });
+        self.wait(5);
+        port
+    }
+
+    /// Sends on such a connection.
+    pub fn send(&mut self, port: PortId, bytes: &[u8]) {
+        self.world.apply(Input::Data { port, bytes: bytes.to_vec() });
+        self.wait(5);
+    }
+
+    /// What has come since the last look, and whether that was the end.
+    pub fn came(&mut self, wanted: PortId) -> (Vec<u8>, bool) {
+        let (mut all, mut end) = (Vec::new(), false);
+        while let Some(output) = self.world.poll_output() {
+            match output {
+                Output::Data { port, bytes, .. } if port == wanted => all.extend(bytes),
+                Output::Eof { port } | Output::Reset { port, .. } => end |= port == wanted,
+                _ => {}
+            }
+        }
+        (all, end)
+    }
+
+    /// Sends bytes on a connection of their own and ends it; all that comes back.
+    pub fn exchange(&mut self, bytes: &[u8]) -> String {
+        let port = self.connect();
+        self.send(port, bytes);
+        self.world.apply(Input::Eof { port });
+        self.wait(3_000);
+        String::from_utf8_lossy(&self.came(port).0).into_owned()
+    }
+}
+
+/// The statuses of the responses in a stream of them.
+pub fn statuses(stream: &str) -> Vec<u16> {
+    let code = |line: &str| line.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok();
+    stream.split('\n').filter_map(code).collect()
 }

@@ -7,9 +7,9 @@ use super::Said;
 pub(crate) fn all(mut said: Said) -> Said {
     said.err = err(&said.err);
     for request in &mut said.wire {
-        *request = boundary(request);
+        *request = codings(&boundary(request));
     }
-    said.out = boundary(&String::from_utf8_lossy(&said.out)).into_bytes();
+    said.out = json(&boundary(&String::from_utf8_lossy(&said.out))).into_bytes();
     for (name, contents) in &mut said.files {
         if name.ends_with(".jar") {
             *contents = jar(&String::from_utf8_lossy(contents)).into_bytes();
@@ -30,9 +30,42 @@ fn err(text: &[u8]) -> Vec<u8> {
         if info.starts_with("Found bundle for host") || info.starts_with("Can not multiplex") {
             continue;
         }
-        out.push_str(&boundary(&milliseconds(&meter(line))));
+        // Which ports are free is chance.
+        if info.starts_with("Bind to local port") || info.starts_with("Local port: 4") {
+            continue;
+        }
+        out.push_str(&codings(&boundary(&milliseconds(&meter(&nil(line))))));
     }
     out.into_bytes()
+}
+
+/// What the real one prints for a host that it forgot (with `--connect-to`).
+fn nil(line: &str) -> String {
+    line.replace("Connected to (nil) ", "Connected to example.test ")
+        .replace("to host (nil) left", "to host example.test left")
+}
+
+/// The codings that only the real one can unpack.
+fn codings(text: &str) -> String {
+    text.replace("deflate, gzip, br, zstd", "deflate, gzip")
+}
+
+/// Times, speeds, ports and the version in `%{json}`.
+fn json(text: &str) -> String {
+    if !text.contains("\"curl_version\"") {
+        return text.to_owned();
+    }
+    let mut out = String::new();
+    for pair in text.split_inclusive(',') {
+        let name = pair.split(':').next().unwrap_or("");
+        let masked = ["time_", "speed_", "local_port", "curl_version", "errormsg"];
+        if masked.iter().any(|m| name.contains(m)) {
+            out.push_str(&format!("{name}:X,"));
+        } else {
+            out.push_str(pair);
+        }
+    }
+    out
 }
 
 /// `after 12 ms` → `after T ms`.
@@ -52,8 +85,9 @@ fn meter(line: &str) -> String {
     let last = line.rsplit('\r').find(|l| columns(l).len() >= 11 && l.contains(":--"));
     let Some(last) = last.filter(|_| line.contains('\r')) else { return line.to_owned() };
     let c = columns(last);
-    let end = if line.ends_with('\n') { "\n" } else { "" };
-    format!("meter {}{end}", c[..6].join(" "))
+    // What is said next stands behind the meter's 78 columns.
+    let behind = last.get(78..).unwrap_or("");
+    format!("meter {}{behind}", c[..6].join(" "))
 }
 
 /// The digits that make a multipart boundary unique.
@@ -62,7 +96,8 @@ fn boundary(text: &str) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some(at) = rest.find(dashes) {
-        let (before, after) = rest.split_at(at + dashes.len());
+        let extra = rest[at + dashes.len()..].bytes().take_while(|b| *b == b'-').count();
+        let (before, after) = rest.split_at(at + dashes.len() + extra);
         let n = after.bytes().take_while(u8::is_ascii_hexdigit).count();
         out.push_str(before);
         out.push_str(if n == 16 { "BOUNDARY" } else { &after[..n] });

@@ -56,11 +56,8 @@ static COUNT: AtomicU32 = AtomicU32::new(0);
 
 /// Runs curl in a folder of its own.
 pub(crate) fn run(server: Server, args: &[String]) -> Said {
-    let name = format!(
-        "netarium-curl-{}-{}",
-        std::process::id(),
-        COUNT.fetch_add(1, Ordering::Relaxed)
-    );
+    let name =
+        format!("netarium-curl-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
     let folder = std::env::temp_dir().join(name);
     std::fs::create_dir_all(&folder).expect("a folder");
     for (name, contents) in super::files() {

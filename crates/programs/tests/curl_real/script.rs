@@ -73,7 +73,9 @@ impl Conversation {
             let body = &self.buffer[at + 4..];
             if field(&head, "expect").is_some() && !self.continued {
                 self.continued = true;
-                if head.contains("/refuse") {
+                let hits = state.hits.entry("expect".to_owned()).or_default();
+                *hits += 1;
+                if head.contains("/refuse") && *hits == 1 {
                     state.requests.push((self.number, head));
                     let bytes = b"HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\n\r\n";
                     reply.bytes.extend_from_slice(bytes);
@@ -91,7 +93,8 @@ impl Conversation {
             let (method, target) = (word(), word());
             let request = Request { method, target, head, body };
             let text = String::from_utf8_lossy(&request.body);
-            let text = if text.len() > 3000 { format!("{} bytes", text.len()) } else { text.into() };
+            let text =
+                if text.len() > 3000 { format!("{} bytes", text.len()) } else { text.into() };
             state.requests.push((self.number, format!("{}{text}", request.head)));
             answer(&request, state, &mut reply);
         }
@@ -163,9 +166,15 @@ const GZIP: &[u8] = include_bytes!("hello.gz");
 
 fn answer(r: &Request, state: &mut State, reply: &mut Reply) {
     let head = r.method == "HEAD";
-    let target = r.target.strip_prefix("http://").map_or(r.target.as_str(), |t| {
-        t.find('/').map_or("/", |at| &t[at..])
-    });
+    let target = r
+        .target
+        .strip_prefix("http://")
+        .map_or(r.target.as_str(), |t| t.find('/').map_or("/", |at| &t[at..]));
+    if r.method == "CONNECT" {
+        let open = r.target.starts_with("example.test:");
+        let status = if open { "200 Connection established" } else { "403 No" };
+        return reply.bytes.extend_from_slice(format!("HTTP/1.1 {status}\r\n\r\n").as_bytes());
+    }
     let parts: Vec<&str> = target.split('?').next().unwrap_or("").split('/').skip(1).collect();
     match parts[..] {
         ["status", code] => {

@@ -4,12 +4,14 @@
 //!
 //! 1. `guard`: who may call;
 //! 2. `routes`: what can be asked, as JSON;
+//!    [`connections`]: real clients in the lab;
 //! 3. [`pacing`]: speed, pause, steps and breakpoints; `trace`: events, kept and live, and why;
 //!    [`edits`]: links, forwards, rules and programs change while the lab runs;
 //! 4. `streams`: captures as they happen;
 //! 5. [`session`]: programs on hosts over WebSockets.
 
 mod complete;
+pub mod connections;
 pub mod edits;
 mod guard;
 pub mod links;
@@ -42,6 +44,7 @@ pub use streams::links;
 use view::LabView;
 
 use crate::past::Past;
+use crate::proxy::Proxies;
 use crate::recording::Tape;
 use crate::runner::WorldHandle;
 
@@ -119,10 +122,11 @@ impl Api {
         lab: Arc<LabView>,
         source: Arc<Source>,
         tape: Tape,
+        proxies: Arc<Proxies>,
     ) {
         let guard = Arc::new(guard::Guard::new(self.port, token));
         let past = Past::live(source.lab.clone().into(), tape.clone(), world.clone());
-        let app = routes::router(routes::Shared { world, lab, source, tape }, past)
+        let app = routes::router(routes::Shared { world, lab, source, tape, proxies }, past)
             .layer(axum::extract::DefaultBodyLimit::max(BODY_MAX))
             .layer(axum::middleware::from_fn_with_state(guard, guard::admit));
         let service = TowerToHyperService::new(app);

@@ -13,8 +13,9 @@ use netarium_world::World;
 use serde::{Deserialize, Serialize};
 
 use super::view::LabView;
-use super::{Failure, complete, edits, links, pacing, past, session, streams, trace};
+use super::{Failure, complete, connections, edits, links, pacing, past, session, streams, trace};
 use crate::past::{Past, PastError};
+use crate::proxy::{MoreError, Proxies, ProxyError};
 use crate::recording::Tape;
 use crate::runner::{WorldEnded, WorldHandle};
 
@@ -28,6 +29,7 @@ pub(super) struct Shared {
     pub(super) lab: Arc<LabView>,
     pub(super) source: Arc<Source>,
     pub(super) tape: Tape,
+    pub(super) proxies: Arc<Proxies>,
 }
 
 /// A world that can be read: the one that runs, or its past.
@@ -69,6 +71,7 @@ pub(super) fn reading(world: Readable) -> Router {
         .route("/hosts/{host}/complete", get(complete::complete))
         .route("/hosts/{host}/forwards", get(edits::forwards))
         .route("/hosts/{host}/rules", get(edits::rules))
+        .route("/connections", get(connections::connections))
         .route("/links", get(links::links))
         .route("/partitions", get(links::partitions))
         .route("/switches/{switch}/table", get(links::switch_table))
@@ -94,6 +97,7 @@ pub(super) fn router(shared: Shared, past: Past) -> Router {
         )
         .route("/hosts/{host}/start", post(edits::start))
         .route("/hosts/{host}/kill", post(edits::kill))
+        .route("/proxies", post(connections::open_proxy))
         .route("/saved", get(edits::saved))
         .route("/stats", get(stats))
         .route("/pace", get(pacing::pace).post(pacing::set_pace))
@@ -117,6 +121,16 @@ pub(super) fn router(shared: Shared, past: Past) -> Router {
 impl From<WorldEnded> for Failure {
     fn from(ended: WorldEnded) -> Failure {
         Failure::new(StatusCode::SERVICE_UNAVAILABLE, ended.to_string())
+    }
+}
+
+impl From<MoreError> for Failure {
+    fn from(error: MoreError) -> Failure {
+        let status = match error {
+            MoreError::Proxy(ProxyError::NoHost(_)) => StatusCode::NOT_FOUND,
+            _ => StatusCode::CONFLICT,
+        };
+        Failure::new(status, error.to_string())
     }
 }
 

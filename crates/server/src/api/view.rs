@@ -28,6 +28,34 @@ pub struct LabView {
     pub links: Vec<String>,
     /// Real ports that lead into the lab.
     pub published: Vec<PublishedView>,
+    /// The proxy that enters the lab.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<ProxyView>,
+    /// Ports of lab hosts behind which real servers stand.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attached: Vec<AttachedView>,
+}
+
+/// The proxy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProxyView {
+    /// Where the real machine listens, for SOCKS5 and HTTP.
+    pub listen: SocketAddr,
+    /// The host from which its connections come.
+    pub from: String,
+}
+
+/// An attached server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttachedView {
+    /// The lab's host.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The real server.
+    pub to: SocketAddr,
+    /// Whether connections continue there: `--allow-attach` was given.
+    pub allowed: bool,
 }
 
 /// A title in up to two languages.
@@ -132,6 +160,9 @@ pub struct PublishedView {
     pub wanted: Option<SocketAddr>,
     /// Where connections go in the lab.
     pub to: SocketAddr,
+    /// Whether it takes datagrams, not connections.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub udp: bool,
 }
 
 impl LabView {
@@ -166,6 +197,8 @@ impl LabView {
             gateway,
             links,
             published: Vec::new(),
+            proxy: None,
+            attached: Vec::new(),
         }
     }
 }

@@ -1,35 +1,103 @@
-//! Linux: `/proc/net/tcp` names the socket's inode, `/proc/PID/fd` the process that holds it.
+//! Linux: `/proc/net` or the kernel itself names the socket's inode, `/proc/PID/fd` the process that
+//! holds it.
 
 use std::fs;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::PortHolder;
+use netarium_world::Transport;
+use tokio::io::Interest;
+use tokio::net::TcpStream;
 
-/// `st` of a listening socket in `/proc/net/tcp`.
+use super::{PortHolder, sock_diag};
+
+/// Reads what is there, without waiting. A read that does not fill the buffer has emptied the socket:
+/// with `epoll`, whatever comes later is told, so that nobody need ask again to hear that there is
+/// nothing.
+pub(crate) fn try_read(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut short = None;
+    let read = stream.try_io(Interest::READABLE, || {
+        let n = rustix::io::read(stream, &mut *buffer)?;
+        if n == 0 || n == buffer.len() {
+            return Ok(n);
+        }
+        // Forgets that the socket was readable, as of before this read.
+        short = Some(n);
+        Err(io::ErrorKind::WouldBlock.into())
+    });
+    short.map_or(read, Ok)
+}
+
+/// `st` of a listening socket in `/proc/net/tcp`, of an unconnected one in `/proc/net/udp`.
 const LISTEN: &str = "0A";
+const UNCONNECTED: &str = "07";
 
 /// The program that listens where `address` wants to. `None` when nobody does, or when the holder
 /// belongs to another user, whose descriptors the system does not show.
-pub(crate) fn port_holder(address: SocketAddr) -> Option<PortHolder> {
-    let inode = ["/proc/net/tcp", "/proc/net/tcp6"]
-        .iter()
-        .filter_map(|table| fs::read_to_string(table).ok())
-        .find_map(|table| listening_inode(&table, address))?;
-    process_with_socket(&format!("socket:[{inode}]"))
+pub(crate) fn port_holder(transport: Transport, address: SocketAddr) -> Option<PortHolder> {
+    let state = match transport {
+        Transport::Tcp => LISTEN,
+        Transport::Udp => UNCONNECTED,
+    };
+    let inode = find_inode(transport, |row| {
+        row.state == state
+            && row.local.port() == address.port()
+            && (row.local.ip().is_unspecified()
+                || address.ip().is_unspecified()
+                || row.local.ip().to_canonical() == address.ip().to_canonical())
+    })?;
+    process_with_socket(inode, &[])
 }
 
-fn listening_inode(table: &str, wanted: SocketAddr) -> Option<u64> {
+/// The program on this machine whose socket `own` speaks to `peer`. Processes in `likely` are looked
+/// at first.
+pub(crate) fn socket_owner(
+    transport: Transport,
+    own: SocketAddr,
+    peer: SocketAddr,
+    likely: &[u32],
+) -> Option<PortHolder> {
+    let same = |a: SocketAddr, b: SocketAddr| {
+        a.port() == b.port() && a.ip().to_canonical() == b.ip().to_canonical()
+    };
+    let inode = match transport {
+        Transport::Tcp => sock_diag::tcp_inode(own, peer).ok().flatten(),
+        // A socket that never called `connect` has no remote address, and perhaps no local one.
+        Transport::Udp => find_inode(transport, |row| {
+            row.local.port() == own.port()
+                && (row.local.ip().is_unspecified() || same(row.local, own))
+                && (row.remote.port() == 0 || same(row.remote, peer))
+        }),
+    }?;
+    process_with_socket(inode, likely)
+}
+
+/// A row of `/proc/net/tcp` or `/proc/net/udp`.
+struct Row<'a> {
+    local: SocketAddr,
+    remote: SocketAddr,
+    state: &'a str,
+}
+
+fn find_inode(transport: Transport, wanted: impl Fn(&Row<'_>) -> bool) -> Option<u64> {
+    let tables = match transport {
+        Transport::Tcp => ["/proc/net/tcp", "/proc/net/tcp6"],
+        Transport::Udp => ["/proc/net/udp", "/proc/net/udp6"],
+    };
+    let mut texts = tables.iter().filter_map(|table| fs::read_to_string(table).ok());
+    texts.find_map(|table| inode_in(&table, &wanted))
+}
+
+fn inode_in(table: &str, wanted: impl Fn(&Row<'_>) -> bool) -> Option<u64> {
     table.lines().skip(1).find_map(|line| {
-        let mut fields = line.split_ascii_whitespace();
-        let local = parse_address(fields.nth(1)?)?;
-        let state = fields.nth(1)?;
-        let clashes = local.port() == wanted.port()
-            && (local.ip().is_unspecified()
-                || wanted.ip().is_unspecified()
-                || local.ip().to_canonical() == wanted.ip().to_canonical());
-        if state != LISTEN || !clashes {
+        let mut fields = line.split_ascii_whitespace().skip(1);
+        let local = parse_address(fields.next()?)?;
+        let remote = parse_address(fields.next()?)?;
+        let state = fields.next()?;
+        if !wanted(&Row { local, remote, state }) {
             return None;
         }
+        // A connection that its program has closed already belongs to nobody: inode 0.
         fields.nth(5)?.parse().ok().filter(|&inode| inode != 0)
     })
 }
@@ -55,21 +123,32 @@ fn parse_address(text: &str) -> Option<SocketAddr> {
     Some(SocketAddr::new(ip, port))
 }
 
-fn process_with_socket(link: &str) -> Option<PortHolder> {
+fn process_with_socket(inode: u64, likely: &[u32]) -> Option<PortHolder> {
+    let link = format!("socket:[{inode}]");
+    if let Some(&pid) = likely.iter().find(|&&pid| holds(pid, &link)) {
+        return Some(PortHolder { pid, program: program(pid)? });
+    }
     for entry in fs::read_dir("/proc").ok()?.flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|n| n.parse::<u32>().ok()) else {
-            continue;
-        };
-        let Ok(descriptors) = fs::read_dir(entry.path().join("fd")) else { continue };
-        let holds = descriptors
-            .flatten()
-            .any(|fd| fs::read_link(fd.path()).is_ok_and(|target| target.as_os_str() == link));
-        if holds {
-            let program = fs::read_to_string(entry.path().join("comm")).ok()?.trim().to_owned();
-            return Some(PortHolder { pid, program });
+        let pid = entry.file_name().to_str().and_then(|n| n.parse::<u32>().ok());
+        if let Some(pid) = pid
+            && holds(pid, &link)
+        {
+            return Some(PortHolder { pid, program: program(pid)? });
         }
     }
     None
+}
+
+fn holds(pid: u32, link: &str) -> bool {
+    let Ok(descriptors) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
+    descriptors
+        .flatten()
+        .any(|fd| fs::read_link(fd.path()).is_ok_and(|target| target.as_os_str() == link))
+}
+
+fn program(pid: u32) -> Option<String> {
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+    Some(name.trim().to_owned())
 }
 
 #[cfg(test)]
@@ -94,9 +173,32 @@ mod tests {
     fn the_holder_of_an_own_port_is_this_test() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let holder = port_holder(address).expect("the own process is visible");
+        let holder = port_holder(Transport::Tcp, address).expect("the own process is visible");
         assert_eq!(holder.pid, std::process::id());
         drop(listener);
-        assert_eq!(port_holder(address), None);
+        assert_eq!(port_holder(Transport::Tcp, address), None);
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        let holder = port_holder(Transport::Udp, address).expect("the own process is visible");
+        assert_eq!(holder.pid, std::process::id());
+    }
+
+    #[test]
+    fn the_owner_of_a_connection_and_of_datagrams_is_found() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let client = std::net::TcpStream::connect(address).unwrap();
+        let own = client.local_addr().unwrap();
+        for likely in [vec![], vec![1], vec![std::process::id()]] {
+            let owner = socket_owner(Transport::Tcp, own, address, &likely).unwrap();
+            assert_eq!(owner.pid, std::process::id());
+        }
+        let other = "127.0.0.1:1".parse().unwrap();
+        assert_eq!(socket_owner(Transport::Tcp, own, other, &[]), None);
+        // One that sends without `connect`, from whatever address.
+        let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+        let own = SocketAddr::from(([127, 0, 0, 1], socket.local_addr().unwrap().port()));
+        let owner = socket_owner(Transport::Udp, own, address, &[]).unwrap();
+        assert_eq!(owner.pid, std::process::id());
     }
 }

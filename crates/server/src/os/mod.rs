@@ -1,5 +1,5 @@
-//! What differs between operating systems, and nothing else: who holds a port, whether a process
-//! lives, where a user's private files go.
+//! What differs between operating systems, and nothing else: who holds a port or a connection,
+//! whether a process lives, where a user's private files go.
 //!
 //! Each system answers the same questions with the same signatures; «unknown» is always a legal
 //! answer, so that a new system starts with [`other`](self) and grows.
@@ -11,13 +11,19 @@ use std::io;
 mod linux;
 #[cfg(not(unix))]
 mod other;
+#[cfg(target_os = "linux")]
+mod sock_diag;
 #[cfg(unix)]
 mod unix;
 
 #[cfg(target_os = "linux")]
-pub(crate) use linux::port_holder;
+pub(crate) use linux::{port_holder, socket_owner, try_read};
+#[cfg(not(unix))]
+pub use other::user_is_root;
 #[cfg(not(unix))]
 pub(crate) use other::{create_private_dir, fallback_runtime_dir, private_options, process_lives};
+#[cfg(unix)]
+pub use unix::user_is_root;
 #[cfg(unix)]
 pub(crate) use unix::{create_private_dir, fallback_runtime_dir, private_options, process_lives};
 
@@ -36,10 +42,30 @@ impl fmt::Display for PortHolder {
     }
 }
 
-/// The program that listens on a TCP port of this machine, when the system tells.
+/// The program that listens on a port of this machine, when the system tells.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn port_holder(_: std::net::SocketAddr) -> Option<PortHolder> {
+pub(crate) fn port_holder(
+    _: netarium_world::Transport,
+    _: std::net::SocketAddr,
+) -> Option<PortHolder> {
     None
+}
+
+/// The program on this machine whose socket speaks to a peer, when the system tells.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn socket_owner(
+    _: netarium_world::Transport,
+    _: std::net::SocketAddr,
+    _: std::net::SocketAddr,
+    _: &[u32],
+) -> Option<PortHolder> {
+    None
+}
+
+/// Reads what is there, without waiting.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn try_read(stream: &tokio::net::TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    stream.try_read(buffer)
 }
 
 /// Whether binding failed because somebody else has the port: in use, or (Windows: `WSAEACCES`)

@@ -13,6 +13,11 @@ pub(crate) fn process_lives(pid: u32) -> bool {
     !matches!(rustix::process::test_kill_process(pid), Err(rustix::io::Errno::SRCH))
 }
 
+/// Whether the user may do everything.
+pub fn user_is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
 /// Makes `dir` a directory that only this user can look into, or says why it is not one.
 ///
 /// # Errors

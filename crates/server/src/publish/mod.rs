@@ -1,26 +1,30 @@
-//! Published TCP ports: real listeners whose connections continue inside the lab.
+//! Published ports: real listeners whose connections, or datagrams, continue inside the lab.
 //!
 //! A listener is on a loopback address unless the person at the keyboard allowed more. Each real
-//! connection is one message port of the world; `pump` moves its bytes. When the wanted port is
-//! taken, the next free one is used and both are named.
+//! connection is one message port of the world; `pump` moves its bytes. `udp` does the same for the
+//! datagrams of each real client. When the wanted port is taken, the next free one is used and both
+//! are named.
 //!
 //! # Limits
-//! At most [`Limits::connections`] connections at once over all published ports. Further ones are
+//! [`Limits::flows`] real clients of a UDP port at once; see `udp`. At most [`Limits::connections`] connections at once over all published ports. Further ones are
 //! accepted and reset at once, so that their clients fail quickly instead of hanging, and counted.
 //! When the system runs out of descriptors, accepting pauses for up to a second at a time; waiting
 //! clients stay in the kernel's queue.
 
-mod pump;
+pub(crate) mod pump;
+mod udp;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use netarium_world::Transport;
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
+use crate::clients::Clients;
 use crate::os::{self, PortHolder};
 use crate::report::{Notice, Reporter};
 use crate::runner::WorldHandle;
@@ -39,24 +43,28 @@ const NOTICE_EVERY: Duration = Duration::from_secs(1);
 pub struct Publish {
     /// The real address to listen on.
     pub listen: SocketAddr,
-    /// The address in the lab that connections go to.
+    /// Connections or datagrams.
+    pub transport: Transport,
+    /// The address in the lab that they go to.
     pub to: SocketAddr,
-    /// The host that opens them; the gateway when not given.
+    /// The host that they come from; the gateway when not given.
     pub from: Option<String>,
 }
 
 /// How much published ports may take.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Connections at once, over all published ports.
+    /// Connections at once, over all published ports and the proxy.
     pub connections: usize,
+    /// Real clients at once of each published UDP port.
+    pub flows: usize,
     /// Whether addresses other than loopback may be listened on.
     pub allow_lan: bool,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { connections: 1024, allow_lan: false }
+        Limits { connections: 1024, flows: 1024, allow_lan: false }
     }
 }
 
@@ -78,10 +86,54 @@ pub enum PublishError {
     },
 }
 
+/// What the doors of a lab share.
+#[derive(Clone)]
+pub struct Inside {
+    /// The lab's world.
+    pub world: WorldHandle,
+    /// Who its real clients are.
+    pub(crate) clients: Arc<Clients>,
+    /// The connections that it may have at once.
+    pub slots: Arc<Slots>,
+    /// Who is told.
+    pub reporter: Reporter,
+    /// The most clients of a UDP port.
+    pub(crate) flows: usize,
+}
+
+impl std::fmt::Debug for Inside {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Inside")
+    }
+}
+
+/// A socket that listens for connections, or for datagrams.
+#[derive(Debug)]
+enum Listener {
+    Tcp(TcpListener),
+    Udp(UdpSocket),
+}
+
+impl Listener {
+    async fn bind(transport: Transport, at: SocketAddr) -> io::Result<Listener> {
+        Ok(match transport {
+            Transport::Tcp => Listener::Tcp(TcpListener::bind(at).await?),
+            Transport::Udp => Listener::Udp(UdpSocket::bind(at).await?),
+        })
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        match self {
+            Listener::Tcp(listener) => listener.local_addr(),
+            Listener::Udp(socket) => socket.local_addr(),
+        }
+    }
+}
+
 /// A published port that listens.
 #[derive(Debug)]
 pub struct Published {
-    listener: TcpListener,
+    listener: Listener,
     local: SocketAddr,
     spec: Publish,
     moved: Option<Moved>,
@@ -105,24 +157,8 @@ impl Published {
     /// An address that is not loopback without [`Limits::allow_lan`]; one that this machine does
     /// not have.
     pub async fn bind(spec: Publish, limits: &Limits) -> Result<Published, PublishError> {
-        let wanted = spec.listen;
-        if !wanted.ip().is_loopback() && !limits.allow_lan {
-            return Err(PublishError::NotLoopback(wanted));
-        }
-        let (listener, moved) = match TcpListener::bind(wanted).await {
-            Ok(listener) => (listener, None),
-            Err(e) if os::port_is_taken(&e) => {
-                let reserved = e.kind() == io::ErrorKind::PermissionDenied;
-                let holder = if reserved { None } else { os::port_holder(wanted) };
-                let listener = bind_next(wanted, reserved).await;
-                (
-                    listener.map_err(|e| refused(wanted, e))?,
-                    Some(Moved { wanted, holder, reserved }),
-                )
-            }
-            Err(error) => return Err(refused(wanted, error)),
-        };
-        let local = listener.local_addr().map_err(|e| refused(wanted, e))?;
+        let (listener, moved) = listen(spec.transport, spec.listen, limits).await?;
+        let local = listener.local_addr().map_err(|e| refused(spec.listen, e))?;
         Ok(Published { listener, local, spec, moved })
     }
 
@@ -141,37 +177,90 @@ impl Published {
         self.moved.as_ref()
     }
 
-    /// Serves connections until the lab ends or the future is dropped; then those that still run
-    /// are reset. `slots` counts the connections of all published ports of a lab.
-    pub async fn serve(self, world: WorldHandle, slots: Arc<Slots>, reporter: Reporter) {
-        let mut door = Door {
-            listen: self.local,
-            slots,
-            reporter,
-            turned_away: Throttle::default(),
-            starved: Throttle::default(),
-        };
-        let mut connections = JoinSet::new();
-        let mut back_off = BACK_OFF[0];
-        loop {
-            tokio::select! {
-                biased;
-                Some(_) = connections.join_next(), if !connections.is_empty() => {}
-                accepted = self.listener.accept() => match accepted {
-                    Ok((stream, client)) => {
-                        back_off = BACK_OFF[0];
-                        door.admit(stream, client, &self.spec, &world, &mut connections);
-                    }
-                    Err(e) if os::accept_is_starved(&e) => {
-                        door.report_starved(&e);
-                        tokio::time::sleep(back_off).await;
-                        back_off = (back_off * 2).min(BACK_OFF[1]);
-                    }
-                    Err(_) => {}
-                },
-                _ = door.turned_away.due() => door.report_turned_away(),
+    /// Serves until the lab ends or the future is dropped; then connections that still run are
+    /// reset.
+    pub async fn serve(self, inside: Inside) {
+        let spec = Arc::new(self.spec);
+        match self.listener {
+            Listener::Udp(socket) => udp::serve(socket, self.local, &spec, inside).await,
+            Listener::Tcp(listener) => {
+                let into = inside.clone();
+                serve_connections(listener, self.local, inside, move |stream, peer, slot| {
+                    let (spec, inside) = (Arc::clone(&spec), into.clone());
+                    async move { pump::run(stream, peer, &spec, &inside, slot).await }
+                })
+                .await;
             }
         }
+    }
+}
+
+/// Takes connections as long as there are slots for them, and has `each` look after one.
+pub(crate) async fn serve_connections<F>(
+    listener: TcpListener,
+    listen: SocketAddr,
+    inside: Inside,
+    each: impl Fn(TcpStream, SocketAddr, OwnedSemaphorePermit) -> F,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let Inside { slots, reporter, .. } = inside;
+    let (turned_away, starved) = Default::default();
+    let mut door = Door { listen, slots, reporter, turned_away, starved };
+    let mut connections = JoinSet::new();
+    let mut back_off = BACK_OFF[0];
+    loop {
+        tokio::select! {
+            biased;
+            Some(_) = connections.join_next(), if !connections.is_empty() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((stream, client)) => {
+                    back_off = BACK_OFF[0];
+                    if let Some((stream, slot)) = door.admit(stream) {
+                        connections.spawn(each(stream, client, slot));
+                    }
+                }
+                Err(e) if os::accept_is_starved(&e) => {
+                    door.report_starved(&e);
+                    tokio::time::sleep(back_off).await;
+                    back_off = (back_off * 2).min(BACK_OFF[1]);
+                }
+                Err(_) => {}
+            },
+            _ = door.turned_away.due() => door.report_turned_away(),
+        }
+    }
+}
+
+/// Listens on the wanted TCP address, or on the next free port.
+pub(crate) async fn listen_tcp(
+    wanted: SocketAddr,
+    limits: &Limits,
+) -> Result<(TcpListener, Option<Moved>), PublishError> {
+    match listen(Transport::Tcp, wanted, limits).await? {
+        (Listener::Tcp(listener), moved) => Ok((listener, moved)),
+        (Listener::Udp(_), _) => unreachable!("connections were asked for"),
+    }
+}
+
+async fn listen(
+    transport: Transport,
+    wanted: SocketAddr,
+    limits: &Limits,
+) -> Result<(Listener, Option<Moved>), PublishError> {
+    if !wanted.ip().is_loopback() && !limits.allow_lan {
+        return Err(PublishError::NotLoopback(wanted));
+    }
+    match Listener::bind(transport, wanted).await {
+        Ok(listener) => Ok((listener, None)),
+        Err(e) if os::port_is_taken(&e) => {
+            let reserved = e.kind() == io::ErrorKind::PermissionDenied;
+            let holder = if reserved { None } else { os::port_holder(transport, wanted) };
+            let listener = bind_next(transport, wanted, reserved).await;
+            let moved = Moved { wanted, holder, reserved };
+            Ok((listener.map_err(|e| refused(wanted, e))?, Some(moved)))
+        }
+        Err(error) => Err(refused(wanted, error)),
     }
 }
 
@@ -179,7 +268,11 @@ fn refused(listen: SocketAddr, error: io::Error) -> PublishError {
     PublishError::Listen { listen, error }
 }
 
-async fn bind_next(wanted: SocketAddr, reserved: bool) -> io::Result<TcpListener> {
+async fn bind_next(
+    transport: Transport,
+    wanted: SocketAddr,
+    reserved: bool,
+) -> io::Result<Listener> {
     let first = if reserved && wanted.port() < 1024 {
         wanted.port() + HIGH
     } else {
@@ -188,13 +281,13 @@ async fn bind_next(wanted: SocketAddr, reserved: bool) -> io::Result<TcpListener
     let mut at = wanted;
     for port in first..first.saturating_add(NEXT_PORTS) {
         at.set_port(port);
-        match TcpListener::bind(at).await {
+        match Listener::bind(transport, at).await {
             Err(e) if os::port_is_taken(&e) => {}
             other => return other,
         }
     }
     at.set_port(0);
-    TcpListener::bind(at).await
+    Listener::bind(transport, at).await
 }
 
 /// The connections that a lab's published ports may have at once.
@@ -227,30 +320,16 @@ struct Door {
 }
 
 impl Door {
-    fn admit(
-        &mut self,
-        stream: TcpStream,
-        client: SocketAddr,
-        spec: &Publish,
-        world: &WorldHandle,
-        connections: &mut JoinSet<()>,
-    ) {
-        let Ok(slot) = Arc::clone(&self.slots.free).try_acquire_owned() else {
-            pump::reset(stream);
-            if self.turned_away.count() {
-                self.report_turned_away();
-            }
-            return;
-        };
-        let (world, spec, reporter) = (world.clone(), spec.clone(), self.reporter.clone());
-        connections.spawn(async move {
-            let last = pump::run(stream, client, spec, &world, &reporter).await;
-            // Whoever hears of the end finds the place free.
-            drop(slot);
-            if let Some(last) = last {
-                reporter.tell(last);
-            }
-        });
+    /// The connection and its slot; without a free one it is reset and counted.
+    fn admit(&mut self, stream: TcpStream) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+        if let Ok(slot) = Arc::clone(&self.slots.free).try_acquire_owned() {
+            return Some((stream, slot));
+        }
+        pump::reset(stream);
+        if self.turned_away.count() {
+            self.report_turned_away();
+        }
+        None
     }
 
     fn report_turned_away(&mut self) {
@@ -270,26 +349,26 @@ impl Door {
 
 /// Counts, and says when the count may be told.
 #[derive(Debug, Default)]
-struct Throttle {
+pub(crate) struct Throttle {
     count: u64,
     told: Option<Instant>,
 }
 
 impl Throttle {
     /// Counts one; true when it may be told now.
-    fn count(&mut self) -> bool {
+    pub(crate) fn count(&mut self) -> bool {
         self.count += 1;
         self.told.is_none_or(|told| told.elapsed() >= NOTICE_EVERY)
     }
 
     /// Takes the count to tell it.
-    fn take(&mut self) -> u64 {
+    pub(crate) fn take(&mut self) -> u64 {
         self.told = Some(Instant::now());
         std::mem::take(&mut self.count)
     }
 
     /// Waits until what was counted may be told; for ever when nothing was.
-    async fn due(&self) {
+    pub(crate) async fn due(&self) {
         match self.told {
             Some(told) if self.count > 0 => {
                 tokio::time::sleep_until((told + NOTICE_EVERY).into()).await;

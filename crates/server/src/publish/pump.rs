@@ -15,13 +15,15 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use netarium_world::{Input, Output};
+use netarium_world::{Input, Output, Transport};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 
-use super::Publish;
-use crate::report::{End, Notice, Reporter};
-use crate::runner::{Port, WorldHandle};
+use super::{Inside, Publish};
+use crate::os;
+use crate::report::{Caller, End, Notice};
+use crate::runner::Port;
 
 /// Bytes that may be under way from the lab to the client.
 const WINDOW: u32 = 1024 * 1024;
@@ -34,62 +36,87 @@ const READ_MAX: usize = 256 * 1024;
 const WRITE_PIECES: usize = 32;
 
 /// Breaks a real connection off: its client sees a reset, not an orderly end.
-pub(super) fn reset(stream: TcpStream) {
+pub(crate) fn reset(stream: TcpStream) {
     // When this fails the connection is gone already.
     let _ = stream.set_zero_linger();
 }
 
-/// Moves bytes until the connection is over, and gives what is to be told about its end.
+/// A published connection, from the look at its client to its end.
 pub(super) async fn run(
     stream: TcpStream,
-    client: SocketAddr,
-    spec: Publish,
-    world: &WorldHandle,
-    reporter: &Reporter,
-) -> Option<Notice> {
-    let started = Instant::now();
-    let to = spec.to;
+    peer: SocketAddr,
+    spec: &Publish,
+    inside: &Inside,
+    slot: OwnedSemaphorePermit,
+) {
+    let own = stream.local_addr().unwrap_or(spec.listen);
+    let at_gateway = spec.from.is_none();
+    let client = inside.clients.identify(Transport::Tcp, peer, own, at_gateway).await;
     let open = |port| Input::Open {
         port,
-        client: client.to_string(),
-        from: spec.from,
-        source: None,
-        to: to.into(),
+        client: client.caller.to_string(),
+        from: spec.from.clone(),
+        source: client.source,
+        to: spec.to.into(),
     };
-    let Ok(port) = world.open(open) else {
-        reset(stream);
-        return None;
-    };
-    port.credit(WINDOW);
-    let _ = stream.set_nodelay(true);
-    let mut pump = Pump::new(stream, port);
-    let end = loop {
-        if let Some(end) = pump.turn() {
-            break end;
+    let Ok(port) = inside.world.open(open) else { return reset(stream) };
+    let started = Instant::now();
+    let (caller, to) = (client.caller, spec.to.to_string());
+    let tell = Notice::Connected { client: caller.clone(), to: to.clone() };
+    let moved = relay(stream, port, || inside.reporter.tell(tell)).await;
+    // Whoever hears of the end finds the place free.
+    drop(slot);
+    inside.reporter.tell(moved.notice(caller, to, started));
+}
+
+/// What was moved, and how it ended.
+#[derive(Debug)]
+pub(crate) struct Moved {
+    sent: u64,
+    received: u64,
+    accepted: bool,
+    end: End,
+}
+
+impl Moved {
+    /// What is to be told about the end.
+    pub(crate) fn notice(self, client: Caller, to: String, started: Instant) -> Notice {
+        let Moved { sent, received, accepted, end } = self;
+        match end {
+            End::ResetByLab(reason) if !accepted => Notice::Refused { client, to, reason },
+            end => Notice::Closed { client, to, sent, received, lasted: started.elapsed(), end },
         }
-        if pump.just_accepted() {
-            reporter.tell(Notice::Connected { client, to });
-        }
-        if let Err(end) = pump.wait().await {
-            break end;
-        }
-    };
-    let (sent, received, accepted) = (pump.sent, pump.received, pump.accepted);
-    if end == End::Closed {
-        pump.port.finish();
     }
-    drop(pump);
-    Some(match end {
-        End::ResetByLab(reason) if !accepted => Notice::Refused { client, to, reason },
-        end => Notice::Closed { client, to, sent, received, lasted: started.elapsed(), end },
-    })
+}
+
+/// Moves bytes between a real connection and a port that was just opened, until both are over.
+/// `on_accepted` is called when the lab's side is established.
+pub(crate) async fn relay(stream: TcpStream, port: Port, on_accepted: impl FnOnce()) -> Moved {
+    port.credit(WINDOW);
+    let mut pump = Pump::new(stream, port);
+    pump.until_the_end(on_accepted).await
+}
+
+/// The same for a port whose lab side is established: it has granted `credit`.
+pub(crate) async fn relay_accepted(stream: TcpStream, port: Port, credit: u32) -> Moved {
+    port.credit(WINDOW);
+    let mut pump = Pump::new(stream, port);
+    (pump.accepted, pump.credit) = (true, credit);
+    pump.until_the_end(|| ()).await
+}
+
+/// The same for a connection that the lab asked for, now that its real server is there.
+pub(crate) async fn relay_attached(stream: TcpStream, port: Port) -> Moved {
+    port.accept(WINDOW);
+    let mut pump = Pump::new(stream, port);
+    pump.accepted = true;
+    pump.until_the_end(|| ()).await
 }
 
 struct Pump {
     stream: TcpStream,
     port: Port,
     accepted: bool,
-    told: bool,
     /// What the world still takes.
     credit: u32,
     read_size: usize,
@@ -109,11 +136,12 @@ struct Pump {
 
 impl Pump {
     fn new(stream: TcpStream, port: Port) -> Pump {
+        // What the lab's programs send at once the client gets at once.
+        let _ = stream.set_nodelay(true);
         Pump {
             stream,
             port,
             accepted: false,
-            told: false,
             credit: 0,
             read_size: READ_MIN,
             client_done: false,
@@ -127,9 +155,25 @@ impl Pump {
         }
     }
 
-    /// Whether the lab's side was established since this was last asked.
-    fn just_accepted(&mut self) -> bool {
-        self.accepted && !std::mem::replace(&mut self.told, true)
+    async fn until_the_end(&mut self, on_accepted: impl FnOnce()) -> Moved {
+        let mut on_accepted = Some(on_accepted);
+        let end = loop {
+            if let Some(end) = self.turn() {
+                break end;
+            }
+            if self.accepted
+                && let Some(tell) = on_accepted.take()
+            {
+                tell();
+            }
+            if let Err(end) = self.wait().await {
+                break end;
+            }
+        };
+        if end == End::Closed {
+            self.port.finish();
+        }
+        Moved { sent: self.sent, received: self.received, accepted: self.accepted, end }
     }
 
     /// Does everything that can be done without waiting; the end, if that was it.
@@ -203,7 +247,7 @@ impl Pump {
         let mut probe = [0; READ_MIN];
         let mut large = Vec::new();
         let result = if size <= READ_MIN {
-            self.stream.try_read(&mut probe[..size])
+            os::try_read(&self.stream, &mut probe[..size])
         } else {
             large.reserve_exact(size);
             self.stream.try_read_buf(&mut large)

@@ -1,6 +1,7 @@
 //! The thread's loop, and what lies before it.
 
 use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
 use std::sync::PoisonError;
 use std::time::Instant as Wall;
 
@@ -8,6 +9,7 @@ use netarium_world::{Input, Output, PortId, World};
 use tokio::sync::mpsc;
 
 use super::queue::{Command, Shared};
+use super::{Port, WorldHandle};
 use crate::clock::{Clock, Pace};
 use crate::observe::Observers;
 use crate::stops::Stops;
@@ -30,6 +32,18 @@ pub struct Pacing {
     pub sleeps: u64,
 }
 
+/// A connection to a real server that the lab asks for.
+pub(crate) struct Asked {
+    /// Its port.
+    pub(crate) port: Port,
+    /// The host whose program asks.
+    pub(crate) host: String,
+    /// For whom: an address and port of the lab.
+    pub(crate) client: String,
+    /// The real server.
+    pub(crate) to: SocketAddr,
+}
+
 /// What lies before the world's thread.
 pub(crate) struct Desk {
     pub(crate) world: World,
@@ -40,6 +54,8 @@ pub(crate) struct Desk {
     ports: HashMap<PortId, mpsc::UnboundedSender<Output>>,
     /// Those of them that are connections of real clients, and no sessions.
     clients: HashSet<PortId>,
+    /// Who hears of connections that the lab asks for.
+    pub(super) asked: Option<(WorldHandle, mpsc::UnboundedSender<Asked>)>,
     /// Inputs that came while paused.
     held: Vec<Command>,
     sleeps: u64,
@@ -57,6 +73,7 @@ impl Desk {
             clock,
             ports: HashMap::new(),
             clients: HashSet::new(),
+            asked: None,
             held: Vec::new(),
             sleeps: 0,
             journalled: (Wall::now(), (0, 0)),
@@ -160,9 +177,9 @@ impl Desk {
             Command::Query(ask) => ask(self),
             Command::Input(input) => self.world.apply(input),
             Command::Open(input, sink) => {
-                let (Input::Open { port, .. } | Input::Exec { port, .. }) = input else { return };
+                let Some(port) = input.port() else { return };
                 self.ports.insert(port, sink);
-                if let Input::Open { .. } = input {
+                if let Input::Open { .. } | Input::OpenUdp { .. } = input {
                     self.clients.insert(port);
                 }
                 self.world.apply(input);
@@ -176,6 +193,13 @@ impl Desk {
 
     fn hand_out(&mut self) {
         while let Some(output) = self.world.poll_output() {
+            let output = match output {
+                Output::Open { port, host, client, to } => {
+                    self.ask(port, host, client, to);
+                    continue;
+                }
+                output => output,
+            };
             if let Some(sink) = output.port().and_then(|port| self.ports.get(&port)) {
                 // A port that nobody listens to any more is about to be closed.
                 let _ = sink.send(output);
@@ -184,6 +208,22 @@ impl Desk {
         self.observers.flush(&mut self.world);
         self.forget_absent();
         self.keep_journal();
+    }
+
+    /// The lab asks for a connection to a real server.
+    fn ask(&mut self, id: PortId, host: String, client: String, to: SocketAddr) {
+        if let Some((handle, asked)) = &self.asked {
+            let (sink, outputs) = mpsc::unbounded_channel();
+            let port = Port { id, handle: handle.clone(), outputs, ended: false };
+            self.ports.insert(id, sink);
+            // A real server's time is real, as a real client's.
+            self.clients.insert(id);
+            // Where nobody hears, the port's drop resets it.
+            let _ = asked.send(Asked { port, host, client, to });
+        } else {
+            let reason = "no real server is attached to this run".to_owned();
+            self.world.apply(Input::Refused { port: id, reason });
+        }
     }
 
     /// Hands the journal on every second in which something was recorded or happened.

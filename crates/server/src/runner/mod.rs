@@ -24,13 +24,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use netarium_base::Pid;
-use netarium_world::{Input, PortId, World};
+use netarium_world::{Input, Output, PortId, World};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::Pace;
 use queue::{Command, Shared};
 
-pub(crate) use desk::Desk;
+pub(crate) use desk::{Asked, Desk};
 pub use desk::{EARLY, Pacing};
 pub use port::Port;
 pub use thread::{StartError, WorldPanicked, WorldThread};
@@ -65,6 +65,40 @@ impl WorldHandle {
             true => Ok(port),
             false => Err(WorldEnded),
         }
+    }
+
+    /// Opens an outside connection or session whose outputs go to `sink`, as those of others may.
+    ///
+    /// # Errors
+    /// When the lab has ended.
+    pub(crate) fn open_into(
+        &self,
+        sink: &mpsc::UnboundedSender<Output>,
+        input: impl FnOnce(PortId) -> Input,
+    ) -> Result<PortId, WorldEnded> {
+        let id = self.shared.next_port.fetch_add(1, Ordering::Relaxed);
+        let opened = self.shared.push(Command::Open(input(id), sink.clone()));
+        opened.then_some(id).ok_or(WorldEnded)
+    }
+
+    /// Resets a port of [`open_into`](Self::open_into), and hears no more of it.
+    pub(crate) fn close(&self, port: PortId) {
+        // When the lab has ended, its ports have, too.
+        let _ = self.shared.push(Command::Input(Input::Reset { port }));
+        let _ = self.shared.push(Command::Close(port));
+    }
+
+    /// Has `asked` hear of the connections to real servers that the lab asks for. Without anybody
+    /// they are refused.
+    ///
+    /// # Errors
+    /// When the lab has ended.
+    pub(crate) async fn hear_asked(
+        &self,
+        asked: mpsc::UnboundedSender<Asked>,
+    ) -> Result<(), WorldEnded> {
+        let handle = self.clone();
+        self.desk(move |desk| desk.asked = Some((handle, asked))).await
     }
 
     /// Applies an input that belongs to no port (a file's new content).

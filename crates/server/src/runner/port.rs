@@ -1,5 +1,7 @@
 //! One outside connection or session, seen from a task.
 
+use std::task::{Context, Poll};
+
 use netarium_world::{Input, Output, PortId};
 use tokio::sync::mpsc;
 
@@ -25,6 +27,17 @@ impl Port {
     /// Hands bytes to the world. The caller keeps within the credit that the world has given.
     pub fn data(&self, bytes: Vec<u8>) {
         self.send(Input::Data { port: self.id, bytes });
+    }
+
+    /// The real server that the lab asked for is there, and takes `credit` bytes at first.
+    pub fn accept(&self, credit: u32) {
+        self.send(Input::Accepted { port: self.id, credit });
+    }
+
+    /// The real server that the lab asked for cannot be had.
+    pub fn refuse(mut self, reason: String) {
+        self.ended = true;
+        self.send(Input::Refused { port: self.id, reason });
     }
 
     /// No more bytes will come from outside.
@@ -59,6 +72,11 @@ impl Port {
     pub fn try_next(&mut self) -> Result<Output, mpsc::error::TryRecvError> {
         let output = self.outputs.try_recv()?;
         Ok(self.note(Some(output)).expect("an output was given"))
+    }
+
+    /// [`next`](Self::next) for hand-written futures.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Output>> {
+        self.outputs.poll_recv(cx).map(|output| self.note(output))
     }
 
     /// Marks a connection whose both directions are closed: dropping it resets nothing.

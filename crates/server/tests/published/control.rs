@@ -48,7 +48,7 @@ async fn a_lab_describes_itself() {
     let client = up.client();
     let lab: LabView = serde_json::from_slice(&client.get("/api/v1/lab").await.unwrap()).unwrap();
     assert_eq!(&lab, up.lab.view());
-    assert_eq!(lab.links, ["gateway.lan", "server.lan", "wall.lan"]);
+    assert_eq!(lab.links, ["friend.lan", "gateway.lan", "server.lan", "wall.lan"]);
     assert_eq!(lab.published[0].listen, up.doors[0].view.listen);
 
     let text = |bytes: bytes::Bytes| String::from_utf8_lossy(&bytes).into_owned();

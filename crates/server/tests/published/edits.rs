@@ -237,7 +237,8 @@ async fn what_cannot_be_done_is_said() {
     let up = Up::to(7).await;
     let client = up.client();
     let (status, why) = refused(&client, "/links/web.lan", &state("down")).await;
-    let known = "the lab has no link `web.lan`; its links: gateway.lan, server.lan, wall.lan";
+    let known =
+        "the lab has no link `web.lan`; its links: friend.lan, gateway.lan, server.lan, wall.lan";
     assert_eq!((status, why.as_str()), (404, known));
     let (status, why) = refused(&client, "/links/server.lan", &state("sideways")).await;
     assert_eq!((status, why.as_str()), (400, "`sideways` is not up or down"));

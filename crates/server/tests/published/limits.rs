@@ -12,7 +12,7 @@ use crate::support::{Up, soon};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_beyond_the_limit_are_reset_and_counted() {
-    let limits = Limits { connections: 2, allow_lan: false };
+    let limits = Limits { connections: 2, ..Limits::default() };
     let mut up = Up::to_address("10.0.0.1:7", limits).await;
     let mut first = up.connect().await;
     let _second = up.connect().await;
@@ -36,7 +36,8 @@ async fn connections_beyond_the_limit_are_reset_and_counted() {
 }
 
 fn to_lab(listen: SocketAddr) -> Publish {
-    Publish { listen, to: "10.0.0.1:80".parse().unwrap(), from: None }
+    let transport = netarium_world::Transport::Tcp;
+    Publish { listen, transport, to: "10.0.0.1:80".parse().unwrap(), from: None }
 }
 
 #[tokio::test]

@@ -1,20 +1,24 @@
 //! A lab with small servers of its own, published on real ports.
 
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use netarium_lab::build::{BuildOptions, world};
 use netarium_lab::{Files, Lab};
+use netarium_programs::Builtin;
 use netarium_server::api::new_token;
 use netarium_server::client::Client;
 use netarium_server::folder::LabFolder;
+use netarium_server::proxy::ProxyOptions;
 use netarium_server::publish::Limits;
 use netarium_server::recording::Tape;
 use netarium_server::report::{Notice, Reporter};
 use netarium_server::up::{Door, Options, RunningLab};
 use netarium_server::{Pace, WorldHandle};
-use netarium_world::process::{LocalBoxFuture, Process, Program, Programs, TcpListener};
+use netarium_world::process::{LocalBoxFuture, Process, Program, Programs, TcpListener, UdpSocket};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -37,15 +41,21 @@ const SERVERS: &[(&str, Program)] = &[
     ("silent", |p| serve(p, silent)),
     ("slam", |p| serve(p, slam)),
     ("cat", cat),
+    ("udp-echo", |p| Box::pin(datagrams(p, |bytes, _| Some(bytes.to_vec())))),
+    ("udp-who", |p| Box::pin(datagrams(p, |_, from| Some(from.to_string().into_bytes())))),
+    ("dns", |p| Box::pin(datagrams(p, |query, _| answer(query)))),
+    ("whoami", |p| serve(p, whoami)),
+    ("http", |p| serve(p, http)),
 ];
 
 impl Programs for Servers {
     fn names(&self) -> Vec<&'static str> {
-        SERVERS.iter().map(|s| s.0).collect()
+        let own = SERVERS.iter().map(|s| s.0);
+        own.chain(Builtin.names()).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     fn start(&self, name: &str) -> Option<Program> {
-        SERVERS.iter().find(|s| s.0 == name).map(|s| s.1)
+        SERVERS.iter().find(|s| s.0 == name).map(|s| s.1).or_else(|| Builtin.start(name))
     }
 }
 
@@ -103,6 +113,65 @@ fn slam(_: Process, mut stream: Stream) -> LocalBoxFuture<()> {
     })
 }
 
+/// Says who connected, and goodbye.
+fn whoami(_: Process, mut stream: Stream) -> LocalBoxFuture<()> {
+    Box::pin(async move {
+        let who = stream.peer_addr().ip().to_string();
+        let _ = stream.write_all(who.as_bytes()).await;
+        let _ = stream.shutdown().await;
+        let mut all = Vec::new();
+        let _ = stream.read_to_end(&mut all).await;
+    })
+}
+
+/// Answers each request with what it was asked, and who asked.
+fn http(_: Process, mut stream: Stream) -> LocalBoxFuture<()> {
+    Box::pin(async move {
+        let (mut seen, mut buffer) = (Vec::new(), vec![0; 16 * 1024]);
+        while let Ok(n @ 1..) = stream.read(&mut buffer).await {
+            seen.extend_from_slice(&buffer[..n]);
+            while let Some(end) = seen.windows(4).position(|w| w == b"\r\n\r\n") {
+                let head = String::from_utf8_lossy(&seen[..end + 4]).into_owned();
+                seen.drain(..end + 4);
+                let text = format!("{}\n{head}", stream.peer_addr());
+                let answer = format!(
+                    "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nKeep-Alive: timeout=5\r\n\
+                     Content-Length: {}\r\n\r\n{text}",
+                    text.len()
+                );
+                if stream.write_all(answer.as_bytes()).await.is_err() {
+                    return;
+                }
+            }
+        }
+    })
+}
+
+/// Answers datagrams on a port.
+async fn datagrams(p: Process, answer: fn(&[u8], SocketAddr) -> Option<Vec<u8>>) -> i32 {
+    let port: u16 = p.args()[1].parse().unwrap();
+    let at = SocketAddr::from(([0, 0, 0, 0], port));
+    let socket = UdpSocket::bind(&p, at).unwrap();
+    let mut buffer = vec![0; 65_536];
+    loop {
+        let Ok((n, meta)) = socket.recv_from(&mut buffer).await else { continue };
+        if let Some(bytes) = answer(&buffer[..n], meta.from) {
+            let _ = socket.send_to(&bytes, meta.from).await;
+        }
+    }
+}
+
+/// A name server for which every name is 192.0.2.7 (RFC 1035 §4).
+fn answer(query: &[u8]) -> Option<Vec<u8>> {
+    let name_end = 12 + query.get(12..)?.iter().position(|&b| b == 0)?;
+    let question = query.get(12..name_end + 5)?;
+    let mut out = query.get(..2)?.to_vec();
+    out.extend([0x85, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]);
+    out.extend_from_slice(question);
+    out.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 7]);
+    Some(out)
+}
+
 /// Standard input to standard output.
 fn cat(p: Process) -> LocalBoxFuture<i32> {
     Box::pin(async move {
@@ -124,10 +193,14 @@ lab.name = "doors"
 subnet = "10.0.0.0/24"
 [hosts.server]
 networks.lan = "10.0.0.1"
-programs = ["echo 7", "half 8", "silent 9", "slam 10"]
+programs = [
+    "echo 7", "half 8", "silent 9", "slam 10", "whoami 11", "http 80", "udp-echo 7", "udp-who 11", "dns 53",
+]
 [hosts.wall]
 networks.lan = "10.0.0.2"
 firewall.inbound = []
+[hosts.friend]
+networks.lan = "10.0.0.3"
 [gateway]
 network = "lan"
 address = "10.0.0.254"
@@ -169,7 +242,37 @@ impl Up {
         Up::start_in(text, limits, None).await
     }
 
+    /// Starts the lab with a published UDP port.
+    pub(crate) async fn datagrams_to(port: u16, limits: Limits) -> Up {
+        let text = LAB.replace("127.0.0.1:0\"", "127.0.0.1:0/udp\"");
+        Up::start(&text.replace("10.0.0.1:TO", &format!("10.0.0.1:{port}")), limits).await
+    }
+
+    /// Starts the lab with a proxy whose connections come from a host.
+    pub(crate) async fn with_proxy(from: Option<&str>) -> Up {
+        let (listen, from) = (SocketAddr::from(([127, 0, 0, 1], 0)), from.map(str::to_owned));
+        let proxy = Some(ProxyOptions { listen, from });
+        let text = LAB.replace("10.0.0.1:TO", "10.0.0.1:11");
+        Up::start_with(&text, Limits::default(), None, (proxy, false)).await
+    }
+
+    /// Starts the lab with a port of `friend` behind which a real server stands.
+    pub(crate) async fn attached(port: u16, to: SocketAddr, allowed: bool) -> Up {
+        let text = LAB.replace("10.0.0.1:TO", &format!("10.0.0.3:{port}"));
+        let text = format!("{text}\n[attach]\n\"friend:{port}\" = \"{to}\"\n");
+        Up::start_with(&text, Limits::default(), None, (None, allowed)).await
+    }
+
     async fn start_in(text: &str, limits: Limits, folder: Option<LabFolder>) -> Up {
+        Up::start_with(text, limits, folder, (None, false)).await
+    }
+
+    async fn start_with(
+        text: &str,
+        limits: Limits,
+        folder: Option<LabFolder>,
+        (proxy, allow_attach): (Option<ProxyOptions>, bool),
+    ) -> Up {
         let lab = Lab::from_parts("lab.toml", text, &Files::new(), &Servers.names())
             .unwrap_or_else(|e| panic!("{e}"));
         let runtime_dir = tempfile::tempdir().unwrap();
@@ -180,6 +283,8 @@ impl Up {
             name: None,
             pace: Pace::Times(1.0),
             limits,
+            proxy,
+            allow_attach,
             runtime_dir: runtime_dir.path().join("run"),
             tape: Tape::temporary(),
         };

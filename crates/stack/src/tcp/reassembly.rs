@@ -77,6 +77,8 @@ struct Runs {
     recent: SmallVec<[Block; RECENT]>,
     /// A duplicate that waits to be reported (RFC 2883).
     duplicate: Option<Block>,
+    /// The number of a FIN that arrived before what precedes it: it counts as received, too.
+    fin: Option<Seq>,
 }
 
 impl Reassembly {
@@ -100,7 +102,7 @@ impl Reassembly {
     pub fn covered_before(&self, seq: Seq) -> Option<Block> {
         let r = self.0.as_ref().filter(|r| r.duplicate.is_none())?;
         let first = r.runs.front().filter(|run| run.start.before(seq))?;
-        Some((first.start, first.end.min(seq)))
+        Some((first.start, r.with_fin(first.end).min(seq)))
     }
 
     /// Takes in the payload that starts at `seq`.
@@ -120,17 +122,35 @@ impl Reassembly {
         self.0.get_or_insert_default().duplicate = Some(block);
     }
 
+    /// A FIN with this number arrived before what precedes it. Reported by SACK with the run that it
+    /// ends, or by itself.
+    pub fn note_fin(&mut self, seq: Seq) {
+        self.0.get_or_insert_default().fin = Some(seq);
+    }
+
+    /// More than what the FIN ended has arrived: the peer contradicts itself, and the text counts.
+    pub fn forget_fin_before(&mut self, next: Seq) {
+        if let Some(r) = &mut self.0 {
+            r.fin = r.fin.filter(|f| !f.before(next));
+        }
+        self.shrink();
+    }
+
     /// The blocks for a SACK option, at most `max`: first a duplicate to report, then the run that
     /// the latest segment lies in, then those that changed before it (RFC 2018 §4, RFC 2883 §4).
     pub fn sack_blocks(&self, max: usize) -> SmallVec<[Block; RECENT]> {
         let Some(r) = &self.0 else { return SmallVec::new() };
-        r.duplicate.iter().chain(&r.recent).take(max).copied().collect()
+        let lone = r.lone_fin().map(|f| (f, f + 1));
+        let runs =
+            lone.into_iter().chain(r.recent.iter().map(|&(from, to)| (from, r.with_fin(to))));
+        r.duplicate.into_iter().chain(runs).take(max).collect()
     }
 
     /// How many blocks [`Reassembly::sack_blocks`] gives.
     pub fn block_count(&self, max: usize) -> usize {
         let Some(r) = &self.0 else { return 0 };
-        (usize::from(r.duplicate.is_some()) + r.recent.len()).min(max)
+        let others = usize::from(r.duplicate.is_some()) + usize::from(r.lone_fin().is_some());
+        (others + r.recent.len()).min(max)
     }
 
     /// The blocks were sent: a duplicate is reported once (RFC 2883 §4).
@@ -148,7 +168,7 @@ impl Reassembly {
 
     /// Gives the memory back when there is nothing to remember.
     fn shrink(&mut self) {
-        if self.0.as_ref().is_some_and(|r| r.runs.is_empty() && r.duplicate.is_none()) {
+        if self.0.as_ref().is_some_and(|r| r.is_blank()) {
             self.0 = None;
         }
     }
@@ -162,6 +182,21 @@ impl Reassembly {
 }
 
 impl Runs {
+    /// Whether there is nothing to remember.
+    fn is_blank(&self) -> bool {
+        self.runs.is_empty() && self.duplicate.is_none() && self.fin.is_none()
+    }
+
+    /// The end of a run, with the FIN if that ends it.
+    fn with_fin(&self, end: Seq) -> Seq {
+        if self.fin == Some(end) { end + 1 } else { end }
+    }
+
+    /// A FIN that ends no run.
+    fn lone_fin(&self) -> Option<Seq> {
+        self.fin.filter(|f| self.runs.iter().all(|r| r.end != *f))
+    }
+
     /// Takes in the payload that starts at `seq`.
     fn insert(&mut self, seq: Seq, mut payload: Payload) -> Inserted {
         let end = seq + payload.len() as u32;

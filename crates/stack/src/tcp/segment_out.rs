@@ -392,8 +392,17 @@ impl Connection {
 
     fn send_ack(&mut self, cx: &mut Ctx<'_>, reason: &'static str) -> SegmentOut {
         let options = self.options(cx);
-        let (seq, origin) = (self.snd.nxt, cx.cause);
+        let (seq, origin) = (self.acceptable_seq(), cx.cause);
         self.build(cx, seq, TcpFlags::ACK, options, Payload::new(), origin, reason)
+    }
+
+    /// SND.NXT, or where the peer took its window back to: what lies beyond it would be dropped there
+    /// with its acknowledgement. A scaled window may be short by its rounding.
+    fn acceptable_seq(&self) -> Seq {
+        let edge = self.snd.una + self.snd.wnd;
+        let beyond = self.snd.nxt.ahead_of(edge);
+        let rounding = if self.scaling { 1 << self.rcv.shift } else { 0 };
+        if beyond == 0 || beyond < rounding { self.snd.nxt } else { edge }
     }
 
     /// The options of a segment without SYN.

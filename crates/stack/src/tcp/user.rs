@@ -62,6 +62,8 @@ impl Connection {
         match self.state {
             State::SynSent => {
                 self.transition(cx, Trigger::Close);
+                // As Linux: the next call learns that nothing came of the connection.
+                self.error = (!self.orphan).then_some(Errno::ECONNRESET);
             }
             State::SynReceived | State::Established | State::CloseWait => {
                 self.closing = true;

@@ -1,9 +1,24 @@
-//! The first line of an HTTP message, in tcpdump's words.
+//! Protocols of text, in tcpdump's words: HTTP first of all.
 
-use super::{Printer, Seen};
+use super::{Cut, Printer, Seen};
 
-/// Methods that tcpdump knows.
-const METHODS: [&str; 37] = [
+/// A protocol of text.
+#[derive(Clone, Copy)]
+pub(super) struct Text {
+    name: &'static str,
+    /// The first words of what is printed, besides answers with a number of three digits; none:
+    /// everything is printed.
+    words: Option<&'static [&'static str]>,
+}
+
+pub(super) const HTTP: Text = Text { name: "HTTP", words: Some(&METHODS) };
+pub(super) const RTSP: Text = Text { name: "RTSP", words: Some(&RTSP_METHODS) };
+pub(super) const SMTP: Text = Text { name: "SMTP", words: None };
+pub(super) const FTP: Text = Text { name: "FTP", words: None };
+pub(super) const WHOIS: Text = Text { name: "WHOIS", words: None };
+
+/// Methods of HTTP that tcpdump knows.
+const METHODS: [&str; 38] = [
     "GET",
     "PUT",
     "COPY",
@@ -40,28 +55,78 @@ const METHODS: [&str; 37] = [
     "MKWORKSPACE",
     "UNSUBSCRIBE",
     "RPC_CONNECT",
-    "PATCH",
+    "VERSION-CONTROL",
+    "BASELINE-CONTROL",
+];
+
+/// Methods of RTSP that tcpdump knows.
+const RTSP_METHODS: [&str; 11] = [
+    "DESCRIBE",
+    "ANNOUNCE",
+    "GET_PARAMETER",
+    "OPTIONS",
+    "PAUSE",
+    "PLAY",
+    "RECORD",
+    "REDIRECT",
+    "SETUP",
+    "SET_PARAMETER",
+    "TEARDOWN",
 ];
 
 /// The longest first word that is looked at.
 const WORD_MAX: usize = 127;
 
+/// Prints the protocol's name and the first line, or with `-v` all lines, of what begins with a
+/// request or an answer.
+pub(super) fn print(p: &mut Printer<'_>, text: Text, payload: Seen<'_>) {
+    put!(p, "{}", text.name);
+    if text.words.is_some_and(|words| !is_start_line(payload, words)) {
+        return;
+    }
+    if p.o.verbose == 0 {
+        lines(p, text.name, ": ", payload, 1);
+        return;
+    }
+    put!(p, ", length: {}", payload.len);
+    lines(p, text.name, "\n\t", payload, usize::MAX);
+}
+
 /// Prints `: HTTP` and the first line, when `payload` begins with one. On HTTP's own ports
 /// (`expected`) `: HTTP` stands behind every payload.
-pub(super) fn print(p: &mut Printer<'_>, expected: bool, payload: Seen<'_>) {
-    let starts = is_start_line(payload);
+pub(super) fn print_anywhere(p: &mut Printer<'_>, expected: bool, payload: Seen<'_>) {
+    // RFC 5789 is younger than tcpdump's list.
+    let starts = is_start_line(payload, &METHODS) || is_start_line(payload, &["PATCH"]);
     if !(expected || starts && mentions_http(payload.b)) {
         return;
     }
     put!(p, ": HTTP");
     if starts {
-        first_line(p, payload);
+        lines(p, "HTTP", ": ", payload, 1);
     }
 }
 
-fn is_start_line(payload: Seen<'_>) -> bool {
+/// RFC 4253 §4.2: the line that names the version.
+pub(super) fn ssh(p: &mut Printer<'_>, payload: Seen<'_>) -> Result<(), Cut> {
+    let b = payload.b;
+    if b.len() < 4 && payload.len >= 4 && b"SSH-".starts_with(b) {
+        return Err(Cut::here("ssh"));
+    }
+    if !b.starts_with(b"SSH-") {
+        return Ok(());
+    }
+    let end = b.iter().position(|c| !(b' '..=b'~').contains(c)).unwrap_or(b.len());
+    if matches!(b[end..], [b'\n', ..] | [b'\r', b'\n', ..]) {
+        put!(p, ": SSH: {}", String::from_utf8_lossy(&b[..end]));
+    } else if end == b.len() && payload.len > b.len() {
+        return Err(Cut::here("ssh"));
+    }
+    Ok(())
+}
+
+fn is_start_line(payload: Seen<'_>, words: &[&str]) -> bool {
     let Some((word, rest)) = word(payload) else { return false };
-    if METHODS.iter().any(|m| m.as_bytes().eq_ignore_ascii_case(word)) {
+    if words.iter().any(|m| m.as_bytes().eq_ignore_ascii_case(word)) {
         return true;
     }
     self::word(rest)
@@ -87,22 +152,32 @@ fn mentions_http(b: &[u8]) -> bool {
     line.windows(5).any(|w| w == b"HTTP/")
 }
 
-/// The line, unless it has bytes that are not text. A line without an end is marked `[|http]`.
-fn first_line(p: &mut Printer<'_>, payload: Seen<'_>) {
-    let b = payload.b;
-    let text = |c: &u8| *c == b'\t' || (b' '..=b'~').contains(c);
-    let end = b.iter().position(|c| !text(c)).unwrap_or(b.len());
-    let whole = match b[end..] {
-        [b'\n', ..] | [b'\r', b'\n', ..] => true,
-        [] => false,
-        [b'\r'] if payload.len > b.len() => false,
-        _ => return,
-    };
-    // Where the capture cut the line, tcpdump does not print its start.
-    if whole || payload.len == b.len() {
-        put!(p, ": {}", String::from_utf8_lossy(&b[..end]));
-    }
-    if !whole {
-        put!(p, " [|http]");
+/// At most `most` lines, each behind `prefix`, until one has bytes that are not text. A line without
+/// an end is marked `[|http]`.
+fn lines(p: &mut Printer<'_>, name: &str, prefix: &str, payload: Seen<'_>, most: usize) {
+    let mut rest = payload;
+    for _ in 0..most {
+        if rest.len == 0 {
+            return;
+        }
+        let b = rest.b;
+        let text = |c: &u8| *c == b'\t' || (b' '..=b'~').contains(c);
+        let end = b.iter().position(|c| !text(c)).unwrap_or(b.len());
+        let line_end = match b[end..] {
+            [b'\n', ..] => 1,
+            [b'\r', b'\n', ..] => 2,
+            [] => 0,
+            [b'\r'] if rest.len > b.len() => 0,
+            _ => return,
+        };
+        // Where the capture cut the line, tcpdump does not print its start.
+        if line_end > 0 || rest.len == b.len() {
+            put!(p, "{prefix}{}", String::from_utf8_lossy(&b[..end]));
+        }
+        if line_end == 0 {
+            put!(p, " [|{}]", name.to_ascii_lowercase());
+            return;
+        }
+        rest = rest.skip(end + line_end);
     }
 }

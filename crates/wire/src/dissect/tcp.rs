@@ -1,56 +1,73 @@
-//! TCP, in tcpdump's words.
+//! TCP, in tcpdump's words; its options stand in `tcp_options`.
 
 use super::flow::Relative;
-use super::ip::Transport;
+use super::http;
+use super::ip::{Transport, should_be};
 use super::{Cut, Printer, Seen};
 use crate::frame::{be16, be32};
 use crate::tcp::{HEADER, TcpFlags};
 
+/// How much of the data of a reset is shown.
+const RESET_DATA: usize = 30;
+
 impl Printer<'_> {
     pub(super) fn tcp(&mut self, t: Transport<'_>) -> Result<(), Cut> {
         let Ok(ports) = t.seen.need(4, "tcp") else {
-            put!(self, "{} > {}:", t.src, t.dst);
-            return Err(Cut("tcp"));
+            let (src, dst) = (self.host(t.src), self.host(t.dst));
+            put!(self, "{src} > {dst}:");
+            return Err(Cut::here("tcp"));
         };
         let (src_port, dst_port) = (be16(ports, 0), be16(ports, 2));
         self.ends(&t, src_port, dst_port);
-        let b = t.seen.need(HEADER, "tcp")?;
+        let b = t.seen.head(HEADER, "tcp")?;
         let header = usize::from(b[12] >> 4) * 4;
         let length = t.seen.len;
+        let data = (length as u32).wrapping_sub(header as u32);
         if header < HEADER {
-            put!(
-                self,
-                " tcp {} [bad hdr length {header} - too short, < {HEADER}]",
-                length.wrapping_sub(header)
-            );
+            put!(self, " tcp {data} [bad hdr length {header} - too short, < {HEADER}]");
             return Ok(());
         }
-        let flags = TcpFlags::from_bits_truncate(be16(b, 12) & 0x1ff);
+        let too_long = format!(" [bad hdr length {header} - too long, > {length}]");
+        if self.o.quiet {
+            put!(self, "tcp {data}{}", if header > length { &too_long } else { "" });
+            return Ok(());
+        }
+        let mut flags = TcpFlags::from_bits_truncate(be16(b, 12) & 0x1ff);
+        if !self.o.lenient {
+            // The one flag that tcpdump 4.99 does not know.
+            flags &= TcpFlags::from_bits_truncate(0xff);
+        }
         put!(self, "Flags [{flags}]");
         let numbers = self.numbers(&t, src_port, dst_port, flags, b);
         if header > length {
-            put!(self, " [bad hdr length {header} - too long, > {length}]");
+            put!(self, "{too_long}");
             return Ok(());
         }
         let data = length - header;
+        self.tcp_checksum(&t, be16(b, 16));
         self.sequence(&numbers, flags, data);
         put!(self, ", win {}", be16(b, 14));
         if flags.contains(TcpFlags::URG) {
             put!(self, ", urg {}", be16(b, 18));
         }
         let options = t.seen.limit(header).skip(HEADER);
-        if options.len > 0 && !self.options(options, numbers.sack)? {
+        if options.len > 0 && !self.tcp_options(options, numbers.sack)? {
             return Ok(());
         }
         put!(self, ", length {data}");
         if data > 0 && t.seen.b.len() < header {
             put!(self, " [remaining caplen({}) < header length({header})]", t.seen.b.len());
-            return Err(Cut("tcp"));
+            return Err(Cut::here("tcp"));
         }
-        if data > 0 {
-            self.application([src_port, dst_port], t.seen.skip(header));
+        let payload = t.seen.skip(header);
+        match data {
+            0 => Ok(()),
+            _ if flags.contains(TcpFlags::RST) && self.o.verbose > 0 => {
+                self.reset_data(payload);
+                Ok(())
+            }
+            _ => self.application([src_port, dst_port], payload),
         }
-        Ok(())
     }
 
     fn numbers(
@@ -68,8 +85,20 @@ impl Printer<'_> {
         }
     }
 
+    fn tcp_checksum(&mut self, t: &Transport<'_>, field: u16) {
+        if self.o.verbose == 0 || t.fragment || t.seen.b.len() < t.seen.len {
+            return;
+        }
+        put!(self, ", cksum 0x{field:04x}");
+        match t.checksum(t.seen.len) {
+            0 => put!(self, " (correct)"),
+            sum => put!(self, " (incorrect -> 0x{:04x})", should_be(field, sum)),
+        }
+    }
+
     fn sequence(&mut self, n: &Relative, flags: TcpFlags, data: usize) {
-        if data > 0 || flags.intersects(TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST) {
+        let says = flags.intersects(TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST);
+        if data > 0 || says || self.o.verbose > 1 {
             put!(self, ", seq {}", n.seq);
             if data > 0 {
                 put!(self, ":{}", n.seq.wrapping_add(data as u32));
@@ -80,98 +109,37 @@ impl Printer<'_> {
         }
     }
 
-    /// The options of a header. A malformed one ends the line with `[bad opt]`: `false`.
-    fn options(&mut self, seen: Seen<'_>, sack_origin: u32) -> Result<bool, Cut> {
-        put!(self, ", options [");
-        let mut rest = seen;
-        while rest.len > 0 {
-            let first = rest.len == seen.len;
-            if !first {
-                put!(self, ",");
-            }
-            let kind = rest.need(1, "tcp")?[0];
-            let len = if kind < 2 { 1 } else { usize::from(rest.need(2, "tcp")?[1]) };
-            if len > rest.len || (kind >= 2 && len < 2) {
-                put!(self, "[bad opt]{}", if first { "" } else { "]" });
-                return Ok(false);
-            }
-            // The value's length is the kind's, whatever the option claims: tcpdump goes on there.
-            let size = value_len(kind, len);
-            let data = rest.skip(if kind < 2 { 1 } else { 2 });
-            put!(self, "{}", option_name(kind));
-            if size > data.len {
-                put!(self, "[bad opt]{}", if first { "" } else { "]" });
-                return Ok(false);
-            }
-            self.option_value(kind, data.limit(size), sack_origin);
-            if data.b.len() < size {
-                put!(self, " [|tcp]{}", if first { "" } else { ">" });
-                return Ok(false);
-            }
-            if kind >= 2 && size + 2 != len {
-                put!(self, "[len {len}]");
-            }
-            if kind == 0 {
-                break;
-            }
-            rest = data.skip(size);
+    /// RFC 1122 §4.2.2.12: a reset may say why.
+    fn reset_data(&mut self, payload: Seen<'_>) {
+        put!(self, "{}", if payload.b.len() >= payload.len { " [RST" } else { " [!RST" });
+        if payload.len > RESET_DATA {
+            put!(self, "+");
         }
+        put!(self, " ");
+        self.printable(payload.limit(RESET_DATA).b);
         put!(self, "]");
-        Ok(true)
     }
 
-    fn option_value(&mut self, kind: u8, data: Seen<'_>, sack_origin: u32) {
-        let b = data.b;
-        match kind {
-            0 | 1 | 4 => {}
-            5 if data.len.is_multiple_of(8) => self.sack(data, sack_origin),
-            5 => put!(self, " invalid sack"),
-            2 | 3 | 8 if b.len() < data.len => {}
-            2 => put!(self, " {}", be16(b, 0)),
-            3 => put!(self, " {}", b[0]),
-            8 => put!(self, " val {} ecr {}", be32(b, 0), be32(b, 4)),
-            _ => self.hex(b),
+    /// `: HTTP: GET / HTTP/1.1` and the like, by the ports.
+    fn application(&mut self, ports: [u16; 2], payload: Seen<'_>) -> Result<(), Cut> {
+        let on = |port: u16| ports.contains(&port);
+        let text = |p: &mut Self, text: http::Text| {
+            put!(p, ": ");
+            http::print(p, text, payload);
+        };
+        match () {
+            // These stand in front of the rest, in this order.
+            () if self.o.lenient => http::print_anywhere(self, on(80) || on(8080), payload),
+            () if on(23) => {}
+            () if on(25) => text(self, http::SMTP),
+            () if on(43) => text(self, http::WHOIS),
+            () if on(22) => http::ssh(self, payload)?,
+            () if on(21) => text(self, http::FTP),
+            () if on(80) || on(8080) => text(self, http::HTTP),
+            () if on(554) || on(8554) => text(self, http::RTSP),
+            () if on(53) => return self.domain(payload, true, false),
+            () => {}
         }
-    }
-
-    fn sack(&mut self, data: Seen<'_>, origin: u32) {
-        put!(self, " {} ", data.len / 8);
-        for block in data.b.chunks_exact(8) {
-            let (from, to) = (be32(block, 0), be32(block, 4));
-            put!(self, "{{{}:{}}}", from.wrapping_sub(origin), to.wrapping_sub(origin));
-        }
-    }
-
-    fn hex(&mut self, data: &[u8]) {
-        if !data.is_empty() {
-            put!(self, " 0x");
-        }
-        for byte in data {
-            put!(self, "{byte:02x}");
-        }
-    }
-}
-
-/// Bytes of the value of an option that claims to be `len` bytes long.
-fn value_len(kind: u8, len: usize) -> usize {
-    match kind {
-        0 | 1 | 4 => 0,
-        2 => 2,
-        3 => 1,
-        8 => 8,
-        _ => len - 2,
-    }
-}
-
-fn option_name(kind: u8) -> std::borrow::Cow<'static, str> {
-    match kind {
-        0 => "eol".into(),
-        1 => "nop".into(),
-        2 => "mss".into(),
-        3 => "wscale".into(),
-        4 => "sackOK".into(),
-        5 => "sack".into(),
-        8 => "TS".into(),
-        other => format!("unknown-{other}").into(),
+        Ok(())
     }
 }

@@ -8,6 +8,8 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 #![allow(clippy::vec_box, reason = "frames are boxed wherever they travel")]
 
+pub(crate) mod packets;
+
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -263,6 +263,7 @@ fn make_host(
             return Err(BuildError::BadRoute { host, to: route.to.to_string() });
         }
     }
+    stack.set_reverse_path(spec.reverse_path);
     if let Some(make) = spec.filter {
         stack.set_filter(Some(make(node)));
     }

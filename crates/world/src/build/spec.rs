@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use netarium_base::{Instant, NodeId};
 use netarium_filter::Filter;
+use netarium_stack::ReversePath;
 use netarium_wire::{Cidr, Mac};
 
 use crate::files::FileTree;
@@ -26,6 +27,8 @@ pub struct HostSpec {
     pub interfaces: Vec<IfaceSpec>,
     /// Routes beyond those to its own networks.
     pub routes: Vec<RouteSpec>,
+    /// How a packet's source is compared with the way back to it.
+    pub reverse_path: ReversePath,
     /// Its packet filter, connection tracking and NAT.
     pub filter: Option<FilterMaker>,
     /// The lab's folder; the same for all hosts.

@@ -117,7 +117,7 @@ impl Core {
         let routers = stack.filter().map(Filter::routers).unwrap_or_default();
         let &(outside, inside) = routers.first().ok_or(NO_NAT)?;
         let filter = stack.filter().ok_or(NO_NAT)?;
-        if let Some((old, _)) = filter.forwards().find(|(f, _)| from.is_of(f)) {
+        if let Some((old, _)) = filter.forwards().find(|(f, _)| from.overlaps(f)) {
             return Err(format!("it forwards this port already: {}", old.text));
         }
         let inner = stack.interfaces().iter().find(|i| i.index == inside);

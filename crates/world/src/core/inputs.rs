@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use netarium_base::trace::Event;
 use netarium_base::{Cause, FlowId, Pid, Place};
+use netarium_stack::SocketKind;
 
 use super::Core;
 use crate::gateway::{Port, Wanted};
@@ -23,14 +24,16 @@ impl Core {
         (self.events_now, self.polls_now) = (0, 0);
         match input {
             Input::Open { port, client, from, source, to } => {
-                self.open(port, Wanted { client, from, source, to }, cause);
+                let kind = SocketKind::Tcp;
+                self.open(port, Wanted { kind, client, from, source, to }, cause);
             }
             Input::Exec { port, host, argv, stdin, credit } => {
                 self.exec(port, &host, argv, stdin, credit, cause);
             }
             Input::FileWrite { path, bytes } => self.edit_file(&path, bytes, cause),
             Input::OpenUdp { port, client, from, source, to } => {
-                self.open_udp(port, Wanted { client, from, source, to });
+                let kind = SocketKind::Udp;
+                self.open(port, Wanted { kind, client, from, source, to }, cause);
             }
             Input::Client { address, label } => self.add_client(address, label, cause),
             Input::Command(command) => return self.command(&command, cause),

@@ -5,20 +5,22 @@
 //! 3. [`dispatch`]: what happens when an event is due;
 //! 4. [`switching`]: what a switch or hub does with a frame; [`partition`]: what cannot reach what;
 //! 5. [`inputs`] and [`commands`]: what happens when something comes from outside; [`schedule`]:
-//!    commands that the lab gives itself.
+//!    commands that the lab gives itself;
+//! 6. [`hosts_file`]: names that need no packet.
 //!
 //! Time moves only in [`Core::dispatch_next`] and [`Core::advance`].
 
 mod commands;
 mod dispatch;
 mod files;
+mod hosts_file;
 mod inputs;
 pub(crate) mod net;
 pub(crate) mod partition;
 pub(crate) mod schedule;
 mod switching;
 
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::IpAddr;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -35,7 +37,7 @@ use crate::names::NameTable;
 use crate::node::{Host, Kind, Node};
 use crate::outbox::Outbox;
 use crate::process::task::ReadyQueue;
-use crate::process::{Ending, Environment, Programs, ResolveError, Spawned, Start, Started};
+use crate::process::{Ending, Environment, Programs, Spawned, Start, Started};
 
 pub(crate) use net::{Due, Net};
 use schedule::Scheduled;
@@ -114,21 +116,6 @@ impl Core {
     pub(crate) fn host_id(&self, name: &str) -> Option<NodeId> {
         let id = self.names.node_id(name)?;
         matches!(self.nodes[id.0 as usize].kind, Kind::Host(_)).then_some(id)
-    }
-
-    /// The addresses of a name: of a literal address itself, of `localhost`, of a name in the lab's
-    /// hosts table (in any case of letters).
-    pub(crate) fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, ResolveError> {
-        let bare = name.strip_prefix('[').and_then(|n| n.strip_suffix(']')).unwrap_or(name);
-        if let Ok(address) = bare.parse() {
-            return Ok(vec![address]);
-        }
-        let wanted = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
-        if wanted == "localhost" {
-            return Ok(vec![IpAddr::V4(Ipv4Addr::LOCALHOST)]);
-        }
-        let found = self.hosts_table.get(&wanted).cloned();
-        found.ok_or_else(|| ResolveError::NotFound(name.to_owned()))
     }
 
     /// From now on things happen for this reason, and tasks are woken for it.

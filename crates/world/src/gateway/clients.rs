@@ -50,7 +50,7 @@ impl Core {
     }
 
     /// The host that has an address.
-    fn holder(&self, address: IpAddr) -> Option<NodeId> {
+    pub(crate) fn holder(&self, address: IpAddr) -> Option<NodeId> {
         let has = |kind: &Kind| match kind {
             Kind::Host(host) => {
                 let mut all = host.stack.interfaces().iter().flat_map(|i| &i.addresses);

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use netarium_base::{Cause, NodeId, SocketId};
 use netarium_stack::{Errno, Readiness, Shutdown, SocketKind, SocketOption};
 
-use super::{ConnectionInfo, Port};
+use super::{ConnectionInfo, Datagrams, Port};
 use crate::core::Core;
 use crate::message::{
     CONNECTION_CREDIT, CREDIT_MAX, DATA_MAX, Output, PortId, Stream, Target, Transport,
@@ -55,9 +55,20 @@ impl Connection {
     }
 }
 
+/// What the outside has said before there was a connection.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Begun {
+    /// How many bytes it can take.
+    pub(super) credit: u32,
+    /// It sends nothing.
+    pub(super) eof: bool,
+}
+
 /// What an outside connection is to become.
 #[derive(Debug)]
 pub(crate) struct Wanted {
+    /// A connection, or datagrams.
+    pub(crate) kind: SocketKind,
     /// The real client, in words.
     pub(crate) client: String,
     /// The host that opens it; the gateway when not given.
@@ -68,16 +79,43 @@ pub(crate) struct Wanted {
 }
 
 impl Core {
-    /// A real client wants a connection.
+    /// A real client wants a connection, or sends datagrams.
     pub(crate) fn open(&mut self, port: PortId, wanted: Wanted, cause: Cause) {
         if let Some(reason) = self.gateway.refuses(port) {
             return self.outbox.push(Output::Reset { port, reason });
         }
-        let (node, socket) = match self.begin(SocketKind::Tcp, &wanted) {
-            Ok(begun) => begun,
+        let node = match self.opener(&wanted) {
+            Ok(node) => node,
+            Err(reason) => return self.outbox.push(Output::Reset { port, reason }),
+        };
+        let targets: Vec<_> = match &wanted.to {
+            Target::Addr(to) => vec![*to],
+            Target::Name { host, port: at } => match self.resolve_locally(node, host) {
+                Some(found) => found.into_iter().map(|ip| SocketAddr::new(ip, *at)).collect(),
+                None => return self.look_up(port, node, wanted, cause),
+            },
+        };
+        self.open_at(port, node, wanted, &targets, Begun::default(), cause);
+    }
+
+    /// Opens a port from a host to the first of these addresses to which there is a route.
+    pub(super) fn open_at(
+        &mut self,
+        port: PortId,
+        node: NodeId,
+        wanted: Wanted,
+        targets: &[SocketAddr],
+        begun: Begun,
+        cause: Cause,
+    ) {
+        let socket = match self.begin(node, &wanted, targets) {
+            Ok(socket) => socket,
             Err(reason) => return self.outbox.push(Output::Reset { port, reason }),
         };
         socket::assign(&mut self.host_mut(node).waits, socket, port);
+        if wanted.kind == SocketKind::Udp {
+            return self.datagrams_opened(port, Datagrams::new(node, socket, wanted.client, begun));
+        }
         let connection = Connection {
             node,
             socket,
@@ -87,8 +125,8 @@ impl Core {
             offset: 0,
             credit_in: 0,
             owed: 0,
-            credit_out: 0,
-            eof_in: false,
+            credit_out: begun.credit,
+            eof_in: begun.eof,
             shut: false,
             eof_out: false,
         };
@@ -96,29 +134,25 @@ impl Core {
         self.gateway.touch(port, cause);
     }
 
-    /// Finds the host and the address, and begins to connect; otherwise says in words why not.
-    pub(super) fn begin(
+    /// The host that opens a connection.
+    fn opener(&self, wanted: &Wanted) -> Result<NodeId, String> {
+        match &wanted.from {
+            Some(name) => self.host_id(name).ok_or_else(|| format!("no host is called `{name}`")),
+            None => self.gateway.node.ok_or_else(|| "the lab has no gateway".to_owned()),
+        }
+    }
+
+    /// Begins to connect; otherwise says in words why not.
+    fn begin(
         &mut self,
-        kind: SocketKind,
+        node: NodeId,
         wanted: &Wanted,
-    ) -> Result<(NodeId, SocketId), String> {
-        let node = match &wanted.from {
-            Some(name) => {
-                self.host_id(name).ok_or_else(|| format!("no host is called `{name}`"))?
-            }
-            None => self.gateway.node.ok_or("the lab has no gateway")?,
-        };
-        let targets = match &wanted.to {
-            Target::Addr(to) => vec![*to],
-            Target::Name { host, port } => {
-                let found = self.resolve(host).map_err(|e| e.to_string())?;
-                found.into_iter().map(|ip| SocketAddr::new(ip, *port)).collect()
-            }
-        };
+        targets: &[SocketAddr],
+    ) -> Result<SocketId, String> {
         let mut reason = format!("{} has no address", wanted.to);
-        for to in targets {
-            match self.connect(node, kind, wanted.source, to) {
-                Ok(socket) => return Ok((node, socket)),
+        for &to in targets {
+            match self.connect(node, wanted.kind, wanted.source, to) {
+                Ok(socket) => return Ok(socket),
                 Err(Errno::EADDRNOTAVAIL) if wanted.source.is_some() => {
                     let host = &self.host(node).name;
                     let source = wanted.source.map(|ip| ip.to_string()).unwrap_or_default();
@@ -160,7 +194,9 @@ impl Core {
     }
 
     pub(crate) fn connection_data(&mut self, port: PortId, bytes: Vec<u8>, cause: Cause) {
-        let Some(c) = self.gateway.connection(port) else { return };
+        let Some(c) = self.gateway.connection(port) else {
+            return self.data_during_lookup(port, bytes.len());
+        };
         let len = bytes.len() as u64;
         if c.eof_in || len > u64::from(c.credit_in) {
             let what = if c.eof_in { "sent behind its end" } else { "more than it had credit for" };
@@ -174,12 +210,18 @@ impl Core {
     }
 
     pub(crate) fn connection_eof(&mut self, port: PortId, cause: Cause) {
+        if let Some(begun) = self.gateway.begun(port) {
+            begun.eof = true;
+        }
         let Some(c) = self.gateway.connection(port) else { return };
         c.eof_in = true;
         self.gateway.touch(port, cause);
     }
 
     pub(crate) fn connection_credit(&mut self, port: PortId, bytes: u32, cause: Cause) {
+        if let Some(begun) = self.gateway.begun(port) {
+            begun.credit = begun.credit.saturating_add(bytes).min(CREDIT_MAX);
+        }
         let Some(c) = self.gateway.connection(port) else { return };
         c.credit_out = c.credit_out.saturating_add(bytes).min(CREDIT_MAX);
         self.gateway.touch(port, cause);
@@ -187,7 +229,11 @@ impl Core {
 
     /// The outside reset the connection: so does the lab.
     pub(crate) fn connection_reset(&mut self, port: PortId) {
-        let Some(Port::Connection(c)) = self.gateway.ports.swap_remove(&port) else { return };
+        let c = match self.gateway.ports.swap_remove(&port) {
+            Some(Port::Connection(c)) => c,
+            Some(Port::Lookup(lookup)) => return self.drop_lookup(&lookup),
+            _ => return,
+        };
         socket::forget(&mut self.host_mut(c.node).waits, c.socket);
         self.with_stack(c.node, |stack, cx| {
             // A connection that is gone already needs no reset, only to be let go.
@@ -196,7 +242,7 @@ impl Core {
         });
     }
 
-    fn break_connection(&mut self, port: PortId, reason: String) {
+    pub(super) fn break_connection(&mut self, port: PortId, reason: String) {
         self.connection_reset(port);
         self.outbox.push(Output::Reset { port, reason });
     }

@@ -6,9 +6,10 @@
 //! socket that nobody reads.
 
 use netarium_base::{Cause, NodeId, Place, SocketId};
-use netarium_stack::{Errno, SocketKind};
+use netarium_stack::Errno;
 
-use super::{ConnectionInfo, Port, Wanted};
+use super::connection::Begun;
+use super::{ConnectionInfo, Port};
 use crate::core::Core;
 use crate::message::{
     CREDIT_MAX, DATAGRAM_CREDIT, DATAGRAM_MAX, Output, PortId, Transport, datagram_cost,
@@ -34,6 +35,11 @@ pub(crate) struct Datagrams {
 }
 
 impl Datagrams {
+    pub(super) fn new(node: NodeId, socket: SocketId, client: String, begun: Begun) -> Datagrams {
+        let (credit_in, credit_out) = (DATAGRAM_CREDIT, begun.credit);
+        Datagrams { node, socket, client, credit_in, owed: 0, credit_out }
+    }
+
     pub(super) fn info(&self, port: PortId) -> ConnectionInfo {
         ConnectionInfo {
             port,
@@ -47,18 +53,8 @@ impl Datagrams {
 }
 
 impl Core {
-    /// A real client sends datagrams.
-    pub(crate) fn open_udp(&mut self, port: PortId, wanted: Wanted) {
-        if let Some(reason) = self.gateway.refuses(port) {
-            return self.outbox.push(Output::Reset { port, reason });
-        }
-        let (node, socket) = match self.begin(SocketKind::Udp, &wanted) {
-            Ok(begun) => begun,
-            Err(reason) => return self.outbox.push(Output::Reset { port, reason }),
-        };
-        socket::assign(&mut self.host_mut(node).waits, socket, port);
-        let (client, credit_in) = (wanted.client, DATAGRAM_CREDIT);
-        let datagrams = Datagrams { node, socket, client, credit_in, owed: 0, credit_out: 0 };
+    /// A socket for the datagrams of a real client is there.
+    pub(super) fn datagrams_opened(&mut self, port: PortId, datagrams: Datagrams) {
         self.gateway.ports.insert(port, Port::Datagrams(Box::new(datagrams)));
         self.outbox.push(Output::Accepted { port, credit: DATAGRAM_CREDIT });
     }
@@ -141,6 +137,7 @@ impl Core {
 
     /// The outside hears no more of this client.
     pub(crate) fn datagrams_reset(&mut self, port: PortId) {
+        let Some(Port::Datagrams(_)) = self.gateway.ports.get(&port) else { return };
         let Some(Port::Datagrams(d)) = self.gateway.ports.swap_remove(&port) else { return };
         socket::forget(&mut self.host_mut(d.node).waits, d.socket);
         // A socket that is gone already needs no closing.

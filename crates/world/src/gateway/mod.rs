@@ -8,10 +8,14 @@
 //!
 //! `datagrams` are the same for UDP, `outside` connections that the lab itself opens, and `clients`
 //! the addresses that real clients have in the lab.
+//!
+//! A connection to a name that the opening host does not know by itself begins with a look-up: a
+//! process of that host asks its name servers, with packets that everybody can see.
 
 mod clients;
 mod connection;
 mod datagrams;
+mod lookup;
 mod outside;
 
 use core::net::IpAddr;
@@ -26,6 +30,7 @@ use crate::process::session::Session;
 pub use clients::CLIENTS_MAX;
 pub(crate) use connection::{Connection, Wanted};
 pub(crate) use datagrams::Datagrams;
+use lookup::Lookup;
 pub(crate) use outside::Outside;
 
 /// How many ports a world has open at most; more are reset at once.
@@ -56,6 +61,8 @@ pub(crate) enum Port {
     /// The lab's own, to a real server.
     Outside(Box<Outside>),
     Session(Box<Session>),
+    /// What will be a connection when the name it leads to is an address.
+    Lookup(Box<Lookup>),
     /// A connection that is being looked after right now.
     Busy,
 }
@@ -70,6 +77,8 @@ pub(crate) struct Gateway {
     pub(crate) clients: Map<IpAddr, Rc<str>>,
     /// How many connections to the outside the lab has asked for.
     asked: u64,
+    /// The processes that look up names for ports.
+    lookups: Map<(NodeId, Pid), PortId>,
     touched: Vec<(PortId, Cause)>,
     /// Where received bytes land before they are sent out.
     scratch: Vec<u8>,
@@ -100,7 +109,7 @@ impl Gateway {
         let connections = self.ports.iter().filter_map(|(&port, p)| match p {
             Port::Connection(c) => Some(c.info(port)),
             Port::Datagrams(d) => Some(d.info(port)),
-            Port::Outside(_) | Port::Session(_) | Port::Busy => None,
+            Port::Outside(_) | Port::Session(_) | Port::Lookup(_) | Port::Busy => None,
         });
         let mut list: Vec<_> = connections.collect();
         list.sort_by_key(|c| c.port);

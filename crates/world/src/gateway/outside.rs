@@ -246,6 +246,7 @@ impl Core {
 
     /// The program lets go of it: what was not ended in both directions is reset.
     pub(crate) fn close_outside(&mut self, port: PortId) {
+        let Some(Port::Outside(_)) = self.gateway.ports.get(&port) else { return };
         let Some(Port::Outside(o)) = self.gateway.ports.swap_remove(&port) else { return };
         let whole = o.ended && o.shut && o.pending.is_empty();
         if !whole && !o.is_broken() {

@@ -67,7 +67,7 @@
 use netarium_base::{Duration, Instant};
 
 use super::Fingerprint;
-use super::inputs::{read_input, write_input};
+use super::inputs::{read_input, write_data_head, write_input};
 use super::parts::{Cursor, Fault, bytes, number};
 use crate::message::Input;
 
@@ -189,7 +189,13 @@ impl Writer {
         number(&mut body, at.since(self.at).as_nanos());
         number(&mut body, events.saturating_sub(self.events));
         (self.at, self.events) = (at, events);
+        let mut rest: &[u8] = &[];
         match item {
+            // A connection's bytes are copied once, straight to where they stay.
+            Item::Input(Input::Data { port, bytes }) => {
+                write_data_head(&mut body, *port, bytes.len());
+                rest = bytes;
+            }
             Item::Input(input) => write_input(&mut body, input),
             Item::Full => body.push(FULL),
             Item::End => body.push(END),
@@ -199,7 +205,9 @@ impl Writer {
                 body.extend_from_slice(&f.hash().to_le_bytes());
             }
         }
-        bytes(out, &body);
+        number(out, (body.len() + rest.len()) as u64);
+        out.extend_from_slice(&body);
+        out.extend_from_slice(rest);
         self.body = body;
     }
 }

@@ -74,6 +74,7 @@ pub(super) fn write_edit(out: &mut Vec<u8>, command: &Command) {
 fn write_port(out: &mut Vec<u8>, from: ForwardPort) {
     number(out, u64::from(from.protocol));
     number(out, u64::from(from.port));
+    number(out, u64::from(from.last));
 }
 
 fn write_rule(out: &mut Vec<u8>, rule: &InboundRule) {
@@ -143,7 +144,7 @@ fn read_directions(c: &mut Cursor<'_>) -> Result<Directions, Fault> {
 }
 
 fn read_port(c: &mut Cursor<'_>) -> Result<ForwardPort, Fault> {
-    Ok(ForwardPort { protocol: c.small()?, port: c.small()? })
+    Ok(ForwardPort { protocol: c.small()?, port: c.small()?, last: c.small()? })
 }
 
 fn read_rule(c: &mut Cursor<'_>) -> Result<InboundRule, Fault> {

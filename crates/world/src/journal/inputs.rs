@@ -42,8 +42,8 @@ pub(super) fn write_input(out: &mut Vec<u8>, input: &Input) {
             bytes(out, label.as_bytes());
         }
         Input::Data { port, bytes: data } => {
-            head(out, 2, *port);
-            bytes(out, data);
+            write_data_head(out, *port, data.len());
+            out.extend_from_slice(data);
         }
         Input::Eof { port } => head(out, 3, *port),
         Input::Reset { port } => head(out, 4, *port),
@@ -72,6 +72,13 @@ pub(super) fn write_input(out: &mut Vec<u8>, input: &Input) {
             write_command(out, command);
         }
     }
+}
+
+/// What stands before the bytes of a connection.
+pub(super) fn write_data_head(out: &mut Vec<u8>, port: u64, len: usize) {
+    out.push(2);
+    number(out, port);
+    number(out, len as u64);
 }
 
 fn write_target(out: &mut Vec<u8>, to: &Target) {

@@ -23,9 +23,26 @@ pub struct Process {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ResolveError {
-    /// Nobody knows the name.
+    /// Nobody knows the name (EAI_NONAME).
     #[error("Name or service not known: {0}")]
     NotFound(String),
+    /// The name is there, but has no address (EAI_NODATA).
+    #[error("No address associated with hostname: {0}")]
+    NoAddress(String),
+    /// No name server answered, or none could (EAI_AGAIN).
+    #[error("Temporary failure in name resolution: {0}")]
+    Temporary(String),
+}
+
+impl ResolveError {
+    /// The words of `gai_strerror(3)`, without the name.
+    pub fn text(&self) -> &'static str {
+        match self {
+            ResolveError::NotFound(_) => "Name or service not known",
+            ResolveError::NoAddress(_) => "No address associated with hostname",
+            ResolveError::Temporary(_) => "Temporary failure in name resolution",
+        }
+    }
 }
 
 impl Process {
@@ -120,13 +137,36 @@ impl Process {
         }
     }
 
-    /// The addresses of a name: of a literal address itself, of `localhost`, of a name in the lab's
-    /// hosts table (in any case of letters).
+    /// The addresses of a name: of a literal address itself; of a name in the host's `/etc/hosts`,
+    /// of `localhost`, of a name in the lab's hosts table (all in any case of letters); else by
+    /// asking the name servers of the host's `/etc/resolv.conf`, which takes packets and time.
     ///
     /// # Errors
-    /// When nobody knows the name.
+    /// When nobody knows the name, or nobody who does could be reached.
     pub async fn resolve(&self, name: &str) -> Result<Vec<IpAddr>, ResolveError> {
-        slot::with(|core| core.resolve(name))
+        let (found, resolver) =
+            slot::with(|core| (core.resolve_locally(self.node, name), core.programs.resolver()));
+        match (found, resolver) {
+            (Some(addresses), _) => Ok(addresses),
+            (None, Some(ask)) => ask(*self, name.to_owned()).await,
+            (None, None) => Err(ResolveError::NotFound(name.to_owned())),
+        }
+    }
+
+    /// The name of an address in the host's `/etc/hosts` or the lab's hosts table.
+    pub fn local_name(&self, address: IpAddr) -> Option<String> {
+        slot::with(|core| core.name_locally(self.node, address))
+    }
+
+    /// From here on this task acts because of `cause`: one that takes work from a queue (several
+    /// datagrams, questions of several clients) says which entry it works for.
+    pub fn follow(&self, cause: Cause) {
+        slot::with(|core| core.set_current(cause));
+    }
+
+    /// Why this task acts at present.
+    pub fn cause(&self) -> Cause {
+        slot::with(|core| core.current)
     }
 
     /// A call into the host's stack, with the time and the cause of this task. Not to be nested:

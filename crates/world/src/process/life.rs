@@ -80,9 +80,23 @@ impl Core {
         start: Start,
         session: Option<PortId>,
     ) -> Result<Pid, StartError> {
-        let (env, cwd) = (Rc::clone(&self.environment), "".into());
-        let inherited = Inherited { ppid: WORLD_PID, group: None, session, env, cwd };
+        let inherited = self.of_the_world(session);
         self.start_as(start, inherited, None)
+    }
+
+    fn of_the_world(&self, session: Option<PortId>) -> Inherited {
+        let (env, cwd) = (Rc::clone(&self.environment), "".into());
+        Inherited { ppid: WORLD_PID, group: None, session, env, cwd }
+    }
+
+    /// Starts a process of the world's own that nobody waits for; `argv` is only what `ps` shows.
+    pub(crate) fn start_own(
+        &mut self,
+        start: Start,
+        main: super::Program,
+    ) -> Result<Pid, StartError> {
+        let inherited = self.of_the_world(None);
+        self.start_as(start, inherited, Some(Box::new(main)))
     }
 
     /// Starts a process: `main`, or the program that its arguments name.
@@ -208,6 +222,7 @@ impl Core {
         let host = self.host_mut(node);
         let Some(proc) = host.procs.remove(&pid) else { return };
         self.foreground -= usize::from(!proc.daemon);
+        self.lookup_ended(node, pid);
         if proc.ppid == WORLD_PID {
             let (info, log) = (proc.info(pid), proc.kept());
             self.host_mut(node).exited.push(ExitedProcess {

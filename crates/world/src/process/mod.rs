@@ -43,6 +43,7 @@ mod tcp;
 mod time;
 mod udp;
 
+use core::net::IpAddr;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -88,6 +89,10 @@ pub type LocalBoxFuture<T> = Pin<Box<dyn Future<Output = T>>>;
 /// A program: what `main` is elsewhere. Its value is the exit code.
 pub type Program = fn(Process) -> LocalBoxFuture<i32>;
 
+/// Looks a name up from a host, with packets: the addresses in the order in which they are to be
+/// tried.
+pub type Resolver = fn(Process, String) -> LocalBoxFuture<Result<Vec<IpAddr>, ResolveError>>;
+
 /// What can be started on hosts.
 pub trait Programs {
     /// The names of all programs, sorted.
@@ -95,6 +100,12 @@ pub trait Programs {
 
     /// The program of this name.
     fn start(&self, name: &str) -> Option<Program>;
+
+    /// The stub resolver of the hosts' library, asked for names that no hosts file has. Without one
+    /// such names are not found.
+    fn resolver(&self) -> Option<Resolver> {
+        None
+    }
 }
 
 /// No programs at all.

@@ -13,6 +13,7 @@ use std::task::{Poll, Waker};
 use netarium_base::{Cause, NodeId, Pid};
 
 use super::life::{Body, Start};
+use super::stdio::LOGGED;
 use super::task::WakerSet;
 use super::{ARGUMENTS_MAX, Fd, LocalBoxFuture, Process, Slot, StartError, slot};
 use crate::core::Core;
@@ -42,6 +43,7 @@ pub struct Spawn {
     group: Group,
     env: Option<Rc<Environment>>,
     cwd: Option<String>,
+    daemon: bool,
 }
 
 impl Spawn {
@@ -83,6 +85,15 @@ impl Spawn {
     /// Its environment.
     pub fn env(mut self, env: Environment) -> Spawn {
         self.env = Some(Rc::new(env));
+        self
+    }
+
+    /// Cut loose, as a server that goes into the background is: no session, a group of its own, and
+    /// the lab may come to rest while it runs. Streams that are not given are those of a process
+    /// without a session: no input, and the latest output is kept.
+    pub fn daemon(mut self) -> Spawn {
+        self.daemon = true;
+        self.group = Group::New;
         self
     }
 
@@ -214,7 +225,7 @@ impl Core {
         if words + env.iter().map(|(n, v)| n.len() + v.len() + 2).sum::<usize>() > ARGUMENTS_MAX {
             return Err(StartError::TooLong);
         }
-        let mut slots = proc.slots;
+        let mut slots = if spawn.daemon { LOGGED } else { proc.slots };
         for (slot, stream) in slots.iter_mut().zip(&spawn.streams) {
             *slot = stream.as_ref().map_or(*slot, Fd::slot);
         }
@@ -224,8 +235,9 @@ impl Core {
             Group::Join(group) => Some(group),
         };
         let cwd = spawn.cwd.as_deref().map_or_else(|| Rc::clone(&proc.cwd), Rc::from);
-        let inherited = Inherited { ppid, group, session: proc.session, env: Rc::clone(env), cwd };
-        let (argv, daemon) = (spawn.argv.as_slice().into(), proc.daemon);
+        let session = proc.session.filter(|_| !spawn.daemon);
+        let inherited = Inherited { ppid, group, session, env: Rc::clone(env), cwd };
+        let (argv, daemon) = (spawn.argv.as_slice().into(), proc.daemon || spawn.daemon);
         let pid = self.start_as(Start { node, argv, daemon, slots, cause }, inherited, main)?;
         if let Some(proc) = self.proc_mut(node, ppid) {
             proc.children.watched.insert(pid, ChildState::Running);

@@ -28,9 +28,9 @@ impl UdpSocket {
         Ok(UdpSocket { socket })
     }
 
-    /// A socket that sends and receives by one interface only, also while that has no address, and
-    /// may speak to everybody (SO_BINDTODEVICE, SO_BROADCAST). Sockets of different interfaces may
-    /// have one port.
+    /// A socket that sends and receives by one interface only, also while that has no address, in
+    /// front of the host's rules, and may speak to everybody: what DHCP takes. Sockets of different
+    /// interfaces may have one port.
     ///
     /// # Errors
     /// As `bind(2)`.
@@ -43,6 +43,7 @@ impl UdpSocket {
         socket.call(|stack, cx, id| {
             stack.set_option(cx, id, SocketOption::BindToDevice(Some(iface)))?;
             stack.set_option(cx, id, SocketOption::Broadcast(true))?;
+            stack.set_option(cx, id, SocketOption::BeforeFilter(true))?;
             stack.bind(id, address)
         })?;
         Ok(UdpSocket { socket })

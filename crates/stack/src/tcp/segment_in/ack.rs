@@ -8,6 +8,7 @@ use super::{Outcome, SegmentIn};
 use crate::options::Linger2;
 use crate::tcp::connection::Connection;
 use crate::tcp::recovery::News;
+use crate::tcp::seq::Seq;
 use crate::tcp::state::{State, Trigger};
 use crate::tcp::timers::Timer;
 use crate::types::Readiness;
@@ -25,14 +26,20 @@ impl Connection {
             self.finish_passive_open(cx, seg);
         }
         // RFC 5961 §5.2: what acknowledges the unsent or the long gone is challenged.
-        let oldest = self.snd.una - self.snd.max_wnd;
-        if seg.ack.after(self.snd.nxt) || seg.ack.before(oldest) {
+        if seg.ack.after(self.snd.nxt) || seg.ack.before(self.oldest_ack()) {
             self.challenge(cx.now, "unacceptable ACK");
             return Some(Outcome::Dropped(DropReason::NotAcceptable));
         }
         self.stats.last_ack_in = cx.now;
         self.take_acknowledgement(cx, seg);
         None
+    }
+
+    /// The least acknowledgement number that a peer can still send: RFC 5961 §5.2 goes back by the
+    /// largest window, Linux by no more than was ever acknowledged.
+    pub(crate) fn oldest_ack(&self) -> Seq {
+        let acked = u32::try_from(self.stats.bytes_acked).unwrap_or(u32::MAX);
+        self.snd.una - self.snd.max_wnd.min(acked)
     }
 
     fn finish_passive_open(&mut self, cx: &mut Ctx<'_>, seg: &SegmentIn) {
@@ -151,7 +158,7 @@ impl Connection {
 
     /// Whether the window field may be news, so that the segment is no duplicate acknowledgement
     /// (RFC 5681 §2, as Linux reads it: a window that only shrank is none).
-    fn may_move_window(&self, seg: &SegmentIn) -> bool {
+    pub(crate) fn may_move_window(&self, seg: &SegmentIn) -> bool {
         let window = u32::from(seg.window) << self.snd.shift;
         seg.ack.after(self.snd.una)
             || seg.seq.after(self.snd.wl1)
@@ -160,8 +167,10 @@ impl Connection {
 
     /// RFC 9293 §3.10.7.4: the window is taken from the newest segment only.
     fn update_send_window(&mut self, cx: &mut Ctx<'_>, seg: &SegmentIn) {
+        // And, as on Linux, from any that acknowledges more than all before it: that is news, too.
         let newer = self.snd.wl1.before(seg.seq)
-            || (self.snd.wl1 == seg.seq && self.snd.wl2.at_or_before(seg.ack));
+            || (self.snd.wl1 == seg.seq && self.snd.wl2.at_or_before(seg.ack))
+            || seg.ack.after(self.snd.una);
         if seg.ack.before(self.snd.una) || !newer {
             return;
         }

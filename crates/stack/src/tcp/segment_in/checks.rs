@@ -35,6 +35,11 @@ impl Connection {
             if seg.has(TcpFlags::SYN) {
                 return Some(self.challenge_syn(cx.now));
             }
+            let pure_ack = seg.has(TcpFlags::ACK) && seg.is_empty();
+            if pure_ack && seg.seq.before(self.rcv.nxt) {
+                // It was overtaken by data: common, and as on Linux nothing to answer.
+                return Some(Outcome::Dropped(DropReason::OldTimestamp));
+            }
             if !self.is_disordered_ack(seg) {
                 self.answer_unacceptable(cx.now, "old timestamp", seg);
                 return Some(Outcome::Dropped(DropReason::OldTimestamp));
@@ -64,9 +69,7 @@ impl Connection {
 
     fn take_outside(&mut self, cx: &mut Ctx<'_>, seg: &SegmentIn) -> Outcome {
         if seg.has(TcpFlags::RST) {
-            // A RST one below RCV.NXT comes from peers that do not count their own FIN.
-            let closing = matches!(self.state, State::CloseWait | State::LastAck | State::Closing);
-            if closing && seg.seq == self.rcv.nxt - 1 {
+            if self.is_below_fin(seg) {
                 return self.reset(cx);
             }
         } else if seg.has(TcpFlags::SYN) {
@@ -96,15 +99,11 @@ impl Connection {
         let (Some(ts), Some((val, _))) = (self.timestamps, seg.options.timestamps) else {
             return false;
         };
-        let window = u32::from(seg.window) << self.snd.shift;
-        let updates_window = seg.ack.after(self.snd.una)
-            || seg.seq.after(self.snd.wl1)
-            || (seg.seq == self.snd.wl1 && window > self.snd.wnd);
         seg.has(TcpFlags::ACK)
             && seg.is_empty()
             && seg.seq == self.rcv.nxt
             && seg.ack == self.snd.una
-            && !updates_window
+            && !self.may_move_window(seg)
             && i64::from(ts.recent.wrapping_sub(val)) <= self.rtt.rto().as_millis() as i64
     }
 
@@ -170,11 +169,17 @@ impl Connection {
     /// everything that SACK reported; others in the window are challenged.
     fn take_reset(&mut self, cx: &mut Ctx<'_>, seg: &SegmentIn) -> Outcome {
         let at_edge = self.sack && self.ooo.right_edge() == Some(seg.seq);
-        if seg.seq == self.rcv.nxt || at_edge {
+        if seg.seq == self.rcv.nxt || at_edge || self.is_below_fin(seg) {
             return self.reset(cx);
         }
         self.challenge(cx.now, "RST inside the window");
         Outcome::Dropped(DropReason::NotAcceptable)
+    }
+
+    /// A RST one below RCV.NXT comes from peers that do not count their own FIN.
+    fn is_below_fin(&self, seg: &SegmentIn) -> bool {
+        let closing = matches!(self.state, State::CloseWait | State::LastAck | State::Closing);
+        closing && seg.seq == self.rcv.nxt - 1
     }
 
     fn reset(&mut self, cx: &mut Ctx<'_>) -> Outcome {

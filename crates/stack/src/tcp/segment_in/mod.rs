@@ -188,8 +188,7 @@ impl Connection {
 
     /// Whether the acknowledgement number can be the peer's: only then its timestamp is taken over.
     fn may_acknowledge(&self, seg: &SegmentIn) -> bool {
-        let oldest = self.snd.una - self.snd.max_wnd;
-        seg.has(TcpFlags::ACK) && !seg.ack.after(self.snd.nxt) && !seg.ack.before(oldest)
+        seg.has(TcpFlags::ACK) && !seg.ack.after(self.snd.nxt) && !seg.ack.before(self.oldest_ack())
     }
 
     fn in_other_states(&mut self, cx: &mut Ctx<'_>, mut seg: SegmentIn) -> Outcome {

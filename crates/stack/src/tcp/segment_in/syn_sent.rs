@@ -43,6 +43,8 @@ impl Connection {
         if acks {
             self.snd.una = seg.ack;
             self.snd.syn_acked = true;
+            // As Linux counts: the SYN is the first.
+            self.stats.bytes_acked += 1;
             self.finish_handshake(cx, &seg);
             self.transition(cx, Trigger::SynAck);
             self.acknowledge_syn(cx);

@@ -33,7 +33,6 @@ impl Connection {
             return Outcome::Dropped(DropReason::OutsideWindow);
         }
         let fin = self.trim(seg) && fin;
-        let end = seg.seq + seg.payload.len() as u32;
         if seg.seq.after(self.rcv.nxt) {
             return self.take_out_of_order(seg, fin);
         }
@@ -42,8 +41,11 @@ impl Connection {
         if had > 0 {
             self.note_data_in(cx.now, had, seg.has(TcpFlags::PSH));
         }
-        self.fill_gap();
-        if (fin && self.rcv.nxt == end) || self.ooo_fin == Some(self.rcv.nxt) {
+        // What lies behind the FIN is nobody's.
+        if !fin {
+            self.fill_gap();
+        }
+        if fin || self.ooo_fin == Some(self.rcv.nxt) {
             self.take_fin(cx);
         }
         Outcome::Taken
@@ -103,7 +105,6 @@ impl Connection {
             self.report_duplicate(seg.seq, self.rcv.nxt);
             seg.payload.advance(before as usize);
             seg.seq = self.rcv.nxt;
-            self.want.ack = Some("duplicate data");
         }
         let room = self.rcv.adv.ahead_of(seg.seq) as usize;
         if seg.payload.len() > room {
@@ -120,7 +121,9 @@ impl Connection {
         self.ack.scheduled = true;
         self.stats.out_of_order += 1;
         if fin {
-            self.ooo_fin = Some(seg.seq + seg.payload.len() as u32);
+            let number = seg.seq + seg.payload.len() as u32;
+            self.ooo_fin = Some(number);
+            self.ooo.note_fin(number);
         }
         let payload = std::mem::take(&mut seg.payload);
         let inserted = self.ooo.insert(seg.seq, payload);
@@ -145,23 +148,21 @@ impl Connection {
 
     /// RFC 5681 §4.2: a filled gap is acknowledged at once.
     fn fill_gap(&mut self) {
-        if self.ooo.is_empty() {
+        if self.ooo.is_empty() && self.ooo_fin.is_none() {
             return;
         }
-        let mut filled = false;
         if let Some((from, to)) = self.ooo.covered_before(self.rcv.nxt) {
             self.report_duplicate(from, to);
         }
         while let Some(payload) = self.ooo.take(self.rcv.nxt) {
-            filled = true;
             self.rcv.nxt += payload.len() as u32;
             self.stats.bytes_received += payload.len() as u64;
             self.recv.push(payload);
             self.wake |= Readiness::READABLE;
         }
-        if filled {
-            self.want.ack = Some("gap filled");
-        }
+        self.ooo.forget_fin_before(self.rcv.nxt);
+        self.ooo_fin = self.ooo_fin.filter(|f| !f.before(self.rcv.nxt));
+        self.want.ack = Some("gap filled");
     }
 
     fn take_fin(&mut self, cx: &mut Ctx<'_>) {

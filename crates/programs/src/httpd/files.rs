@@ -1,0 +1,263 @@
+//! Files of the host as answers: folders, listings, types, ranges.
+
+use std::fmt::Write as _;
+use std::hash::Hasher as _;
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Response, StatusCode};
+use netarium_base::Instant;
+use netarium_base::map::QuickHasher;
+use netarium_world::files::{DirEntry, FileError, Metadata};
+
+use super::body::Contents;
+use super::conditions::{self, Validators};
+use super::conf::{Rules, Site};
+use super::mime::content_type;
+use super::pages::{Failure, html};
+use super::places;
+use super::ranges;
+use super::target::Target;
+use crate::calendar::Date;
+
+/// What a site needs of its host.
+pub(super) trait Disk {
+    /// A file's contents.
+    fn read(&self, path: &str) -> Result<Bytes, FileError>;
+    /// What a path names.
+    fn metadata(&self, path: &str) -> Result<Metadata, FileError>;
+    /// What is in a folder, sorted.
+    fn list(&self, path: &str) -> Result<Vec<DirEntry>, FileError>;
+    /// Seconds since 1970 at a point in virtual time.
+    fn unix_seconds(&self, at: Instant) -> u64;
+}
+
+/// The head of a request for a file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted<'a> {
+    pub(super) method: &'a Method,
+    pub(super) target: &'a Target,
+    pub(super) query: Option<&'a str>,
+    pub(super) fields: &'a HeaderMap,
+}
+
+/// The answer from the document root (or an `Alias`).
+pub(super) fn answer(
+    site: &Site,
+    disk: &impl Disk,
+    wanted: Wanted<'_>,
+    rules: &Rules,
+) -> Result<Response<Contents>, Failure> {
+    let Wanted { target, .. } = wanted;
+    let path = places::file_path(site, &target.path);
+    let metadata = disk.metadata(path.trim_end_matches('/')).map_err(|e| status_of(e, &path))?;
+    match (metadata.is_dir, target.is_directory()) {
+        (false, false) => file(disk, wanted, &path, metadata, rules),
+        (true, false) => {
+            let query = wanted.query.map(|q| format!("?{q}")).unwrap_or_default();
+            let location = format!("{}/{query}", target.encoded());
+            Err(Failure::to(StatusCode::MOVED_PERMANENTLY, &location))
+        }
+        // A file is not a folder, whatever the slash says.
+        (false, true) => Err(StatusCode::NOT_FOUND.into()),
+        (true, true) => folder(site, disk, wanted, &path, rules),
+    }
+}
+
+fn folder(
+    site: &Site,
+    disk: &impl Disk,
+    wanted: Wanted<'_>,
+    path: &str,
+    rules: &Rules,
+) -> Result<Response<Contents>, Failure> {
+    let names = rules.index.as_deref().unwrap_or_default();
+    for name in names {
+        let index = format!("{path}{}", name.trim_start_matches('/'));
+        if let Ok(metadata) = disk.metadata(&index)
+            && !metadata.is_dir
+        {
+            // What holds for the file by its name holds for it here, too.
+            let rules = places::rules(site, &format!("{}{name}", wanted.target.path));
+            return file(disk, wanted, &index, metadata, &rules);
+        }
+    }
+    if rules.listing == Some(true) {
+        let entries = disk.list(path.trim_end_matches('/')).map_err(|e| status_of(e, path))?;
+        return Ok(listing(disk, site, wanted.target, &entries));
+    }
+    let text = format!(
+        "AH01276: Cannot serve directory {path}: No matching DirectoryIndex ({}) found, and \
+         server-generated directory index forbidden by Options directive",
+        names.join(",")
+    );
+    Err(Failure::logged(StatusCode::FORBIDDEN, "autoindex", text))
+}
+
+fn status_of(e: FileError, path: &str) -> Failure {
+    match e {
+        FileError::InvalidPath => StatusCode::BAD_REQUEST.into(),
+        FileError::NotFound | FileError::NotDirectory | FileError::IsDirectory => {
+            StatusCode::NOT_FOUND.into()
+        }
+        e => Failure::logged(StatusCode::INTERNAL_SERVER_ERROR, "core", format!("{e}: {path}")),
+    }
+}
+
+fn file(
+    disk: &impl Disk,
+    wanted: Wanted<'_>,
+    path: &str,
+    metadata: Metadata,
+    rules: &Rules,
+) -> Result<Response<Contents>, Failure> {
+    let contents = disk.read(path).map_err(|e| status_of(e, path))?;
+    let modified = disk.unix_seconds(metadata.modified);
+    let tag = etag(&contents, modified);
+    let is = Validators { tag: &tag, modified };
+    let mut response = Response::new(Contents::default());
+    let fields = response.headers_mut();
+    put(fields, header::LAST_MODIFIED, &Date::from_unix(modified).http());
+    put(fields, header::ETAG, &tag);
+    match conditions::check(wanted.fields, wanted.method, is) {
+        Some(StatusCode::NOT_MODIFIED) => {
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            return Ok(response);
+        }
+        Some(status) => return Err(status.into()),
+        None => {}
+    }
+    fields.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    let kind = type_of(path, rules);
+    let range = wanted.fields.get(header::RANGE).and_then(|v| v.to_str().ok());
+    // RFC 9110 §14.2: a range counts for GET only.
+    let range = range
+        .filter(|_| *wanted.method == Method::GET && conditions::range_holds(wanted.fields, is));
+    let asked = range.map_or(ranges::Asked::All, |r| ranges::parse(r, contents.len()));
+    let (status, body, kind) = match asked {
+        ranges::Asked::All => (StatusCode::OK, Contents::new(contents), kind),
+        ranges::Asked::Nothing => {
+            let whole = format!("bytes */{}", contents.len());
+            let failure = Failure::from(StatusCode::RANGE_NOT_SATISFIABLE);
+            return Err(failure.field(header::CONTENT_RANGE, &whole));
+        }
+        ranges::Asked::Parts(parts) => match parts.as_slice() {
+            [one] => {
+                put(fields, header::CONTENT_RANGE, &ranges::content_range(*one, contents.len()));
+                (StatusCode::PARTIAL_CONTENT, Contents::new(contents.slice(one.0..=one.1)), kind)
+            }
+            parts => {
+                let boundary = boundary(&contents);
+                let text = kind.to_str().unwrap_or("application/octet-stream");
+                let body = ranges::multipart(&contents, parts, text, &boundary);
+                let kind = format!("multipart/byteranges; boundary={boundary}");
+                let kind = HeaderValue::from_str(&kind).unwrap_or_else(|_| octets());
+                (StatusCode::PARTIAL_CONTENT, body, kind)
+            }
+        },
+    };
+    fields.insert(header::CONTENT_TYPE, kind);
+    *response.status_mut() = status;
+    *response.body_mut() = body;
+    Ok(response)
+}
+
+fn octets() -> HeaderValue {
+    HeaderValue::from_static("application/octet-stream")
+}
+
+fn type_of(path: &str, rules: &Rules) -> HeaderValue {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let extension = name.rsplit_once('.').map(|e| e.1.to_ascii_lowercase());
+    let own = rules.types.iter().rev().find(|t| Some(&t.0) == extension.as_ref());
+    own.map_or_else(|| HeaderValue::from_static(content_type(path)), |t| t.1.clone())
+}
+
+/// A line that is not in the file: the first of a fixed series.
+fn boundary(contents: &Bytes) -> String {
+    let mut hasher = QuickHasher::default();
+    hasher.write(&contents[..contents.len().min(4_096)]);
+    hasher.write_usize(contents.len());
+    let mut n = hasher.finish();
+    loop {
+        let text = format!("{n:016x}");
+        if !contents.windows(text.len()).any(|w| w == text.as_bytes()) {
+            return text;
+        }
+        n = n.wrapping_add(1);
+    }
+}
+
+/// Files up to this size get a strong tag of all their bytes.
+const TAG_WHOLE: usize = 1024 * 1024;
+
+/// A tag of the contents: virtual time begins anew with each run of a lab, so a date could let a
+/// browser keep a page that was edited between two runs. Of a large file only samples and the date
+/// count, so that answering does not take the time of reading it: its tag is weak (RFC 9110 §8.8.1).
+fn etag(contents: &Bytes, modified: u64) -> String {
+    let mut hasher = QuickHasher::default();
+    if contents.len() <= TAG_WHOLE {
+        hasher.write(contents);
+        return format!("\"{:x}-{:016x}\"", contents.len(), hasher.finish());
+    }
+    hasher.write_u64(modified);
+    for sample in contents.chunks(contents.len().div_ceil(64)) {
+        hasher.write(&sample[..sample.len().min(4096)]);
+    }
+    format!("W/\"{:x}-{:016x}\"", contents.len(), hasher.finish())
+}
+
+/// `Options +Indexes`: what is in the folder, without what may not be read.
+fn listing(
+    disk: &impl Disk,
+    site: &Site,
+    target: &Target,
+    entries: &[DirEntry],
+) -> Response<Contents> {
+    let title = html(&target.path);
+    let title = if title == "/" { title } else { title.trim_end_matches('/').to_owned() };
+    let mut page = format!(
+        "<!DOCTYPE html>\n<html>\n <head>\n  <meta charset=\"utf-8\">\n  <title>Index of {title}</title>\n \
+         </head>\n <body>\n<h1>Index of {title}</h1>\n<table>\n<tr><th>Name</th><th>Last modified</th>\
+         <th>Size</th></tr>\n"
+    );
+    if target.path != "/" {
+        let up = target.encoded();
+        let up = up.trim_end_matches('/').rsplit_once('/').map_or("/", |p| p.0);
+        let _ = writeln!(
+            page,
+            "<tr><td><a href=\"{up}/\">Parent Directory</a></td><td></td><td>-</td></tr>"
+        );
+    }
+    for entry in entries {
+        let slash = if entry.metadata.is_dir { "/" } else { "" };
+        let path = format!("{}{}{slash}", target.path, entry.name);
+        let denied = places::rules(site, &path)
+            .require
+            .is_some_and(|r| r.iter().any(|r| !r.not && r.who == super::conf::Who::Denied));
+        if denied {
+            continue;
+        }
+        let date = Date::from_unix(disk.unix_seconds(entry.metadata.modified)).short();
+        let size =
+            if entry.metadata.is_dir { "-".to_owned() } else { entry.metadata.len.to_string() };
+        let name = html(&entry.name);
+        let href = Target { path: format!("/{}{slash}", entry.name) }.encoded();
+        let _ = writeln!(
+            page,
+            "<tr><td><a href=\"{}\">{name}{slash}</a></td><td>{date}</td><td>{size}</td></tr>",
+            &href[1..]
+        );
+    }
+    page.push_str("</table>\n</body></html>\n");
+    let mut response = Response::new(Contents::new(page));
+    put(response.headers_mut(), header::CONTENT_TYPE, "text/html; charset=utf-8");
+    response
+}
+
+/// Sets a field to a text that was made here and has nothing in it that a field may not have.
+pub(super) fn put(fields: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        fields.insert(name, value);
+    }
+}

@@ -1,0 +1,171 @@
+//! Command lines of programs that parse much, and bytes for an HTTP server, on a small lab.
+
+use netarium::world::{Input, Output, Target, World};
+
+/// Events that one input may cause: far more than any command here needs.
+const EVENTS: u32 = 60_000;
+
+const LAB: &str = r#"
+version = 1
+[networks.home]
+subnet = "192.168.17.0/24"
+[hosts.web]
+networks.home = "192.168.17.17"
+programs = ["httpd --root htdocs"]
+[hosts.pc]
+networks.home = "192.168.17.20"
+[gateway]
+network = "home"
+address = "192.168.17.1"
+"#;
+
+fn world() -> World {
+    let lab = netarium::Lab::load("lab.toml", LAB, &netarium::lab::Files::new()).expect("a lab");
+    let mut world = lab.build(1).expect("a world").into_inner();
+    world.run_until(netarium::Instant::from_nanos(1_000_000));
+    world
+}
+
+fn steps(world: &mut World, mut done: impl FnMut(&Output) -> bool) {
+    for _ in 0..EVENTS {
+        while let Some(output) = world.poll_output() {
+            if done(&output) {
+                return;
+            }
+        }
+        if !world.step() {
+            return;
+        }
+    }
+}
+
+/// One line, run on a host until it ends, or for a while.
+pub(crate) fn run(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let mut world = world();
+    for (port, line) in text.lines().take(8).enumerate() {
+        let argv: Vec<String> =
+            line.split(' ').filter(|w| !w.is_empty()).map(str::to_owned).collect();
+        // These run until somebody ends them.
+        let endless = ["sleep", "httpd", "sink", "source"];
+        if argv.first().is_none_or(|program| endless.contains(&program.as_str())) {
+            continue;
+        }
+        let (port, host) = (port as u64 + 1, "pc".to_owned());
+        world.apply(Input::Exec { port, host, argv, stdin: false, credit: 1 << 20 });
+        steps(&mut world, |output| {
+            if let Output::Exit { code, message, .. } = output {
+                assert!(*code != 134 && message.is_none(), "{line}: {message:?}");
+            }
+            matches!(output, Output::Exit { .. })
+        });
+        world.apply(Input::Signal { port, signal: 9 });
+        steps(&mut world, |output| matches!(output, Output::Exit { .. }));
+    }
+}
+
+pub(crate) fn seeds() -> Vec<Vec<u8>> {
+    [
+        "iptables -A INPUT -p tcp --dport 80 -m conntrack --ctstate NEW -j ACCEPT\niptables -L -n -v",
+        "iptables -t nat -A PREROUTING -i eth0 -p tcp --dport 65535 -j DNAT --to-destination 10.0.0.1:80\niptables -S",
+        "netsh advfirewall firewall add rule name=web dir=in action=allow protocol=TCP localport=80",
+        "tcpdump -i any -nn -vvv -X -c 2 tcp port 80 or icmp\nping -c 1 192.168.17.17",
+        "tcpdump -r /x.pcap -tttt -e host 10.0.0.1",
+        "curl -v -m 2 -d a=b -H X:y --resolve web:80:192.168.17.17 http://web:80/x?y=z#f",
+        "ping -c 1 -s 100 -t 3 -M do 192.168.17.17\ntraceroute -n -m 3 192.168.17.17",
+        "netstat -ano\nip -s -4 addr show dev eth0\narp -a\nconntrack -L -p tcp\nps aux",
+        "macof -i eth0 -n 3 -s 10.0.0.1 -e ff:ff:ff:ff:ff:ff\nkill -TERM 99\nls -la /",
+    ]
+    .map(|t| t.as_bytes().to_vec())
+    .to_vec()
+}
+
+pub(crate) const WORDS: &[&str] = &[
+    " ",
+    "\n",
+    "-",
+    "--",
+    "iptables ",
+    "netsh ",
+    "tcpdump ",
+    "curl ",
+    "ping ",
+    "ip ",
+    "netstat ",
+    "traceroute ",
+    "conntrack ",
+    "arp ",
+    "-A INPUT",
+    "-j DROP",
+    "--dport ",
+    "99999",
+    "-1",
+    "4294967296",
+    "10.0.0.1/33",
+    "name=",
+    "rule ",
+    "-c ",
+    "-w ",
+    "-s ",
+    "-i ",
+    "\u{ac00}",
+    "=",
+    ":",
+    "http://",
+    "@",
+    "%",
+    "'",
+    "\"",
+];
+
+/// What a client says to the server, in pieces.
+pub(crate) fn http(bytes: &[u8]) {
+    let mut world = world();
+    let to = Target::Addr("192.168.17.17:80".parse().expect("an address"));
+    let client = "fuzz".to_owned();
+    let port = 1;
+    world.apply(Input::Open { port, client, from: None, source: None, to });
+    world.apply(Input::Credit { port, bytes: 1 << 20 });
+    for piece in bytes.chunks(1 + bytes.len() / 3) {
+        world.apply(Input::Data { port, bytes: piece.to_vec() });
+        let until = world.now() + netarium::Duration::from_millis(5);
+        world.run_until(until);
+        while world.poll_output().is_some() {}
+    }
+    world.apply(Input::Eof { port });
+    steps(&mut world, |output| matches!(output, Output::Eof { .. } | Output::Reset { .. }));
+}
+
+pub(crate) fn http_seeds() -> Vec<Vec<u8>> {
+    [
+        "GET / HTTP/1.1\r\nHost: web\r\nRange: bytes=0-5,7-\r\nIf-None-Match: \"x\", W/\"y\"\r\n\r\n",
+        "GET http://web/%2e%2e/a?b=c HTTP/1.1\r\nHost: web\r\nIf-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n",
+        "POST /x HTTP/1.1\r\nHost: web\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nA: b\r\n\r\n",
+        "HEAD /a/b/../c%41 HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 3\r\n\r\nabcGET / HTTP/1.1\r\n",
+        "OPTIONS * HTTP/1.1\r\nHost: web:80\r\nExpect: 100-continue\r\nCookie: a=b; c=d\r\n\r\n",
+    ]
+    .map(|t| t.as_bytes().to_vec())
+    .to_vec()
+}
+
+pub(crate) const HTTP_WORDS: &[&str] = &[
+    "\r\n",
+    "\r\n\r\n",
+    "GET ",
+    "POST ",
+    " HTTP/1.1",
+    "Host: ",
+    "Content-Length: ",
+    "chunked",
+    "%00",
+    "%2f",
+    "../",
+    "?",
+    "*",
+    "Range: bytes=",
+    "-",
+    "18446744073709551616",
+    "\t",
+    ":",
+    "\u{0}",
+];
