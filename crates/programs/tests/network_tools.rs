@@ -104,7 +104,7 @@ fn time_wait_has_a_remaining_time() {
 fn a_retransmission_shows_in_the_timers() {
     let mut shell = Shell::new(lab(&[]));
     let open = shell.start("pc", "nc -w 10 192.168.17.99 80");
-    shell.wait(3_500);
+    shell.wait(2_500);
     let said = shell.run("pc", "netstat -tno");
     // Nobody has that address: the SYN waits for ARP, its timer runs all the same.
     assert!(said.out.contains("SYN_SENT"), "{}", said.out);
@@ -115,13 +115,14 @@ fn a_retransmission_shows_in_the_timers() {
 #[test]
 fn iperf_measures_in_virtual_time() {
     let mut shell = Shell::new(lab(&["iperf -s", "iperf -s -u"]));
-    let said = shell.run("pc", "iperf -c web -t 1 -i 0.5");
+    let said = shell.run("pc", "iperf -c web -t 1 -i 0.5 -b 100M");
     assert_eq!(said.code, 0, "{}", said.err);
     let lines: Vec<&str> = said.out.lines().collect();
     assert_eq!(lines[1], "Client connecting to web, TCP port 5001");
     assert!(lines.iter().any(|l| l.starts_with("[  1] 0.0000-0.5000 sec  ")), "{}", said.out);
     assert!(lines.last().unwrap().starts_with("[  1] 0.0000-1.0"), "{}", said.out);
-    assert!(said.out.contains("GBytes") || said.out.contains("MBytes"), "{}", said.out);
+    // 100 Mbit/s are 11.9 MiB in a second.
+    assert!(said.out.contains(" 11.9 MBytes  "), "{}", said.out);
     let said = shell.run("pc", "iperf -c web -n 1M -P 2");
     assert_eq!(said.out.matches("1.00 MBytes").count(), 2, "{}", said.out);
     assert!(said.out.contains("[SUM] 0.0000-"), "{}", said.out);
