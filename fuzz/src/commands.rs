@@ -44,7 +44,8 @@ pub(crate) fn run(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let mut world = world();
     for (port, line) in text.lines().take(8).enumerate() {
-        let argv: Vec<String> = line.split(' ').filter(|w| !w.is_empty()).map(str::to_owned).collect();
+        let argv: Vec<String> =
+            line.split(' ').filter(|w| !w.is_empty()).map(str::to_owned).collect();
         // These run until somebody ends them.
         let endless = ["sleep", "httpd", "sink", "source"];
         if argv.first().is_none_or(|program| endless.contains(&program.as_str())) {
@@ -80,10 +81,41 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
 }
 
 pub(crate) const WORDS: &[&str] = &[
-    " ", "\n", "-", "--", "iptables ", "netsh ", "tcpdump ", "curl ", "ping ", "ip ", "netstat ",
-    "traceroute ", "conntrack ", "arp ", "-A INPUT", "-j DROP", "--dport ", "99999", "-1",
-    "4294967296", "10.0.0.1/33", "name=", "rule ", "-c ", "-w ", "-s ", "-i ", "\u{ac00}", "=", ":",
-    "http://", "@", "%", "'", "\"",
+    " ",
+    "\n",
+    "-",
+    "--",
+    "iptables ",
+    "netsh ",
+    "tcpdump ",
+    "curl ",
+    "ping ",
+    "ip ",
+    "netstat ",
+    "traceroute ",
+    "conntrack ",
+    "arp ",
+    "-A INPUT",
+    "-j DROP",
+    "--dport ",
+    "99999",
+    "-1",
+    "4294967296",
+    "10.0.0.1/33",
+    "name=",
+    "rule ",
+    "-c ",
+    "-w ",
+    "-s ",
+    "-i ",
+    "\u{ac00}",
+    "=",
+    ":",
+    "http://",
+    "@",
+    "%",
+    "'",
+    "\"",
 ];
 
 /// What a client says to the server, in pieces.
@@ -117,6 +149,23 @@ pub(crate) fn http_seeds() -> Vec<Vec<u8>> {
 }
 
 pub(crate) const HTTP_WORDS: &[&str] = &[
-    "\r\n", "\r\n\r\n", "GET ", "POST ", " HTTP/1.1", "Host: ", "Content-Length: ", "chunked", "%00",
-    "%2f", "../", "?", "*", "Range: bytes=", "-", "18446744073709551616", "\t", ":", "\u{0}",
+    "\r\n",
+    "\r\n\r\n",
+    "GET ",
+    "POST ",
+    " HTTP/1.1",
+    "Host: ",
+    "Content-Length: ",
+    "chunked",
+    "%00",
+    "%2f",
+    "../",
+    "?",
+    "*",
+    "Range: bytes=",
+    "-",
+    "18446744073709551616",
+    "\t",
+    ":",
+    "\u{0}",
 ];

@@ -24,12 +24,23 @@ pub(crate) fn filter(bytes: &[u8]) {
         let inside = a & 1 == 0;
         let input = if inside { INSIDE } else { OUTSIDE };
         let (src, dst) = if inside {
-            (format!("192.168.17.{}:{}", 20 + b % 4, 1_000 + u16::from(c % 4)), format!("10.0.0.{}:80", 7 + d % 4))
+            (
+                format!("192.168.17.{}:{}", 20 + b % 4, 1_000 + u16::from(c % 4)),
+                format!("10.0.0.{}:80", 7 + d % 4),
+            )
         } else {
-            (format!("10.0.0.{}:{}", 7 + b % 4, 1_000 + u16::from(c % 4)), ["10.0.0.2:65535", "192.168.17.17:80", "10.0.0.2:1000"][usize::from(d % 3)].to_owned())
+            (
+                format!("10.0.0.{}:{}", 7 + b % 4, 1_000 + u16::from(c % 4)),
+                ["10.0.0.2:65535", "192.168.17.17:80", "10.0.0.2:1000"][usize::from(d % 3)]
+                    .to_owned(),
+            )
         };
         let frame = match op % 8 {
-            0 | 1 => router::tcp(&src, &dst, TcpFlags::from_bits_truncate(u16::from(e) | u16::from(a & 2) << 7)),
+            0 | 1 => router::tcp(
+                &src,
+                &dst,
+                TcpFlags::from_bits_truncate(u16::from(e) | u16::from(a & 2) << 7),
+            ),
             2 => router::udp(&src, &dst),
             3 => {
                 let host = |end: &str| end.split(':').next().unwrap_or("10.0.0.9").to_owned();
@@ -62,7 +73,10 @@ pub(crate) fn filter(bytes: &[u8]) {
         };
         let mut frame = Frame::from_bytes(&frame.to_vec());
         // What does not parse ends before the filter, in the stack.
-        if frame.parse().is_err() || frame.protocol().is_none() || frame.dst_ip().is_none_or(|i| i.is_ipv6()) {
+        if frame.parse().is_err()
+            || frame.protocol().is_none()
+            || frame.dst_ip().is_none_or(|i| i.is_ipv6())
+        {
             continue;
         }
         if let Out::Left(output, f) = router.arrive_frame(input, frame) {
@@ -76,7 +90,10 @@ pub(crate) fn filter(bytes: &[u8]) {
 
 pub(crate) fn filter_seeds() -> Vec<Vec<u8>> {
     let flow = |flags: &[u8]| flags.iter().flat_map(|f| [0, 0, 0, 0, 0, *f]).collect::<Vec<u8>>();
-    vec![flow(&[2, 16, 24, 17, 16, 4]), [flow(&[2]), vec![4, 0, 0, 0, 0, 20, 5, 0, 0, 0, 255, 255]].concat()]
+    vec![
+        flow(&[2, 16, 24, 17, 16, 4]),
+        [flow(&[2]), vec![4, 0, 0, 0, 0, 20, 5, 0, 0, 0, 255, 255]].concat(),
+    ]
 }
 
 /// A router with NAT and packet sockets takes any frames, in pieces of `bytes` behind a zero length.
@@ -86,7 +103,8 @@ pub(crate) fn stack(bytes: &[u8]) {
     let mut stack = Stack::new(config);
     let mut trace = Tracer::new(1_000);
     let macs = [Mac([2, 0, 0, 0, 0, 1]), Mac([2, 0, 0, 0, 0, 2])];
-    let (a, b) = (stack.add_interface("eth0", macs[0], 1500), stack.add_interface("eth1", macs[1], 600));
+    let (a, b) =
+        (stack.add_interface("eth0", macs[0], 1500), stack.add_interface("eth1", macs[1], 600));
     stack.add_address(a, "192.168.17.1/24".parse().expect("a network"));
     stack.add_address(b, "10.0.0.2/24".parse().expect("a network"));
     let mut nat = Filter::new(NodeId(0), Seed(1).luck("r", "nat"));
@@ -94,7 +112,8 @@ pub(crate) fn stack(bytes: &[u8]) {
     nat.nat_router(a, b, vec![forward]).expect("a router");
     stack.set_filter(Some(nat));
     let mut now = Instant::ZERO;
-    let ring = PacketConfig { iface: Some(a), promiscuous: true, ring: 4_000, ..PacketConfig::default() };
+    let ring =
+        PacketConfig { iface: Some(a), promiscuous: true, ring: 4_000, ..PacketConfig::default() };
     let tap = stack.open_packet(&mut Ctx::new(now, Cause::NONE, &mut trace), Pid(1), ring);
     for (n, piece) in bytes.split(|b| *b == 0xff).enumerate().take(64) {
         let (iface, mac) = if n % 2 == 0 { (a, macs[0]) } else { (b, macs[1]) };

@@ -29,14 +29,29 @@ pub struct Target {
 /// All targets.
 pub const TARGETS: &[Target] = &[
     Target { name: "frames", body: frames, seeds: frame_seeds, words: &[] },
-    Target { name: "expressions", body: expressions, seeds: expression_seeds, words: EXPRESSION_WORDS },
+    Target {
+        name: "expressions",
+        body: expressions,
+        seeds: expression_seeds,
+        words: EXPRESSION_WORDS,
+    },
     Target { name: "captures", body: captures, seeds: capture_seeds, words: &[] },
     Target { name: "labs", body: labs, seeds: lab_seeds, words: LAB_WORDS },
     Target { name: "predicates", body: predicates, seeds: predicate_seeds, words: PREDICATE_WORDS },
     Target { name: "drills", body: drills, seeds: drill_seeds, words: DRILL_WORDS },
     Target { name: "journals", body: journals, seeds: journal_seeds, words: &[] },
-    Target { name: "commands", body: commands::run, seeds: commands::seeds, words: commands::WORDS },
-    Target { name: "http", body: commands::http, seeds: commands::http_seeds, words: commands::HTTP_WORDS },
+    Target {
+        name: "commands",
+        body: commands::run,
+        seeds: commands::seeds,
+        words: commands::WORDS,
+    },
+    Target {
+        name: "http",
+        body: commands::http,
+        seeds: commands::http_seeds,
+        words: commands::HTTP_WORDS,
+    },
     Target { name: "filter", body: hosts::filter, seeds: hosts::filter_seeds, words: &[] },
     Target { name: "hosts", body: hosts::stack, seeds: frame_seeds, words: &[] },
 ];
@@ -87,8 +102,10 @@ fn frame_seeds() -> Vec<Vec<u8>> {
     for o in [TcpOption::Mss(1460), TcpOption::SackPermitted, TcpOption::Timestamps(1, 2)] {
         assert!(options.push(o));
     }
-    let (flags, payload) = (TcpFlags::SYN, Payload::copy_from(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"));
-    let tcp = TcpHeader { src_port: 40_000, dst_port: 80, flags, window: 1000, ..TcpHeader::default() };
+    let (flags, payload) =
+        (TcpFlags::SYN, Payload::copy_from(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"));
+    let tcp =
+        TcpHeader { src_port: 40_000, dst_port: 80, flags, window: 1000, ..TcpHeader::default() };
     let dns = b"\x12\x34\x01\0\0\x01\0\x01\0\0\0\x01\x03www\x03lab\0\0\x01\0\x01\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04\x0a\0\0\x01\0\0\x29\x04\xd0\0\0\0\0\0\0";
     let mut dhcp = vec![1, 1, 6, 0, 1, 2, 3, 4];
     dhcp.resize(236, 0);
@@ -121,10 +138,13 @@ fn expressions(bytes: &[u8]) {
     let at = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
     let packet = bytes.get(at + 1..).unwrap_or(&[]);
     let Ok(expression) = Expression::parse(&String::from_utf8_lossy(&bytes[..at])) else { return };
-    let hosts = |name: &str| if name.len() % 2 == 0 { Vec::new() } else { vec![[10, 0, 0, 1].into()] };
+    let hosts = |name: &str| -> Vec<std::net::IpAddr> {
+        if name.len().is_multiple_of(2) { Vec::new() } else { vec![[10, 0, 0, 1].into()] }
+    };
     expression.names();
     for link in [LinkType::Ethernet, LinkType::Raw, LinkType::Cooked, LinkType::Cooked2] {
-        let target = FilterTarget { link, netmask: Some(0xffff_ff00), live: at % 2 == 0, hosts: &hosts };
+        let target =
+            FilterTarget { link, netmask: Some(0xffff_ff00), live: at.is_multiple_of(2), hosts: &hosts };
         let Ok(test) = expression.compile(&target) else { continue };
         for way in [Way::In, Way::Out] {
             test.accepts(&View { bytes: packet, len: packet.len() + at, way, ifindex: Some(2) });
@@ -146,10 +166,49 @@ fn expression_seeds() -> Vec<Vec<u8>> {
 }
 
 const EXPRESSION_WORDS: &[&str] = &[
-    "and ", "or ", "not ", "(", ")", "[", "]", ":", "tcp", "udp", "ip", "ip6", "arp", "ether ",
-    "host ", "net ", "port ", "portrange ", "proto ", "src ", "dst ", "len ", "less ", "greater ",
-    "vlan ", "10.0.0.1", "::1", "02:00:00:00:00:01", "0xffffffff", "4294967295", "<<", "/", "mask ",
-    "broadcast", "multicast", "inbound", "ifindex ", "\\tcp", "tcpflags", "tcp-syn", "-", "!", "&&",
+    "and ",
+    "or ",
+    "not ",
+    "(",
+    ")",
+    "[",
+    "]",
+    ":",
+    "tcp",
+    "udp",
+    "ip",
+    "ip6",
+    "arp",
+    "ether ",
+    "host ",
+    "net ",
+    "port ",
+    "portrange ",
+    "proto ",
+    "src ",
+    "dst ",
+    "len ",
+    "less ",
+    "greater ",
+    "vlan ",
+    "10.0.0.1",
+    "::1",
+    "02:00:00:00:00:01",
+    "0xffffffff",
+    "4294967295",
+    "<<",
+    "/",
+    "mask ",
+    "broadcast",
+    "multicast",
+    "inbound",
+    "ifindex ",
+    "\\tcp",
+    "tcpflags",
+    "tcp-syn",
+    "-",
+    "!",
+    "&&",
 ];
 
 /// Capture files, and what their packets look like.
@@ -159,7 +218,13 @@ fn captures(bytes: &[u8]) {
     let mut records = 0;
     while let Ok(Some(record)) = reader.next_record() {
         assert!(record.bytes.len() <= record.len);
-        text(&record.bytes[..record.bytes.len().min(500)], record.len, link, &Options::default(), None);
+        text(
+            &record.bytes[..record.bytes.len().min(500)],
+            record.len,
+            link,
+            &Options::default(),
+            None,
+        );
         records += 1;
         assert!(records <= bytes.len(), "every record takes bytes");
     }
@@ -199,10 +264,34 @@ fn lab_seeds() -> Vec<Vec<u8>> {
 }
 
 const LAB_WORDS: &[&str] = &[
-    "[hosts.x]\n", "[networks.x]\n", "address = ", "\"10.0.0.1\"", "subnet = ", "\"0.0.0.0/0\"",
-    "link = { ", "delay = \"1ms\"", "loss = 0.5", "rate = \"1Gbit\"", "router = true", "nat = {",
-    "mirror = { to = ", "programs = [", "[[run]]\n", "at = \"1s\"", "{", "}", "[", "]", "\"", "=", "\n",
-    "9999999999999999999", "-1", "kind = \"hub\"", "[publish]\n", "[gateway]\n",
+    "[hosts.x]\n",
+    "[networks.x]\n",
+    "address = ",
+    "\"10.0.0.1\"",
+    "subnet = ",
+    "\"0.0.0.0/0\"",
+    "link = { ",
+    "delay = \"1ms\"",
+    "loss = 0.5",
+    "rate = \"1Gbit\"",
+    "router = true",
+    "nat = {",
+    "mirror = { to = ",
+    "programs = [",
+    "[[run]]\n",
+    "at = \"1s\"",
+    "{",
+    "}",
+    "[",
+    "]",
+    "\"",
+    "=",
+    "\n",
+    "9999999999999999999",
+    "-1",
+    "kind = \"hub\"",
+    "[publish]\n",
+    "[gateway]\n",
 ];
 
 /// Conditions on traces.
@@ -219,8 +308,10 @@ fn predicate_seeds() -> Vec<Vec<u8>> {
     texts.iter().map(|t| t.as_bytes().to_vec()).collect()
 }
 
-const PREDICATE_WORDS: &[&str] =
-    &["&&", "||", "!", "(", ")", "==", "!=", "<", ">", "\"", "and ", "or ", "not ", "drop", "10.0.0.1", "1s", "~", "."];
+const PREDICATE_WORDS: &[&str] = &[
+    "&&", "||", "!", "(", ")", "==", "!=", "<", ">", "\"", "and ", "or ", "not ", "drop",
+    "10.0.0.1", "1s", "~", ".",
+];
 
 /// packetdrill scripts, read and run.
 fn drills(bytes: &[u8]) {
@@ -236,8 +327,10 @@ fn drill_seeds() -> Vec<Vec<u8>> {
     ]
 }
 
-const DRILL_WORDS: &[&str] =
-    &["+0 ", "< ", "> ", "S.", "ack ", "win ", "<", ">", "(", ")", "...", "= ", "mss ", "%{", "}%", "\n", "`", "--", "-1"];
+const DRILL_WORDS: &[&str] = &[
+    "+0 ", "< ", "> ", "S.", "ack ", "win ", "<", ">", "(", ")", "...", "= ", "mss ", "%{", "}%",
+    "\n", "`", "--", "-1",
+];
 
 /// Journals and recordings.
 fn journals(bytes: &[u8]) {

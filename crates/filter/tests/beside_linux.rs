@@ -159,17 +159,53 @@ fn whole(mut pieces: Vec<Box<Frame>>) -> Option<Box<Frame>> {
 /// A step of a sequence; both routers get it in their own terms.
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    Tcp { inside: bool, host: u8, port: u8, peer: u8, flags: u16 },
-    Udp { inside: bool, host: u8, port: u8, peer: u8 },
-    Ping { inside: bool, host: u8, ident: u8, kind: u8 },
-    Answer { flags: u16 },
-    Error { from: u8, quote: usize, kind: u8, code: u8 },
+    Tcp {
+        inside: bool,
+        host: u8,
+        port: u8,
+        peer: u8,
+        flags: u16,
+    },
+    Udp {
+        inside: bool,
+        host: u8,
+        port: u8,
+        peer: u8,
+    },
+    Ping {
+        inside: bool,
+        host: u8,
+        ident: u8,
+        kind: u8,
+    },
+    Answer {
+        flags: u16,
+    },
+    Error {
+        from: u8,
+        quote: usize,
+        kind: u8,
+        code: u8,
+    },
     /// A datagram of 2,000 bytes and more in pieces, the last one first when `shuffled`.
-    Pieces { inside: bool, host: u8, port: u8, size: u16, shuffled: bool },
+    Pieces {
+        inside: bool,
+        host: u8,
+        port: u8,
+        size: u16,
+        shuffled: bool,
+    },
     /// The server's outside address and port, from inside.
-    Hairpin { host: u8, port: u8, flags: u16 },
+    Hairpin {
+        host: u8,
+        port: u8,
+        flags: u16,
+    },
     /// A SYN of a flood: another port each.
-    Flood { inside: bool, number: u16 },
+    Flood {
+        inside: bool,
+        number: u16,
+    },
     /// All flows have timed out.
     Expire,
 }

@@ -5,9 +5,7 @@ use core::net::Ipv4Addr;
 
 use netarium_base::{Duration, Rng};
 use netarium_stack::PacketConfig;
-use netarium_wire::{
-    IpHeader, Mac, Payload, TcpFlags, TcpHeader, TcpOptions,
-};
+use netarium_wire::{IpHeader, Mac, Payload, TcpFlags, TcpHeader, TcpOptions};
 use netarium_world::process::{LocalBoxFuture, PacketSocket, Process};
 
 use crate::getopt::{Item, Spec};

@@ -269,8 +269,7 @@ fn without_interfaces(text: &str) -> String {
 fn tshark_finds_nothing_wrong_in_its_files() {
     let mut shell = Shell::new(web());
     capture(&mut shell, "web", "tcpdump -U -i any -w all.pcap", TALK);
-    let (_, bytes, _) =
-        Sessions::default().run(&mut shell, "web", "tcpdump -r all.pcap -w -");
+    let (_, bytes, _) = Sessions::default().run(&mut shell, "web", "tcpdump -r all.pcap -w -");
     let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("all.pcap");
     std::fs::write(&file, bytes).expect("the scratch folder is writable");
     let wrong = "_ws.malformed || ip.checksum.status == 0 || tcp.checksum.status == 0";

@@ -90,9 +90,8 @@ async fn compile(
         let addresses = process.resolve(&name).await.unwrap_or_default();
         found.push((name, addresses));
     }
-    let hosts = |name: &str| {
-        found.iter().find(|f| f.0 == name).map_or_else(Vec::new, |f| f.1.clone())
-    };
+    let hosts =
+        |name: &str| found.iter().find(|f| f.0 == name).map_or_else(Vec::new, |f| f.1.clone());
     let target = Target { link, netmask, live, hosts: &hosts };
     expression.compile(&target).map_err(|e| e.0)
 }

@@ -61,7 +61,9 @@ impl Interfaces {
         let mut out = String::new();
         for (n, interface) in self.ordered().into_iter().enumerate() {
             let line = match interface {
-                None => "any (Pseudo-device that captures on all interfaces) [Up, Running]".to_owned(),
+                None => {
+                    "any (Pseudo-device that captures on all interfaces) [Up, Running]".to_owned()
+                }
                 Some(i) => {
                     let flags = match (i.up, i.index == LO) {
                         (true, true) => "Up, Running, Loopback",
@@ -86,9 +88,10 @@ impl Interfaces {
             Some(name) => match self.0.iter().find(|i| i.name == name) {
                 Some(found) => Some(found),
                 None => match name.parse::<usize>() {
-                    Ok(n) => *n.checked_sub(1).and_then(|n| ordered.get(n)).ok_or_else(|| {
-                        "Invalid adapter index".to_owned()
-                    })?,
+                    Ok(n) => *n
+                        .checked_sub(1)
+                        .and_then(|n| ordered.get(n))
+                        .ok_or_else(|| "Invalid adapter index".to_owned())?,
                     Err(_) => {
                         return Err(format!(
                             "{name}: No such device exists\n(No such device exists)"
@@ -100,9 +103,11 @@ impl Interfaces {
         let Some(i) = interface else {
             return Ok(Source { name: "any".to_owned(), iface: None, netmask: None });
         };
-        let netmask = i.addresses.iter().find(|a| a.address().is_ipv4()).map(|a| {
-            u32::MAX.checked_shl(32 - u32::from(a.prefix())).unwrap_or(0)
-        });
+        let netmask = i
+            .addresses
+            .iter()
+            .find(|a| a.address().is_ipv4())
+            .map(|a| u32::MAX.checked_shl(32 - u32::from(a.prefix())).unwrap_or(0));
         Ok(Source { name: i.name.clone(), iface: Some(i.index), netmask })
     }
 }
