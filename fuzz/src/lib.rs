@@ -143,8 +143,12 @@ fn expressions(bytes: &[u8]) {
     };
     expression.names();
     for link in [LinkType::Ethernet, LinkType::Raw, LinkType::Cooked, LinkType::Cooked2] {
-        let target =
-            FilterTarget { link, netmask: Some(0xffff_ff00), live: at.is_multiple_of(2), hosts: &hosts };
+        let target = FilterTarget {
+            link,
+            netmask: Some(0xffff_ff00),
+            live: at.is_multiple_of(2),
+            hosts: &hosts,
+        };
         let Ok(test) = expression.compile(&target) else { continue };
         for way in [Way::In, Way::Out] {
             test.accepts(&View { bytes: packet, len: packet.len() + at, way, ifindex: Some(2) });
