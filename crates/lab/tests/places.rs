@@ -135,7 +135,7 @@ fn mistakes_are_said() {
             "have addresses in common",
         ),
         (dhcp("lease = \"500ms\""), "".into(), "", "bad-value", "whole seconds, 1s to 365d"),
-        (dhcp("lease = \"366d\""), "".into(), "", "bad-value", "a lease cannot last 366d"),
+        (dhcp("lease = \"366d\""), "".into(), "", "bad-value", "this is at most 365d"),
         (dhcp("dns = \"10.0.0.53/24\""), "".into(), "", "bad-value", "is not a single address"),
         (dhcp("domain = \"home lab\""), "".into(), "", "bad-value", "`home lab` is not a domain"),
         (
