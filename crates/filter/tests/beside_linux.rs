@@ -5,6 +5,8 @@
 //! differently does no harm; whether a port was kept is compared. The differences that are meant stand
 //! in `docs/nat.md` and in [`is_meant`].
 #![allow(
+#![allow(clippy::vec_box, reason = "frames are boxed wherever they travel")]
+
     clippy::disallowed_methods,
     clippy::disallowed_types,
     clippy::disallowed_macros,

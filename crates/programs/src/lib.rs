@@ -18,6 +18,11 @@
 //! Messages and exit codes are the originals'; where a program does less or differs,
 //! `docs/programs.md` says so.
 
+#![allow(
+    clippy::result_large_err,
+    reason = "a response that refuses is as large as one that serves, and moved once per request"
+)]
+
 mod app;
 mod arp;
 mod attach;

@@ -235,7 +235,7 @@ fn is_joinable(frame: &Frame) -> bool {
 fn continues(head: &[u8], size: usize, total: usize, next: &Frame) -> bool {
     let other = next.head();
     // A short segment, and one that is pushed, end a bunch.
-    let open = total % size == 0 && head[TCP + FLAGS] & PSH == 0;
+    let open = total.is_multiple_of(size) && head[TCP + FLAGS] & PSH == 0;
     let seq = |h: &[u8]| be32(h, TCP + SEQ);
     let flags = |h: &[u8]| h[TCP + FLAGS] & !PSH;
     open && other.len() == head.len()

@@ -1,3 +1,5 @@
+#![allow(clippy::vec_box, reason = "frames are boxed wherever they travel")]
+
 use super::*;
 use netarium_wire::ip::IpHeader;
 use netarium_wire::{Mac, TcpFlags, TcpHeader, TcpOption, TcpOptions};

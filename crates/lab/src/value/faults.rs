@@ -115,7 +115,7 @@ impl Decode for IfMtu {
             wrong_type(node, Self::EXPECTED, errors);
             return None;
         };
-        let mtu = u16::try_from(n).ok().filter(|n| u32::from(*n) >= MTU_MIN as u32);
+        let mtu = u16::try_from(n).ok().filter(|n| u32::from(*n) >= MTU_MIN);
         if mtu.is_none() {
             let problem = Problem::new("every IPv4 link takes 68 bytes, and none more than 65535");
             problem.report(&n.to_string(), "an MTU such as 1500", node.spot, errors);

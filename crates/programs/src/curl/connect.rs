@@ -235,7 +235,7 @@ impl Pool {
             let address = SocketAddr::new(ip, port);
             terminal.info(&format!("  Trying {address}...")).await;
             let before = self.process.now();
-            let connecting = self.from_local(address, o, terminal);
+            let connecting = self.connect_from_local(address, o, terminal);
             match within(&self.process, Some(deadline), connecting).await {
                 Some(Ok(stream)) => return Ok((stream, ip)),
                 Some(Err(Refused::Bind(failure))) => return Err(failure),
@@ -262,7 +262,7 @@ impl Pool {
     }
 
     /// Connects from where `--interface` and `--local-port` say.
-    async fn from_local(
+    async fn connect_from_local(
         &self,
         to: SocketAddr,
         o: &Options,

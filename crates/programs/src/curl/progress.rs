@@ -41,7 +41,7 @@ impl Progress {
         let (got, sent) = (self.received.get(), self.sent.get());
         let (down, up) = (speed(got, us), speed(sent, us));
         let (want, send) = (self.expected.get().unwrap_or(0), self.to_send.get().unwrap_or(0));
-        let left = |total: u64, speed: u64| if speed == 0 { 0 } else { total / speed };
+        let left = |total: u64, speed: u64| total.checked_div(speed).unwrap_or(0);
         let seconds = left(want, down).max(left(send, up));
         let spent = (us / 1_000_000) as u64;
         let remains = seconds.saturating_sub(spent);

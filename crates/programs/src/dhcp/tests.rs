@@ -159,7 +159,7 @@ fn requests_are_granted_denied_or_left_alone() {
     // SELECTING us, but not what we offered.
     assert_eq!(Wire::kind(&w.select(mac(3), ip(10), ME)), Some(MessageType::Nak));
     // INIT-REBOOT: ours, somebody else's, another network's, unknown.
-    let mut reboot = |w: &mut Wire, who: Mac, wanted: Ipv4Addr| {
+    let reboot = |w: &mut Wire, who: Mac, wanted: Ipv4Addr| {
         let mut m = request(4, who, MessageType::Request);
         m.opts_mut().insert(DhcpOption::RequestedIpAddress(wanted));
         Wire::kind(&w.ask(&m))

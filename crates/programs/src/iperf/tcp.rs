@@ -234,7 +234,8 @@ async fn connection(
         process.eprint(&format!("write failed: {}\n", words(e))).await;
     }
     let now = process.now();
-    process.print(&meter.borrow().total(&id, now)).await;
+    let total = meter.borrow().total(&id, now);
+    process.print(&total).await;
     let meter = meter.into_inner();
     failed.is_none().then(|| (meter.bytes, meter.seconds(now)))
 }

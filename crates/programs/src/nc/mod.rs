@@ -153,7 +153,7 @@ async fn connect_tcp(process: &Process, o: &Options, to: SocketAddr, shown: &str
         within(process, deadline, TcpStream::connect_from(process, source(o), to)).await;
     let failed = match connected {
         Some(Ok(stream)) => {
-            if o.verbose || o.zero && o.verbose {
+            if o.verbose {
                 say(process, o, &succeeded(o, shown, to.port())).await;
             }
             if let Some(ttl) = o.ttl {

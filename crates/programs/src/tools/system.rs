@@ -91,7 +91,7 @@ fn strftime(format: &str, nanos: u64) -> String {
             Some('I') => write!(out, "{:02}", (d.hour + 11) % 12 + 1),
             Some('m') => write!(out, "{:02}", d.month),
             Some('M') => write!(out, "{:02}", d.minute),
-            Some('n') => write!(out, "\n"),
+            Some('n') => writeln!(out),
             Some('N') => write!(out, "{:09}", nanos % 1_000_000_000),
             Some('p') => write!(out, "{}", if d.hour < 12 { "AM" } else { "PM" }),
             Some('s') => write!(out, "{seconds}"),

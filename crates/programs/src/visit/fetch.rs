@@ -154,7 +154,7 @@ impl Browser {
         let key = cache_key(&ask.url);
         let (found, entry) = self.cached(ask, &key, &headers).await;
         if let (Found::Fresh { .. }, Some(entry), false) = (&found, &entry, ask.reload) {
-            return self.from_cache(ask, entry.clone());
+            return self.out_of_cache(ask, entry.clone());
         }
         if let Some(entry) = &entry {
             headers.extend(entry.conditions());
@@ -188,14 +188,14 @@ impl Browser {
             if let Some(entry) = entry {
                 let text = "nothing changed: the stored body is used, for its new lifetime";
                 self.log.step(ask.resource, Step::new(Kind::Cache, text)).await;
-                return self.from_cache(ask, entry);
+                return self.out_of_cache(ask, entry);
             }
         }
         self.remember(ask, &key, &headers, (head.status, &head.headers, &body)).await;
         Ok(Fetched { url: ask.url.clone(), status: head.status, headers: head.headers, body })
     }
 
-    fn from_cache(&self, ask: &Ask, entry: Entry) -> Result<Fetched, NetError> {
+    fn out_of_cache(&self, ask: &Ask, entry: Entry) -> Result<Fetched, NetError> {
         let Entry { status, headers, body, .. } = entry;
         Ok(Fetched { url: ask.url.clone(), status, headers, body })
     }

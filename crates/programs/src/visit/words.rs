@@ -129,11 +129,18 @@ pub(super) fn status(code: u16) -> &'static str {
         503 => "the server's fault: too busy now",
         504 => "the server's fault: the server behind it did not answer",
         505 => "the server's fault: it does not speak that version",
-        100..=199 => "go on",
-        200..=299 => "it worked",
-        300..=399 => "something else is needed",
-        400..=499 => "the client's fault",
-        500..=599 => "the server's fault",
+        _ => class(code),
+    }
+}
+
+/// What a status code says by its first digit alone.
+fn class(code: u16) -> &'static str {
+    match code / 100 {
+        1 => "go on",
+        2 => "it worked",
+        3 => "something else is needed",
+        4 => "the client's fault",
+        5 => "the server's fault",
         _ => "no status that exists",
     }
 }

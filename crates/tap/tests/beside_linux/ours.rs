@@ -62,7 +62,7 @@ impl Ours {
         &mut self,
         f: impl FnOnce(&mut Stack, &mut Ctx<'_>, &mut Option<SocketId>) -> R,
     ) -> (R, Vec<Answer>) {
-        self.now = self.now + Duration::from_micros(20);
+        self.now += Duration::from_micros(20);
         let mut cx = Ctx::new(self.now, Cause::NONE, &mut self.tracer);
         let result = f(&mut self.stack, &mut cx, &mut self.socket);
         while self.stack.poll_event().is_some() {}

@@ -115,17 +115,17 @@ pub(crate) trait Side {
 pub(crate) struct Numbers {
     pub(crate) peer_port: u16,
     /// The host's initial sequence number, once seen.
-    iss: Option<u32>,
+    pub(crate) iss: Option<u32>,
     /// The host's last TSval.
-    tsval: u32,
+    pub(crate) tsval: u32,
     pub(crate) view: View,
     /// The peer sent a FIN in order.
-    fin: bool,
-    connects: bool,
-    closed: bool,
+    pub(crate) fin: bool,
+    pub(crate) connects: bool,
+    pub(crate) closed: bool,
     /// What acknowledges the host's FIN.
-    fin_end: Option<u32>,
-    fin_acked: bool,
+    pub(crate) fin_end: Option<u32>,
+    pub(crate) fin_acked: bool,
 }
 
 impl Numbers {

@@ -105,7 +105,8 @@ impl Parser<'_> {
         };
         loop {
             let and = self.takes("&&") || self.takes_word(&["and"]);
-            if !and && !(self.takes("||") || self.takes_word(&["or"])) {
+            let or = !and && (self.takes("||") || self.takes_word(&["or"]));
+            if !and && !or {
                 return Ok(Value::Bool(tree, quals));
             }
             self.count()?;

@@ -177,10 +177,12 @@ impl Tree {
                 b.names(out);
             }
             Tree::Not(a) => a.names(out),
-            Tree::Id(q, Id::Name(name)) if matches!(q.ty, Type::Default | Type::Host) => {
-                if q.proto != Proto::Link && !out.contains(name) {
-                    out.push(name.clone());
-                }
+            Tree::Id(q, Id::Name(name))
+                if matches!(q.ty, Type::Default | Type::Host)
+                    && q.proto != Proto::Link
+                    && !out.contains(name) =>
+            {
+                out.push(name.clone());
             }
             _ => {}
         }

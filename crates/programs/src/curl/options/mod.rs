@@ -335,9 +335,9 @@ impl Parser<'_> {
                 self.options().urls.push(word.clone());
             } else if word == "--" {
                 operands_only = true;
-            } else if word.starts_with("--") {
+            } else if let Some(name) = word.strip_prefix("--") {
                 let following = words.peek().map(|w| w.as_str());
-                if self.long(word, &word[2..], following)? {
+                if self.long(word, name, following)? {
                     words.next();
                 }
             } else {

@@ -209,7 +209,7 @@ impl Cache {
     /// Remembers a failure for a moment.
     pub(super) fn put_failure(&mut self, now: Instant, name: &Name, rtype: RecordType, why: &str) {
         let key = (name.clone(), rtype.into());
-        if !self.entries.get(&key).is_some_and(|e| e.expires > now) {
+        if self.entries.get(&key).is_none_or(|e| e.expires <= now) {
             self.put(now, key, Fact::Failure(why.to_owned()), FAILURE_TTL, Trust::Answer);
         }
     }

@@ -46,8 +46,11 @@ pub(super) struct Host<'a> {
     /// Whether a folder is there.
     pub(super) is_dir: &'a dyn Fn(&str) -> bool,
     /// The applications of a route table.
-    pub(super) routes: &'a dyn Fn(&str) -> Result<Rc<dyn Application>, String>,
+    pub(super) routes: &'a RouteLoader<'a>,
 }
+
+/// Makes the application of a route table, or says why not.
+pub(super) type RouteLoader<'a> = dyn Fn(&str) -> Result<Rc<dyn Application>, String> + 'a;
 
 /// What the command line adds to the file.
 #[derive(Clone, Debug, Default)]
