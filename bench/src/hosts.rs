@@ -51,6 +51,25 @@ pub(crate) fn star(n: usize) {
     assert_eq!(failed, 0, "every host fetched its 10 kB");
 }
 
+/// What an event costs as the number of hosts grows: all fetch 10 kB within two virtual seconds.
+pub(crate) fn curve(most: usize) {
+    println!("hosts that fetch 10 kB each from one server, within two virtual seconds:");
+    let sizes = [100, 1_000, 10_000, 100_000];
+    for n in sizes.into_iter().filter(|n| *n <= most) {
+        let mut costs = Vec::new();
+        let mut events = 0;
+        // Small networks are over too soon to be measured once.
+        for _ in 0..(30_000 / n).max(1) {
+            let mut world = network(n, Some(10_000));
+            let start = ProcessTime::now();
+            world.run_until_idle(Instant::ZERO + Duration::from_secs(600));
+            events = world.events();
+            costs.push(start.elapsed().as_secs_f64() * 1e9 / events as f64);
+        }
+        println!("  {n:7} hosts {events:9} events  {:6.0} ns each", crate::median(costs));
+    }
+}
+
 fn network(n: usize, fetch: Option<u64>) -> World {
     let route = |via: &str, to: &str| RouteSpec {
         to: to.parse().expect("a prefix"),

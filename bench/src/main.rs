@@ -4,6 +4,7 @@
 //! cargo run --release -p netarium-bench -- goodput [--megabytes 300] [--captures] [--trace] [--plain]
 //! cargo run --release -p netarium-bench -- hosts 1000
 //! cargo run --release -p netarium-bench -- star 10000
+//! cargo run --release -p netarium-bench -- curve [100000]
 //! cargo run --release -p netarium-bench -- connections [100000]
 //! cargo run --release -p netarium-bench -- cycles [1000000]
 //! cargo run --release -p netarium-bench -- first200
@@ -17,7 +18,7 @@
 //! smoltcp's two bare end points without router, wire or event queue; with `--plain` beside the same
 //! transfer through a router without a filter, and through one with twenty rules. `hosts`: building a network
 //! of N idle hosts, 100 to a switch, behind routers; time and memory. `star`: N hosts fetch 10 kB
-//! each from one server. `connections`: N idle connections between two hosts, bytes each, and what
+//! each from one server; `curve`: what an event costs with 100 to 100,000 of them. `connections`: N idle connections between two hosts, bytes each, and what
 //! a byte over one of them costs; `cycles`: connections opened and closed. `first200`: from the command to the first page. `publish`: real
 //! clients through the published port, with `wrk` and `ab`, beside nginx without a lab. `rewind`: seeking in a
 //! recorded session of five minutes. `pace`: how late events fire in real time, and what an idle lab
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
             goodput::run(megabytes, has("--captures"), has("--trace"), has("--plain"))
         }
         Some("hosts") => hosts::idle(number(1, 1000) as usize),
+        Some("curve") => hosts::curve(number(1, 100_000) as usize),
         Some("connections") => connections::idle(number(1, 100_000) as usize),
         Some("cycles") => connections::cycles(number(1, 1_000_000) as usize),
         Some("first200") => start::first_200(),
@@ -70,7 +72,7 @@ fn main() -> ExitCode {
         Some("star") => hosts::star(number(1, 10_000) as usize),
         _ => {
             eprintln!(
-                "usage: netarium-bench goodput|hosts N|star N|connections N|cycles N|first200|publish|rewind|pace|tap [MB]; see the head of bench/src/main.rs"
+                "usage: netarium-bench goodput|hosts N|star N|curve [N]|connections N|cycles N|first200|publish|rewind|pace|tap [MB]; see the head of bench/src/main.rs"
             );
             return ExitCode::from(2);
         }

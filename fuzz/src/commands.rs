@@ -20,7 +20,9 @@ address = "192.168.17.1"
 "#;
 
 fn world() -> World {
-    let lab = netarium::Lab::load("lab.toml", LAB, &netarium::lab::Files::new()).expect("a lab");
+    let mut files = netarium::lab::Files::new();
+    files.insert("htdocs/index.html", b"It works!".to_vec()).expect("a path");
+    let lab = netarium::Lab::load("lab.toml", LAB, &files).expect("a lab");
     let mut world = lab.build(1).expect("a world").into_inner();
     world.run_until(netarium::Instant::from_nanos(1_000_000));
     world

@@ -138,12 +138,17 @@ fn expressions(bytes: &[u8]) {
     let at = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
     let packet = bytes.get(at + 1..).unwrap_or(&[]);
     let Ok(expression) = Expression::parse(&String::from_utf8_lossy(&bytes[..at])) else { return };
-    let hosts =
-        |name: &str| if name.len() % 2 == 0 { Vec::new() } else { vec![[10, 0, 0, 1].into()] };
+    let hosts = |name: &str| -> Vec<std::net::IpAddr> {
+        if name.len().is_multiple_of(2) { Vec::new() } else { vec![[10, 0, 0, 1].into()] }
+    };
     expression.names();
     for link in [LinkType::Ethernet, LinkType::Raw, LinkType::Cooked, LinkType::Cooked2] {
-        let target =
-            FilterTarget { link, netmask: Some(0xffff_ff00), live: at % 2 == 0, hosts: &hosts };
+        let target = FilterTarget {
+            link,
+            netmask: Some(0xffff_ff00),
+            live: at.is_multiple_of(2),
+            hosts: &hosts,
+        };
         let Ok(test) = expression.compile(&target) else { continue };
         for way in [Way::In, Way::Out] {
             test.accepts(&View { bytes: packet, len: packet.len() + at, way, ifindex: Some(2) });

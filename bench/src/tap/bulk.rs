@@ -79,7 +79,7 @@ fn ours(way: Way, bytes: u64, offload: bool) -> Result<Cost, TapError> {
         });
         let (block, mut buffer, mut done) = (vec![0x5a; 1 << 18], vec![0; 1 << 18], 0u64);
         let mut closed = false;
-        while !kernel.is_finished() {
+        while !kernel.is_finished() || done < bytes {
             driver.turn(Duration::from_millis(10)).expect("the TAP works");
             while driver.next_ready().is_some() {}
             loop {

@@ -86,7 +86,7 @@ pub(super) fn transfer(way: Way, bytes: u64) -> Result<Cost, TapError> {
     set.get_mut::<Socket<'_>>(handle).connect(iface.context(), to, 50_000).expect("connects");
     let cost = measured(|| {
         let (block, mut out, mut done) = (vec![0x5a; 1 << 18], vec![0; 1 << 18], 0u64);
-        while !kernel.is_finished() {
+        while !kernel.is_finished() || done < bytes {
             let moment = now();
             iface.poll(moment, &mut port, &mut set);
             let socket = set.get_mut::<Socket<'_>>(handle);

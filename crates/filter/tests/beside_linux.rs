@@ -398,6 +398,14 @@ fn ports(f: &Frame) -> (u16, u16) {
     }
 }
 
+/// Nothing listens on the router: its host answers segments with RST, which ends the flow at once.
+fn refuse(r: &mut Router, f: &Frame) {
+    let Some(header) = TcpHeader::of(f).filter(|h| !h.flags.contains(RST)) else { return };
+    let (from, to) = (f.dst_ip().unwrap(), f.src_ip().unwrap());
+    let (from, to) = (format!("{from}:{}", header.dst_port), format!("{to}:{}", header.src_port));
+    r.send(tcp(&from, &to, RST | ACK));
+}
+
 /// Differences that are meant: what belongs to no flow does not leave with an inside address here.
 fn is_meant(
     ours: &Result<Box<Frame>, Option<DropReason>>,
@@ -440,6 +448,10 @@ fn packets_fare_as_in_linux() {
             let we = match r.arrive_frame(input, came.clone()) {
                 Out::Left(output, f) if output != input => Ok(f),
                 Out::Dropped(reason) => Err(Some(reason)),
+                Out::Local(f) => {
+                    refuse(&mut r, &f);
+                    Err(None)
+                }
                 _ => Err(None),
             };
             let mut their_came = Frame::from_bytes(&theirs.to_vec());

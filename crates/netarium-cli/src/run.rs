@@ -1,5 +1,6 @@
 //! `netarium run`: a lab headless, as fast as the processor allows, and what came of it.
 
+use std::io::Write;
 use std::rc::Rc;
 
 use netarium::world::{ByteSink, CaptureId, JsonTrace, NodeKind};
@@ -91,13 +92,16 @@ pub(crate) fn run(args: &Run, json: bool, terminal: &Terminal) -> Result<i32, Er
     if json {
         println!("{}", serde_json::to_string_pretty(&summary).map_err(Error::failed)?);
     } else {
-        summary.tell(&world, terminal);
+        summary.tell(&world, terminal).map_err(Error::failed)?;
     }
     match end {
         RunEnd::Stuck(why) => Err(Error::failed(why)),
         _ => Ok(exit::OK),
     }
 }
+
+/// How many lines of a program's output a run shows.
+const SHOWN: usize = 40;
 
 /// What came of a run.
 #[derive(Debug, Serialize)]
@@ -121,6 +125,31 @@ struct Ended {
     host: String,
     command: String,
     code: i32,
+    /// The last of what it wrote, both streams together.
+    output: String,
+}
+
+impl Ended {
+    fn show(&self, out: &mut impl Write, terminal: &Terminal) -> std::io::Result<()> {
+        let typed = format!("{}$ {}", self.host, self.command);
+        writeln!(out, "{}", terminal.paint(Style::Bold, typed))?;
+        let lines: Vec<&str> = self.output.lines().collect();
+        for line in lines.iter().take(SHOWN) {
+            writeln!(out, "{}", plain(line))?;
+        }
+        if lines.len() > SHOWN {
+            writeln!(out, "… and {} more lines", lines.len() - SHOWN)?;
+        }
+        match self.code {
+            0 => writeln!(out),
+            code => writeln!(out, "[exit code {code}]\n"),
+        }
+    }
+}
+
+/// A line that a lab's program wrote cannot steer the terminal it is shown on.
+fn plain(line: &str) -> String {
+    line.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
 }
 
 impl Summary {
@@ -149,13 +178,24 @@ impl Summary {
             connections: stats.map(|s| s.tcp_active_opens).sum(),
             programs: ended
                 .into_iter()
-                .map(|(host, e)| Ended { host, command: e.info.command, code: e.code })
+                .map(|(host, e)| Ended {
+                    host,
+                    command: e.info.command,
+                    code: e.code,
+                    output: String::from_utf8_lossy(&e.log).into_owned(),
+                })
                 .collect(),
             drops: drops(inner),
         }
     }
 
-    fn tell(&self, world: &World, terminal: &Terminal) {
+    /// What the programs wrote, as if one had typed them; the rest is told beside it.
+    fn tell(&self, world: &World, terminal: &Terminal) -> std::io::Result<()> {
+        if !terminal.is_quiet() {
+            let mut out = std::io::stdout().lock();
+            self.programs.iter().try_for_each(|p| p.show(&mut out, terminal))?;
+            out.flush()?;
+        }
         let time = world.now();
         let size = crate::terminal::bytes(self.bytes);
         terminal.say(format_args!(
@@ -165,15 +205,10 @@ impl Summary {
             self.connections,
             self.end
         ));
-        for program in &self.programs {
-            terminal.say(format_args!(
-                "  {}: {} → exit code {}",
-                program.host, program.command, program.code
-            ));
-        }
         for drop in &self.drops {
             terminal
                 .say(format_args!("  {} dropped {}: {}", drop.place, drop.count, drop.sentence));
         }
+        Ok(())
     }
 }

@@ -45,6 +45,11 @@ impl Terminal {
         self.colour
     }
 
+    /// Whether only what was asked for is to be said.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// Text in a style, when colours are used.
     pub(crate) fn paint(&self, style: Style, text: impl Display) -> String {
         let code = match style {

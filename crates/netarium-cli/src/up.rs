@@ -59,6 +59,13 @@ pub(crate) fn up(args: Up, json: bool, terminal: &Terminal) -> Result<i32, Error
     Ok(code)
 }
 
+/// How many threads move bytes: the world has one of its own, and more of them than processors only
+/// wake each other.
+fn workers() -> usize {
+    let processors = std::thread::available_parallelism().map_or(2, usize::from);
+    processors.saturating_sub(1).clamp(1, 4)
+}
+
 /// Starts a lab in real time that a shell ends again; its notices are not shown.
 pub(crate) async fn for_shell(
     what: &str,
@@ -93,13 +100,6 @@ pub(crate) async fn for_shell(
         terminal.say(moved);
     }
     Ok(lab)
-}
-
-/// How many threads move bytes: the world has one of its own, and more of them than processors only
-/// wake each other.
-fn workers() -> usize {
-    let processors = std::thread::available_parallelism().map_or(2, usize::from);
-    processors.saturating_sub(1).clamp(1, 4)
 }
 
 /// What is written while the lab runs.

@@ -26,6 +26,8 @@ fn help() {
         ("help", &["--help"][..]),
         ("help_up", &["up", "--help"]),
         ("help_run", &["run", "--help"]),
+        ("help_browser", &["browser", "--help"]),
+        ("help_connections", &["connections", "--help"]),
         ("help_exec", &["exec", "--help"]),
         ("help_capture", &["capture", "--help"]),
         ("help_link", &["link", "--help"]),
@@ -60,6 +62,18 @@ fn labs_are_listed() {
         let titles = [&lab.title.en, &lab.title.ko].map(|t| t.as_deref().unwrap());
         assert!(titles.iter().all(|t| line.contains(t) && json.contains(t)), "{line}");
     }
+}
+
+#[test]
+fn a_run_shows_what_its_programs_wrote() {
+    let home = tempfile::tempdir().unwrap();
+    let out = netarium(home.path(), &["run", "two-hosts"]);
+    let text = String::from_utf8_lossy(&out.stdout);
+    let mut lines = text.lines();
+    assert_eq!(lines.next(), Some("client$ curl http://server/"));
+    assert!(lines.any(|l| l.contains("server 10.0.0.1")), "{text}");
+    let quiet = netarium(home.path(), &["run", "two-hosts", "--quiet"]);
+    assert!(quiet.stdout.is_empty() && quiet.stderr.is_empty());
 }
 
 #[test]

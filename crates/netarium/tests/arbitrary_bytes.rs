@@ -12,6 +12,7 @@
 )]
 
 #[path = "../../../fuzz/src/lib.rs"]
+#[allow(dead_code, unreachable_pub, reason = "it is a crate of its own for cargo-fuzz")]
 mod targets;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -31,7 +32,7 @@ fn usual(target: &Target) -> u64 {
 
 /// A seed with bytes changed, cut out, doubled, joined with another, or words put in.
 fn mutation(rng: &mut Rng, seeds: &[Vec<u8>], words: &[&str]) -> Vec<u8> {
-    let pick = |rng: &mut Rng, n: usize| rng.below(n.max(1) as u64) as usize;
+    let pick = |rng: &mut Rng, n: usize| rng.below(n.max(1) as u32) as usize;
     let mut bytes = seeds[pick(rng, seeds.len())].clone();
     for _ in 0..1 + pick(rng, 6) {
         let at = pick(rng, bytes.len() + 1);

@@ -1,11 +1,17 @@
 //! Row 10 of the course: who can read what others say, on a hub, a switch, a mirror port, and a switch
 //! whose table is full.
 
-use netarium::{Duration, Lab, World};
+use netarium::{BuildOptions, Duration, Lab, World};
 
-/// The lab, after everything that its file tells.
+/// The lab, with what its file tells to happen.
+fn lab() -> World {
+    let options = BuildOptions { seed: Some(1), runs: true, ..BuildOptions::default() };
+    Lab::builtin("eavesdropper").unwrap().build_with(options).unwrap()
+}
+
+/// The lab, after all of that.
 fn told() -> World {
-    let mut world = Lab::builtin("eavesdropper").unwrap().build(1).unwrap();
+    let mut world = lab();
     world.run_for(Duration::from_secs(30));
     world
 }
@@ -35,7 +41,7 @@ fn a_hub_tells_everything_a_switch_nothing_a_mirror_port_everything() {
 /// Before the flood not a single segment reaches her over the switch, only what is for everyone.
 #[test]
 fn a_switch_sends_a_segment_to_nobody_else() {
-    let mut world = Lab::builtin("eavesdropper").unwrap().build(1).unwrap();
+    let mut world = lab();
     world.run_for(Duration::from_secs(10));
     let segments = eve(&mut world, "tcpdump -n -r switch.pcap tcp");
     assert_eq!(segments, "");
@@ -61,7 +67,7 @@ fn a_flooded_switch_is_a_hub() {
 
 #[test]
 fn eve_hears_only_in_promiscuous_mode() {
-    let mut world = Lab::builtin("eavesdropper").unwrap().build(1).unwrap();
+    let mut world = lab();
     let link = eve(&mut world, "ip link show dev eth0");
     assert!(link.contains(",PROMISC,"), "{link}");
     // Whoever listens is found by looking at the interface, not at the wire: nothing was sent.

@@ -259,7 +259,7 @@ fn verbose(reply: &Reply) -> String {
     out = out.replace(";; WARNING: recursion requested but not available\n", "");
     out.push_str(";; QUESTION SECTION:\n");
     for q in &message.queries {
-        let mut line = Columns::new(format!(";{}", text::name(q.name())));
+        let mut line = Columns::comment(&text::name(q.name()));
         line.at(32, &text::class(q.query_class()));
         line.at(40, &text::rtype(q.query_type()));
         let _ = writeln!(out, "{}", line.text);

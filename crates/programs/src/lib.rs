@@ -79,6 +79,7 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("false", tools::fail),
     ("fgrep", tools::grep::grep),
     ("findstr", tools::grep::findstr),
+    ("getent", dns::getent::main),
     ("grep", tools::grep::grep),
     ("head", tools::ends::head),
     ("host", host::main),

@@ -206,12 +206,10 @@ impl Session {
         let (word, value) = option.split_once('=').unwrap_or((option, ""));
         let number = value.parse::<u32>().ok();
         match (word.to_ascii_lowercase().as_str(), number) {
-            ("type" | "q" | "querytype" | "query" | "t" | "ty", _) => {
-                match text::parse_rtype(value) {
-                    Some(rtype) => self.rtype = Some(rtype),
-                    None => self.process.print(&format!("unknown query type: {value}\n")).await,
-                }
-            }
+            ("type" | "q" | "querytype" | "query" | "ty", _) => match text::parse_rtype(value) {
+                Some(rtype) => self.rtype = Some(rtype),
+                None => self.process.print(&format!("unknown query type: {value}\n")).await,
+            },
             ("class" | "cl", _) => match text::parse_class(value) {
                 Some(class) => self.class = class,
                 None => self.process.print(&format!("unknown query class: {value}\n")).await,

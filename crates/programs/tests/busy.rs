@@ -18,27 +18,14 @@ fn pool() -> Shell {
 #[test]
 fn two_hundred_clients_and_four_workers() {
     let mut shell = pool();
+    // The addresses are known before the rush.
+    shell.run("pc", "curl -s http://web/a.txt");
     let line = "curl -s -o /dev/null -w %{http_code}␣%{time_total} http://web/work";
     let ports: Vec<PortId> = (0..200).map(|_| shell.start("pc", line)).collect();
     let mut outcomes: Vec<(u16, f64)> = Vec::new();
-    // The sessions end in any order: their words are collected as they come.
-    let mut words: Vec<String> = vec![String::new(); ports.len()];
-    let mut left = ports.len();
-    while left > 0 {
-        while let Some(output) = shell.world.poll_output() {
-            match output {
-                netarium_world::Output::Data { port, bytes, .. } => {
-                    let n = ports.iter().position(|p| *p == port).expect("one of them");
-                    words[n].push_str(&String::from_utf8_lossy(&bytes));
-                }
-                netarium_world::Output::Exit { .. } => left -= 1,
-                _ => {}
-            }
-        }
-        assert!(left == 0 || shell.world.step());
-    }
-    for text in words {
-        let (code, time) = text.split_once(' ').expect("code and time");
+    for port in ports {
+        let said = shell.finish(port, line).out;
+        let (code, time) = said.split_once(' ').expect("code and time");
         outcomes.push((code.parse().unwrap(), time.parse().unwrap()));
     }
     let (good, full): (Vec<(u16, f64)>, Vec<(u16, f64)>) =
@@ -113,18 +100,15 @@ fn slow_clients_fill_the_server_until_their_time_is_up() {
     let again: u64 = again.split_whitespace().next().and_then(|n| n.parse().ok()).unwrap();
     assert!(again >= 2, "a SYN goes again after 1 s and 3 s: {counters}");
     let said = shell.finish(silent, "curl");
-    assert!(
-        said.code == 28 && said.err.contains("Connection timed out")
-            || said.err.contains("timed out"),
-        "{said:?}"
-    );
+    assert!(said.code == 28 && said.err.contains("timed out"), "{said:?}");
     // After 20 seconds the slow ones get 408, and those in the queue are served.
     for port in waiting {
         let said = shell.finish(port, "curl").out;
         let words: Vec<&str> = said.split(' ').collect();
         assert_eq!(words[0], "200", "{said}");
         let total: f64 = words[2].parse().unwrap();
-        assert!((19.0..21.0).contains(&total), "served when the slow ones were gone: {said}");
+        // 20 s for their heads, 2 s in which a closed connection may still talk.
+        assert!((20.0..22.5).contains(&total), "served when the slow ones were gone: {said}");
     }
     let log = shell.run("web", "cat /var/log/httpd/access_log").out;
     assert_eq!(log.matches("\"GET / HTTP/1.1\" 408 ").count(), slow.len(), "{log}");

@@ -145,6 +145,12 @@ fn requests_in_a_row_are_answered_in_order() {
     let said = shell.exchange(one("/a.txt").repeat(120).as_bytes());
     assert_eq!(statuses(&said).len(), 100);
     assert_eq!(said.matches("Connection: close").count(), 1);
+    // The same for an old client that wants its connection kept.
+    let old = "GET /a.txt HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n";
+    let said = shell.exchange(old.repeat(120).as_bytes());
+    assert_eq!(statuses(&said).len(), 100);
+    assert_eq!(said.matches("Connection: keep-alive\r\n").count(), 99);
+    assert_eq!(said.matches("Connection: close\r\n").count(), 1);
 }
 
 #[test]

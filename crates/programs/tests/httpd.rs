@@ -4,7 +4,7 @@ mod common;
 
 use common::{Shell, lab, web};
 use netarium_base::Event;
-use netarium_world::{Input, Output};
+use netarium_world::Input;
 use proptest::prelude::*;
 
 fn code(shell: &mut Shell, options: &str, path: &str) -> String {
@@ -225,14 +225,7 @@ fn get(shell: &mut Shell, port: u64, text: &str) {
 
 /// Whether the outside connection has seen its end.
 fn ended(shell: &mut Shell, wanted: u64) -> bool {
-    let mut end = false;
-    while let Some(output) = shell.world.poll_output() {
-        end |= match output {
-            Output::Eof { port } | Output::Reset { port, .. } => port == wanted,
-            _ => false,
-        };
-    }
-    end
+    shell.came(wanted).1
 }
 
 /// Pieces that a parser may stumble over, and any bytes.

@@ -12,6 +12,7 @@ impl Stack {
     /// Adds an interface, up and without addresses: number 2, 3, … in the order of the calls.
     pub fn add_interface(&mut self, name: &str, mac: Mac, mtu: u16) -> IfIndex {
         let index = IfIndex(self.ip.interfaces.len() as u16 + 1);
+        self.ip.interfaces.reserve_exact(1);
         self.ip.interfaces.push(Interface {
             index,
             name: name.to_owned(),

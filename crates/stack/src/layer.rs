@@ -224,7 +224,12 @@ impl IpLayer {
 
     /// Whether `ip` is the limited broadcast or a directed broadcast of one of our networks.
     pub(crate) fn is_broadcast(&self, ip: IpAddr) -> bool {
-        is_limited_broadcast(ip) || self.addresses().any(|(_, a)| a.broadcast() == Some(ip))
+        let IpAddr::V4(v4) = ip else { return false };
+        // Networks of two addresses and less have no broadcast address (RFC 3021), so that the last
+        // two bits of one are always set: for most addresses that is the answer.
+        u32::from(v4) & 3 == 3
+            && (is_limited_broadcast(ip)
+                || self.addresses().any(|(_, a)| a.broadcast() == Some(ip)))
     }
 
     pub(crate) fn addresses(&self) -> impl Iterator<Item = (IfIndex, Cidr)> + '_ {
@@ -581,8 +586,18 @@ impl IpLayer {
         let filter = self.filter.as_ref().and_then(|f| f.next_deadline());
         let fragments = self.fragments.as_ref().and_then(|f| f.next_deadline());
         let addresses = self.lifetimes.values().map(|l| l.valid_until).min();
-        let all = [self.neighbours.next_deadline(), filter, fragments, addresses];
-        all.into_iter().flatten().min()
+        let others = earlier(fragments, addresses);
+        earlier(self.neighbours.next_deadline(), earlier(filter, others))
+    }
+}
+
+/// The earlier of two times, if there is any. Asked for after every event: as an iterator over all
+/// of them it was 4 % of a transfer.
+pub(crate) fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, None) => a,
+        (None, b) => b,
     }
 }
 

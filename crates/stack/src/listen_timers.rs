@@ -27,7 +27,7 @@ impl Stack {
         self.forget_request(place);
     }
 
-    pub(crate) fn request_timeout(&self, timeouts: u8) -> netarium_base::Duration {
+    pub(crate) fn request_timeout(&self, timeouts: u8) -> Duration {
         let c = &self.tcp_config;
         (c.initial_rto * (1u64 << timeouts.min(16))).min(c.max_rto)
     }
@@ -84,7 +84,7 @@ impl Stack {
 
     /// Drops a listener's handshakes, and resets what waits for `accept` (RFC 9293 §3.10.4), as on
     /// every system.
-    pub(crate) fn close_listener(&mut self, cx: &mut Ctx<'_>, listener: &crate::tcp::Listener) {
+    pub(crate) fn close_listener(&mut self, cx: &mut Ctx<'_>, listener: &Listener) {
         for place in &listener.requests {
             self.end_request(cx, *place, Trigger::Abort);
         }

@@ -9,13 +9,17 @@ use crate::types::Route;
 
 /// The most routes a table holds; more are refused.
 pub const MAX_ROUTES: usize = 65_536;
+/// Up to so many routes are looked through one by one: most hosts have three, and ten thousand hosts
+/// ten thousand tables.
+const FEW: usize = 8;
 
 /// A routing table.
 #[derive(Debug, Default)]
 pub struct RouteTable {
     /// In the order in which they were added, for listings.
     list: Vec<Route>,
-    /// By prefix length, longest first; by network; best metric first. Holds places in `list`.
+    /// By prefix length, longest first; by network; best metric first. Holds places in `list`. Empty
+    /// while the routes are few.
     index: Vec<(u8, Map<IpAddr, Vec<u32>>)>,
 }
 
@@ -26,8 +30,15 @@ impl RouteTable {
         if self.list.len() >= MAX_ROUTES || self.list.contains(&route) {
             return false;
         }
+        if self.list.len() < FEW {
+            self.list.reserve_exact(1);
+        }
         self.list.push(route);
-        self.rebuild(route.to.prefix());
+        if self.index.is_empty() {
+            self.rebuild_all();
+        } else {
+            self.rebuild(route.to.prefix());
+        }
         true
     }
 
@@ -35,14 +46,21 @@ impl RouteTable {
     pub fn remove(&mut self, matches: impl Fn(&Route) -> bool) -> usize {
         let before = self.list.len();
         self.list.retain(|r| !matches(r));
+        self.rebuild_all();
+        before - self.list.len()
+    }
+
+    fn rebuild_all(&mut self) {
         self.index.clear();
+        if self.list.len() <= FEW {
+            return;
+        }
         let mut prefixes: Vec<u8> = self.list.iter().map(|r| r.to.prefix()).collect();
         prefixes.sort_unstable();
         prefixes.dedup();
         for p in prefixes {
             self.rebuild(p);
         }
-        before - self.list.len()
     }
 
     fn rebuild(&mut self, prefix: u8) {
@@ -60,6 +78,9 @@ impl RouteTable {
 
     /// The route for a destination.
     pub fn look_up(&self, destination: IpAddr) -> Option<&Route> {
+        if self.index.is_empty() {
+            return self.look_through(destination);
+        }
         for (prefix, map) in &self.index {
             let Some(cidr) = netarium_wire::Cidr::new(destination, *prefix) else { continue };
             if let Some(places) = map.get(&cidr.network().address()) {
@@ -80,6 +101,19 @@ impl RouteTable {
             }
         }
         None
+    }
+
+    /// The best of a few routes: of equal ones the first.
+    fn look_through(&self, destination: IpAddr) -> Option<&Route> {
+        let mut best: Option<&Route> = None;
+        for route in self.list.iter().filter(|r| r.to.contains(destination)) {
+            let better = best.is_none_or(|b| {
+                let (new, old) = (route.to.prefix(), b.to.prefix());
+                new > old || (new == old && route.metric < b.metric)
+            });
+            best = if better { Some(route) } else { best };
+        }
+        best
     }
 
     /// All routes in the order in which they were added.
@@ -104,7 +138,17 @@ mod tests {
 
     #[test]
     fn the_longest_prefix_wins_then_the_metric() {
-        let mut t = RouteTable::default();
+        the_longest_wins(RouteTable::default());
+        // The same in a table with an index.
+        let mut many = RouteTable::default();
+        for i in 0..2 * FEW {
+            assert!(many.add(route(&format!("172.16.{i}.0/24"), None, 0)));
+        }
+        assert!(!many.index.is_empty());
+        the_longest_wins(many);
+    }
+
+    fn the_longest_wins(mut t: RouteTable) {
         assert!(t.add(route("0.0.0.0/0", Some("10.0.0.1"), 0)));
         assert!(t.add(route("10.1.0.0/16", Some("10.0.0.2"), 5)));
         assert!(t.add(route("10.1.0.0/16", Some("10.0.0.3"), 1)));

@@ -12,7 +12,7 @@ use netarium_filter::Filter;
 use netarium_wire::{Cidr, Frame};
 
 use crate::errno::Errno;
-use crate::layer::{Counters, IpLayer, LO};
+use crate::layer::{Counters, IpLayer, LO, earlier};
 use crate::listen_io::ChallengeLimit;
 use crate::sockets::{Inner, PARENTLESS, Sockets};
 use crate::tcp::request::Request;
@@ -146,7 +146,7 @@ impl Stack {
 
     /// When [`Stack::handle_deadlines`] wants to be called next.
     pub fn next_deadline(&self) -> Option<Instant> {
-        [self.ip.next_deadline(), self.tcp.next_deadline()].into_iter().flatten().min()
+        earlier(self.ip.next_deadline(), self.tcp.next_deadline())
     }
 
     /// The next frame to put on a wire, and its interface. Frames for `lo` come back to the same

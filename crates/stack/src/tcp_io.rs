@@ -30,6 +30,21 @@ pub(crate) struct Arrived<'a> {
     pub(crate) len: usize,
 }
 
+/// What the reset that answers a segment needs to know of it.
+#[derive(Clone, Copy, Debug)]
+struct Refused {
+    flags: TcpFlags,
+    ack: Seq,
+    /// Behind everything that it takes of the sequence space.
+    end: Seq,
+}
+
+impl Refused {
+    fn of(seg: &SegmentIn) -> Refused {
+        Refused { flags: seg.flags, ack: seg.ack, end: seg.seq + seg.len() }
+    }
+}
+
 impl Stack {
     /// A TCP segment for this host.
     pub(crate) fn tcp_input(&mut self, cx: &mut Ctx<'_>, arrival: Arrival, mut frame: Box<Frame>) {
@@ -93,8 +108,7 @@ impl Stack {
     ) {
         let (frame, len) = (arrived.frame, arrived.len);
         // What a reset must answer, should the connection refuse the segment.
-        let echo = seg.header_copy();
-        let taken = seg.len();
+        let refused = Refused::of(&seg);
         let mut outcome = Outcome::Taken;
         self.with_connection(cx, slot, |cx, conn| outcome = conn.on_segment(cx, seg));
         let reason = match outcome {
@@ -104,7 +118,7 @@ impl Stack {
             Outcome::Aborted(reason) => reason,
         };
         self.drop_segment(cx, frame, DropReason::NotAcceptable, len);
-        self.send_reset_sized(cx, frame, &arrived.header, &echo, taken, reason);
+        self.answer_with_reset(cx, frame, &arrived.header, refused, reason);
     }
 
     /// What a new connection starts from. Without a socket it is known in the trace by its ends.
@@ -280,26 +294,25 @@ impl Stack {
         seg: &SegmentIn,
         reason: &'static str,
     ) {
-        self.send_reset_sized(cx, frame, header, seg, seg.len(), reason);
+        self.answer_with_reset(cx, frame, header, Refused::of(seg), reason);
     }
 
-    fn send_reset_sized(
+    fn answer_with_reset(
         &mut self,
         cx: &mut Ctx<'_>,
         frame: &Frame,
         header: &TcpHeader,
-        seg: &SegmentIn,
-        taken: u32,
+        refused: Refused,
         reason: &'static str,
     ) {
-        if seg.flags.contains(TcpFlags::RST) {
+        if refused.flags.contains(TcpFlags::RST) {
             return;
         }
         let (Some(src), Some(dst)) = (frame.src_ip(), frame.dst_ip()) else { return };
-        let (seq, ack, flags) = if seg.flags.contains(TcpFlags::ACK) {
-            (seg.ack, Seq(0), TcpFlags::RST)
+        let (seq, ack, flags) = if refused.flags.contains(TcpFlags::ACK) {
+            (refused.ack, Seq(0), TcpFlags::RST)
         } else {
-            (Seq(0), seg.seq + taken, TcpFlags::RST | TcpFlags::ACK)
+            (Seq(0), refused.end, TcpFlags::RST | TcpFlags::ACK)
         };
         let answer = TcpHeader {
             src_port: header.dst_port,

@@ -70,11 +70,12 @@ impl Frame {
     /// Cuts an IPv4 packet, or a fragment of one, into pieces of at most `mtu` bytes each, in order.
     /// The payload is shared, not copied. Whether it may be cut is for the caller to ask
     /// ([`Frame::dont_fragment`]). Empty when the packet is not IPv4, or when not even eight bytes
-    /// fit beside its header.
+    /// fit beside its header; and when it is a part that no packet can have, whose pieces would lie
+    /// beyond what an offset can say.
     pub fn fragment(&self, mtu: usize) -> Vec<Box<Frame>> {
         let header = self.v4_header();
         let room = mtu.saturating_sub(header.len()) & !7;
-        if header.is_empty() || room == 0 {
+        if header.is_empty() || room == 0 || self.part().is_err() {
             return Vec::new();
         }
         let field = be16(header, 6);

@@ -467,3 +467,15 @@ fn an_invalidated_frame_is_looked_at_again() {
     assert_eq!(runt.verify(), Ok(()));
     assert!(!runt.meta.verified);
 }
+
+/// Found by fuzzing: the offsets of such pieces overflowed into the flags.
+#[test]
+fn a_part_that_no_packet_can_have_is_not_cut() {
+    let mut bytes =
+        netarium_wire::udp::frame(&common::v4(), 1, 2, common::text(&[7; 200])).to_vec();
+    bytes[20..22].copy_from_slice(&[0x3f, 0xff]);
+    let mut frame = Frame::from_bytes(&bytes);
+    frame.parse().expect("a later fragment has no ports to be wrong");
+    assert!(frame.part().is_err());
+    assert!(frame.fragment(100).is_empty());
+}

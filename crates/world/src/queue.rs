@@ -8,6 +8,7 @@
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 
 use netarium_base::Instant;
 
@@ -95,9 +96,26 @@ impl<T> Queue<T> {
         self.heap.pop().map(|e| (e.key, e.what))
     }
 
-    /// Takes the next event when it is due at `limit` or before.
-    pub fn pop_until(&mut self, limit: Instant) -> Option<(Key, T)> {
-        if self.next_at()? <= limit { self.pop() } else { None }
+    /// Takes the next event when it is due at `limit` or before. `again` may say that the same event
+    /// happens once more, and with which key: then it changes its place in the queue, which costs
+    /// less than leaving and coming back.
+    pub fn pop_until(
+        &mut self,
+        limit: Instant,
+        again: impl FnOnce(Key, &T) -> Option<Key>,
+    ) -> Option<(Key, T)>
+    where
+        T: Copy,
+    {
+        let mut first = self.heap.peek_mut().filter(|first| first.key.at() <= limit)?;
+        let (key, what) = (first.key, first.what);
+        match again(key, &what) {
+            Some(next) => first.key = next,
+            None => {
+                PeekMut::pop(first);
+            }
+        }
+        Some((key, what))
     }
 
     /// How many events wait.
@@ -123,10 +141,33 @@ mod tests {
             q.push(Key::new(at(t), origin, seq), (t, origin, seq));
         }
         assert_eq!(q.next_at(), Some(at(4)));
-        assert!(q.pop_until(at(3)).is_none());
+        assert!(q.pop_until(at(3), |_, _| None).is_none());
         let order: Vec<_> = std::iter::from_fn(|| q.pop()).map(|(_, e)| e).collect();
         assert_eq!(order, [(4, 9, 0), (5, 1, 6), (5, 1, 7), (5, 2, 0), (u64::MAX, 0, 0)]);
         assert!(q.is_empty());
+    }
+
+    #[test]
+    fn an_event_that_comes_again_keeps_the_order() {
+        let mut q = Queue::default();
+        let key = |t, seq| Key::new(Instant::from_nanos(t), 1, seq);
+        q.push(key(1, 0), 'a');
+        q.push(key(3, 1), 'b');
+        let limit = Instant::from_nanos(9);
+        // «a» happens at 1, 2 and 4.
+        let mut times = vec![4, 2];
+        let mut order = Vec::new();
+        while let Some((k, what)) =
+            q.pop_until(
+                limit,
+                |_, what| {
+                    if *what == 'a' { times.pop().map(|t| key(t, 9)) } else { None }
+                },
+            )
+        {
+            order.push((k.at().as_nanos(), what));
+        }
+        assert_eq!(order, [(1, 'a'), (2, 'a'), (3, 'b'), (4, 'a')]);
     }
 
     #[test]

@@ -43,10 +43,12 @@ pub(super) fn settle(
         let list = raw.hosts.as_ref().map_or(&[][..], |h| &h.0);
         let own = list.iter().find(|(name, _)| name.value == host.name);
         let own = own.and_then(|(_, raw)| raw.as_ref()?.resolver.as_ref());
+        let by_dhcp = host.interfaces.iter().any(|i| i.by_dhcp);
         host.resolvers = match own {
             Some(own) => read(own, &addresses, errors),
             None => of_networks(&mut host.interfaces.iter().map(|i| i.network.as_str()))
-                .unwrap_or_else(|| usual.clone()),
+                // Who gets its address by DHCP gets this the same way.
+                .unwrap_or_else(|| if by_dhcp { Vec::new() } else { usual.clone() }),
         };
     }
     if let Some(gateway) = gateway {

@@ -1,5 +1,7 @@
 //! `dig`, as BIND 9.18 has it.
 
+#[cfg(test)]
+mod beside_bind;
 mod options;
 pub(crate) mod print;
 mod usage;
@@ -7,7 +9,7 @@ mod usage;
 use core::net::{IpAddr, SocketAddr};
 use std::fmt::Write as _;
 
-use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
+use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::rdata::opt::EdnsOption;
 use hickory_proto::rr::{Name, RData, RecordType};
 use netarium_base::{Duration, Rng};
@@ -82,6 +84,13 @@ async fn run(process: Process, args: &[String], line: Line) -> i32 {
     code
 }
 
+/// The version of EDNS that a server takes, when it is older than the one it was asked with.
+fn older_edns(reply: &Reply, lookup: &Lookup) -> Option<u8> {
+    let refused = reply.message.metadata.response_code == ResponseCode::BADVERS;
+    let version = reply.message.edns.as_ref()?.version();
+    (refused && lookup.edns.is_some_and(|asked| asked > version)).then_some(version)
+}
+
 fn greeting(args: &[String], global: &Global, servers: usize) -> String {
     let mut out = format!("\n; <<>> DiG {VERSION} <<>>");
     for arg in args {
@@ -122,7 +131,16 @@ impl Dig {
         for (n, name) in names.into_iter().enumerate() {
             let query = self.query(lookup, &name, lookup.rtype, lookup.recurse);
             self.show_query(lookup, &query).await;
-            let reply = self.ask(&servers, &query, lookup).await?;
+            let mut reply = self.ask(&servers, &query, lookup).await?;
+            if let Some(version) = older_edns(&reply, lookup) {
+                if !self.global.short {
+                    let text = format!(";; BADVERS, retrying with EDNS version {version}.\n");
+                    self.process.print(&text).await;
+                }
+                let again = Lookup { edns: Some(version), ..lookup.clone() };
+                let query = self.query(&again, &name, lookup.rtype, lookup.recurse);
+                reply = self.ask(&servers, &query, &again).await?;
+            }
             let found = !reply.message.answers.is_empty();
             if found || n == last {
                 self.show(lookup, &reply).await;
@@ -247,9 +265,7 @@ impl Dig {
         let mut out = format!("{title}{}", print::message(&reply.message, &self.global, lookup));
         if lookup.stats {
             out.push_str(&self.stats(reply));
-            if lookup.comments {
-                out.push('\n');
-            }
+            out.push('\n');
         }
         self.process.print(&out).await;
     }

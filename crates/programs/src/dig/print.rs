@@ -155,8 +155,8 @@ fn columns(global: &Global) -> [usize; 4] {
 }
 
 fn question(query: &Query, global: &Global) -> String {
-    let [_, class, rtype, _] = if global.multiline { [24, 24, 24, 32] } else { [24, 32, 40, 48] };
-    let mut line = Columns::new(format!(";{}", text::name(query.name())));
+    let [_, class, rtype, _] = columns(global);
+    let mut line = Columns::comment(&text::name(query.name()));
     line.at(class, &text::class(query.query_class()));
     line.at(rtype, &text::rtype(query.query_type()));
     line.text

@@ -15,6 +15,7 @@
 
 pub(crate) mod client;
 pub(crate) mod conf;
+pub(crate) mod getent;
 pub(crate) mod listen;
 pub(crate) mod log;
 pub(crate) mod message;

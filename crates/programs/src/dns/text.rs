@@ -304,6 +304,11 @@ impl Columns {
         Columns { column: text.len(), text }
     }
 
+    /// The line of a question: a record in a comment, whose mark takes no column.
+    pub(crate) fn comment(text: &str) -> Columns {
+        Columns { column: text.len(), text: format!(";{text}") }
+    }
+
     /// Adds a part.
     pub(crate) fn at(&mut self, column: usize, part: &str) {
         let to = column.max(self.column + 1);

@@ -55,7 +55,7 @@ pub(super) async fn answer(
         site: site.name.as_ref().map_or("-", |n| n.host.as_str()),
     };
     let lines = site.access_logs.iter().map(|(p, f)| (p.clone(), f.asked(&asked))).collect();
-    let head = parts.method == Method::HEAD;
+    let (head, version) = (parts.method == Method::HEAD, parts.version);
     let refused = state.take_refusal();
     let last = refused.is_some();
     let mut rules = site.base.clone();
@@ -74,6 +74,9 @@ pub(super) async fn answer(
     finish(&site, &rules, process, &mut response, head, success);
     if last || state.is_last() || state.take_refusal().is_some() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        // hyper adds `keep-alive` to a 1.1 response to a 1.0 client that asked for it; a 1.0 response
+        // it leaves as it is.
+        *response.version_mut() = version;
     }
     let (status, bytes) = (response.status(), response.body().len());
     process.emit(flow, || Event::HttpResponse { status: status.as_u16(), bytes: bytes as u64 });

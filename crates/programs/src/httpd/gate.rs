@@ -133,6 +133,11 @@ impl Gate {
         matches!(self.stage, Stage::Body(_))
     }
 
+    /// Whether nothing more will be let in.
+    pub(super) fn is_shut(&self) -> bool {
+        matches!(self.stage, Stage::Shut)
+    }
+
     /// What may pass now. For [`Next::Body`], [`take`](Self::take) takes the bytes.
     pub(super) fn next(&mut self) -> Next {
         match &mut self.stage {

@@ -63,7 +63,8 @@ impl Io {
                 self.passing.advance(n);
                 return Through::Some;
             }
-            if !self.gate.in_body() && self.state.must_wait(cx.waker()) {
+            let between = !self.gate.in_body() && !self.gate.is_shut();
+            if between && self.state.must_wait(cx.waker()) {
                 return Through::Later;
             }
             match self.gate.next() {

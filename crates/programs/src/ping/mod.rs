@@ -56,8 +56,9 @@ async fn run(process: Process) -> i32 {
     };
     let target = match process.resolve(&options.host).await {
         Ok(found) if !found.is_empty() => found[0],
-        _ => {
-            process.eprint(&format!("ping: {}: Name or service not known\n", options.host)).await;
+        failed => {
+            let why = failed.map_or_else(|e| e.text(), |_| "Name or service not known");
+            process.eprint(&format!("ping: {}: {why}\n", options.host)).await;
             return 2;
         }
     };

@@ -53,10 +53,11 @@ async fn run(process: Process) -> i32 {
     };
     let target = match process.resolve(&options.host).await {
         Ok(found) if !found.is_empty() => found[0],
-        _ => {
+        failed => {
             let host = &options.host;
+            let why = failed.map_or_else(|e| e.text(), |_| "Name or service not known");
             let text = format!(
-                "{host}: Name or service not known\nCannot handle \"host\" cmdline arg `{host}' on position 1 (argc {})\n",
+                "{host}: {why}\nCannot handle \"host\" cmdline arg `{host}' on position 1 (argc {})\n",
                 args.len().saturating_sub(1)
             );
             process.eprint(&text).await;

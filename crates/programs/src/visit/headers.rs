@@ -22,7 +22,8 @@ impl Browser {
         let port = ask.url.port().map(|p| format!(":{p}")).unwrap_or_default();
         put(header::HOST, &format!("{bracketed}{port}"));
         put(header::CONNECTION, "keep-alive");
-        if let Some((kind, _)) = &ask.body {
+        if let Some((kind, body)) = &ask.body {
+            put(header::CONTENT_LENGTH, &body.len().to_string());
             put(header::CONTENT_TYPE, kind);
         }
         if self.options.no_cache {

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use netarium_base::{Instant, Seed};
@@ -105,11 +106,21 @@ pub struct Said {
 pub struct Shell {
     pub world: World,
     next: PortId,
+    kept: BTreeMap<PortId, Kept>,
+}
+
+/// What has come for a port and was not asked for yet.
+#[derive(Default)]
+struct Kept {
+    out: Vec<u8>,
+    err: Vec<u8>,
+    exit: Option<(i32, Option<String>)>,
+    ended: bool,
 }
 
 impl Shell {
     pub fn new(world: World) -> Shell {
-        let mut shell = Shell { world, next: 1 };
+        let mut shell = Shell { world, next: 1, kept: BTreeMap::new() };
         // The servers have started before anybody asks them.
         shell.wait(1);
         shell
@@ -156,24 +167,40 @@ impl Shell {
 
     /// Waits for the end of a command.
     pub fn finish(&mut self, wanted: PortId, line: &str) -> Said {
-        let (mut out, mut err) = (Vec::new(), Vec::new());
         loop {
-            while let Some(output) = self.world.poll_output() {
-                match output {
-                    Output::Data { port, stream, bytes } if port == wanted => match stream {
-                        Stream::Stderr => err.extend(bytes),
-                        _ => out.extend(bytes),
-                    },
-                    Output::Exit { port, code, message } if port == wanted => {
-                        assert_eq!(message, None, "{line}");
-                        let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
-                        return Said { code, out: text(&out), err: text(&err) };
-                    }
-                    _ => {}
-                }
+            self.collect();
+            let kept = self.kept.entry(wanted).or_default();
+            if let Some((code, message)) = kept.exit.take() {
+                assert_eq!(message, None, "{line}");
+                let text = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
+                let said = Said { code, out: text(&kept.out), err: text(&kept.err) };
+                self.kept.remove(&wanted);
+                return said;
             }
-            let text = String::from_utf8_lossy(&err);
-            assert!(self.world.step(), "`{line}` does not end; so far: {text}");
+            let so_far = String::from_utf8_lossy(&kept.err).into_owned();
+            assert!(self.world.step(), "`{line}` does not end; so far: {so_far}");
+        }
+    }
+
+    /// Keeps what has come for each port until somebody asks.
+    fn collect(&mut self) {
+        while let Some(output) = self.world.poll_output() {
+            match output {
+                Output::Data { port, stream, bytes } => {
+                    let kept = self.kept.entry(port).or_default();
+                    match stream {
+                        Stream::Stderr => kept.err.extend(bytes),
+                        _ => kept.out.extend(bytes),
+                    }
+                }
+                Output::Exit { port, code, message } => {
+                    self.kept.entry(port).or_default().exit = Some((code, message));
+                }
+                Output::Eof { port } | Output::Reset { port, .. } => {
+                    self.kept.entry(port).or_default().ended = true;
+                }
+                _ => {}
+            }
         }
     }
 
@@ -201,17 +228,11 @@ impl Shell {
         self.wait(5);
     }
 
-    /// What has come since the last look, and whether that was the end.
-    pub fn came(&mut self, wanted: PortId) -> (Vec<u8>, bool) {
-        let (mut all, mut end) = (Vec::new(), false);
-        while let Some(output) = self.world.poll_output() {
-            match output {
-                Output::Data { port, bytes, .. } if port == wanted => all.extend(bytes),
-                Output::Eof { port } | Output::Reset { port, .. } => end |= port == wanted,
-                _ => {}
-            }
-        }
-        (all, end)
+    /// What has come since the last look, and whether it has ended.
+    pub fn came(&mut self, port: PortId) -> (Vec<u8>, bool) {
+        self.collect();
+        let kept = self.kept.entry(port).or_default();
+        (std::mem::take(&mut kept.out), kept.ended)
     }
 
     /// Sends bytes on a connection of their own and ends it; all that comes back.
@@ -226,6 +247,6 @@ impl Shell {
 
 /// The statuses of the responses in a stream of them.
 pub fn statuses(stream: &str) -> Vec<u16> {
-    let code = |line: &str| line.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok();
-    stream.split('\n').filter_map(code).collect()
+    let code = |rest: &str| rest.get(2..5)?.parse().ok();
+    stream.split("HTTP/1.").skip(1).filter_map(code).collect()
 }

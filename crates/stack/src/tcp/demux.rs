@@ -84,6 +84,9 @@ pub struct Tcp {
     parentless: u32,
 }
 
+/// Tables of more slots than this stay when the last connection has gone: there will be more.
+const FEW: usize = 16;
+
 /// Connections that no program holds (closing, TIME-WAIT) at most; beyond, `close` ends them at
 /// once, as Linux does at `tcp_max_orphans` and `tcp_max_tw_buckets`.
 pub const MAX_PARENTLESS: u32 = if cfg!(test) { 64 } else { 65_536 };
@@ -169,10 +172,22 @@ impl Tcp {
         entry.parentless = parentless;
         if freed {
             self.free.push(slot);
+            self.rest();
         } else {
             self.slots[slot as usize] = Some(entry);
         }
         freed
+    }
+
+    /// A host without connections keeps no tables for them.
+    fn rest(&mut self) {
+        if self.is_empty() && self.slots.len() <= FEW {
+            self.slots = Vec::new();
+            self.free = Vec::new();
+            self.by_ends = Map::default();
+            self.by_local = Map::default();
+            self.deadlines = BTreeSet::new();
+        }
     }
 
     fn unlist(&mut self, port: u16, ip: IpAddr) {
@@ -216,7 +231,7 @@ impl Tcp {
     /// When the first connection wants to be looked at.
     pub fn next_deadline(&self) -> Option<Instant> {
         let first = self.deadlines.first().map(|(due, _)| *due);
-        [first, self.requests.next_deadline()].into_iter().flatten().min()
+        crate::layer::earlier(first, self.requests.next_deadline())
     }
 
     /// Whether no connection waits for an answer.

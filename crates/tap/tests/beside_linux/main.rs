@@ -14,14 +14,18 @@
 mod common;
 mod generate;
 mod legitimate;
+mod linux;
+mod ours;
 mod sides;
 
 use std::collections::BTreeMap;
 
 use common::on_ground;
 use generate::Script;
+use linux::Linux;
 use netarium_tap::Netns;
-use sides::{Linux, Ours, Side};
+use ours::Ours;
+use sides::Side;
 
 /// A difference that shows once may be the machine's: a timer of Linux fired because the test was
 /// kept waiting. One that shows so often is one.

@@ -1,31 +1,20 @@
-//! The two sides: a socket of Linux behind a TAP, and one of ours in virtual time.
+//! What both sides share: the words of a reply, and the numbers of a connection.
 
-use std::collections::VecDeque;
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::os::fd::AsFd;
+use std::net::Ipv4Addr;
 
-use netarium_base::{Cause, Ctx, Duration, IfIndex, Instant, NodeId, Pid, Seed, SocketId, Tracer};
-use netarium_stack::{Errno, Shutdown, SocketKind, Stack, StackConfig};
-use netarium_tap::{Netns, Tap, TapSpec};
-use netarium_wire::icmp::{Icmp, kind};
-use netarium_wire::{
-    Arp, Frame, IpHeader, Network, Payload, TcpFlags, TcpHeader, TcpOption, TcpOptions,
-};
-use nix::poll::{PollFd, PollFlags, poll};
-use socket2::{Domain, SockAddr, Socket, Type};
+use netarium_wire::{Arp, Frame, IpHeader, Payload, TcpFlags, TcpHeader, TcpOption, TcpOptions};
 
 use super::common::{KERNEL_MAC, OUR_MAC};
 use super::generate::{Seg, Step, View};
 
 /// The host under test, on either side, and its port.
-const HOST: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 2);
-const PORT: u16 = 5_001;
+pub(crate) const HOST: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 2);
+pub(crate) const PORT: u16 = 5_001;
 /// The peer that the script plays.
-const PEER: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 1);
+pub(crate) const PEER: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 1);
 /// The peer's initial sequence number: its numbers pass zero.
 const IRS: u32 = 0xffff_fff0;
-const SECOND: i32 = 1000;
 
 /// A segment of the host, with numbers relative to the initial ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,13 +112,13 @@ pub(crate) trait Side {
 
 /// Numbers of one connection as the peer knows them.
 #[derive(Debug, Default)]
-struct Numbers {
-    peer_port: u16,
+pub(crate) struct Numbers {
+    pub(crate) peer_port: u16,
     /// The host's initial sequence number, once seen.
     iss: Option<u32>,
     /// The host's last TSval.
     tsval: u32,
-    view: View,
+    pub(crate) view: View,
     /// The peer sent a FIN in order.
     fin: bool,
     connects: bool,
@@ -140,12 +129,12 @@ struct Numbers {
 }
 
 impl Numbers {
-    fn note(&mut self, step: &Step) {
+    pub(crate) fn note(&mut self, step: &Step) {
         self.connects |= matches!(step, Step::Connect);
         self.closed |= matches!(step, Step::Close);
     }
 
-    fn reply(&self, result: Option<i64>, segments: Vec<Answer>) -> Reply {
+    pub(crate) fn reply(&self, result: Option<i64>, segments: Vec<Answer>) -> Reply {
         let Numbers { fin: fin_received, connects, closed, fin_acked, .. } = *self;
         Reply {
             result,
@@ -157,7 +146,7 @@ impl Numbers {
         }
     }
 
-    fn frame(&mut self, seg: &Seg) -> Box<Frame> {
+    pub(crate) fn frame(&mut self, seg: &Seg) -> Box<Frame> {
         self.fin |= seg.flags.contains(TcpFlags::FIN);
         self.fin_acked |= seg.flags.contains(TcpFlags::ACK) && self.fin_end == Some(seg.ack);
         let iss = self.iss.unwrap_or(0);
@@ -195,7 +184,7 @@ impl Numbers {
     }
 
     /// Reads a segment of the host; `None` when it is of another connection.
-    fn read(&mut self, frame: &Frame) -> Option<Answer> {
+    pub(crate) fn read(&mut self, frame: &Frame) -> Option<Answer> {
         let tcp = TcpHeader::of(frame)?;
         if tcp.dst_port != self.peer_port || tcp.src_port != PORT {
             return None;
@@ -268,284 +257,10 @@ impl Numbers {
     }
 }
 
-fn arp_from_peer(operation: u16) -> Box<Frame> {
+pub(crate) fn arp_from_peer(operation: u16) -> Box<Frame> {
     let arp =
         Arp { operation, sender_mac: OUR_MAC, sender: PEER, target_mac: KERNEL_MAC, target: HOST };
     let mut frame = arp.frame(KERNEL_MAC);
     frame.set_macs(KERNEL_MAC, OUR_MAC);
     frame
-}
-
-/// A socket of ours.
-pub(crate) struct Ours {
-    stack: Stack,
-    eth0: IfIndex,
-    now: Instant,
-    tracer: Tracer,
-    numbers: Numbers,
-    listener: Option<SocketId>,
-    socket: Option<SocketId>,
-}
-
-impl Ours {
-    pub(crate) fn new(peer_port: u16) -> Ours {
-        let mut stack = Stack::new(StackConfig {
-            node: NodeId(1),
-            name: "host".to_owned(),
-            seed: Seed(u64::from(peer_port)),
-            forwarding: false,
-        });
-        let config = stack.tcp_config_mut();
-        config.invalid_ratelimit = Duration::ZERO;
-        config.challenge_ack_limit = u32::MAX;
-        let eth0 = stack.add_interface("eth0", KERNEL_MAC, 1500);
-        stack.add_address(eth0, format!("{HOST}/24").parse().expect("an address"));
-        let mut ours = Ours {
-            stack,
-            eth0,
-            now: Instant::ZERO + Duration::from_secs(100),
-            tracer: Tracer::new(0),
-            numbers: Numbers { peer_port, ..Numbers::default() },
-            listener: None,
-            socket: None,
-        };
-        ours.arrive(arp_from_peer(Arp::REQUEST));
-        ours
-    }
-
-    /// What it would be right to send to it.
-    pub(crate) fn view(&self) -> View {
-        self.numbers.view
-    }
-
-    fn arrive(&mut self, frame: Box<Frame>) -> Vec<Answer> {
-        let eth0 = self.eth0;
-        self.on(|stack, cx, _| stack.handle_frame(cx, eth0, frame)).1
-    }
-
-    /// Something happens; its result, and the segments that leave.
-    fn on<R>(
-        &mut self,
-        f: impl FnOnce(&mut Stack, &mut Ctx<'_>, &mut Option<SocketId>) -> R,
-    ) -> (R, Vec<Answer>) {
-        self.now = self.now + Duration::from_micros(20);
-        let mut cx = Ctx::new(self.now, Cause::NONE, &mut self.tracer);
-        let result = f(&mut self.stack, &mut cx, &mut self.socket);
-        while self.stack.poll_event().is_some() {}
-        let mut answers = Vec::new();
-        while let Some((_, frame)) = self.stack.poll_transmit() {
-            answers.extend(self.numbers.read(&frame));
-        }
-        (result, answers)
-    }
-
-    fn call(&mut self, step: &Step) -> (Result<i64, Errno>, Vec<Answer>) {
-        let (listener, peer_port) = (&mut self.listener.take(), self.numbers.peer_port);
-        let mut slot = *listener;
-        let result = self.on(|s, cx, socket| match step {
-            Step::Listen => {
-                let id = s.socket(SocketKind::Tcp, Pid(7))?;
-                s.bind(id, SocketAddr::from((HOST, PORT)))?;
-                s.listen(cx, id, 8)?;
-                slot = Some(id);
-                Ok(0)
-            }
-            Step::Connect => {
-                let id = s.socket(SocketKind::Tcp, Pid(7))?;
-                s.bind(id, SocketAddr::from((HOST, PORT)))?;
-                *socket = Some(id);
-                s.connect(cx, id, SocketAddr::from((PEER, peer_port))).map(|()| 0)
-            }
-            Step::Accept => match slot {
-                Some(listener) if socket.is_none() => {
-                    *socket = Some(s.accept(cx, listener)?.0);
-                    Ok(0)
-                }
-                _ => Ok(0),
-            },
-            Step::Read(n) => {
-                let id = socket.ok_or(Errno::EBADF)?;
-                s.recv(cx, id, &mut vec![0; *n]).map(|n| n as i64)
-            }
-            Step::Write(n) => {
-                let id = socket.ok_or(Errno::EBADF)?;
-                s.send(cx, id, &vec![b'y'; *n]).map(|n| n as i64)
-            }
-            Step::Shutdown => {
-                let id = socket.ok_or(Errno::EBADF)?;
-                s.shutdown(cx, id, Shutdown::Write).map(|()| 0)
-            }
-            Step::Close => {
-                let id = socket.take().ok_or(Errno::EBADF)?;
-                s.close(cx, id).map(|()| 0)
-            }
-            Step::Segment(_) => Ok(0),
-        });
-        self.listener = slot;
-        result
-    }
-}
-
-impl Side for Ours {
-    fn take(&mut self, step: &Step) -> Reply {
-        if let Step::Segment(seg) = step {
-            let frame = self.numbers.frame(seg);
-            let segments = self.arrive(frame);
-            return self.numbers.reply(None, segments);
-        }
-        self.numbers.note(step);
-        let (result, segments) = self.call(step);
-        let result = result.unwrap_or_else(|e| -i64::from(e.code()));
-        self.numbers.reply(Some(result), segments)
-    }
-}
-
-/// A socket of Linux.
-pub(crate) struct Linux {
-    netns: Netns,
-    tap: Tap,
-    numbers: Numbers,
-    listener: Option<Socket>,
-    socket: Option<Socket>,
-    /// The number of the last echo request.
-    echo: u16,
-}
-
-impl Linux {
-    pub(crate) fn new(netns: Netns) -> Linux {
-        for (name, value) in [
-            ("net.ipv4.tcp_invalid_ratelimit", "0"),
-            ("net.ipv4.tcp_challenge_ack_limit", "2147483647"),
-            ("net.ipv4.tcp_no_metrics_save", "1"),
-            ("net.ipv4.tcp_fastopen", "0"),
-            ("net.ipv4.tcp_syncookies", "0"),
-            // Ours; newer kernels have larger ones, and other shifts of the window.
-            ("net.ipv4.tcp_rmem", "4096 131072 6291456"),
-            ("net.ipv4.tcp_wmem", "4096 16384 4194304"),
-        ] {
-            netns.sysctl(name, value).unwrap_or_else(|e| panic!("{e}"));
-        }
-        let address = format!("{HOST}/24").parse().ok();
-        let spec = TapSpec { mac: Some(KERNEL_MAC), address, ..TapSpec::default() };
-        let tap = netns.tap(&spec).unwrap_or_else(|e| panic!("{e}"));
-        Linux { netns, tap, numbers: Numbers::default(), listener: None, socket: None, echo: 0 }
-    }
-
-    /// What it would be right to send to it.
-    pub(crate) fn view(&self) -> View {
-        self.numbers.view
-    }
-
-    /// Begins with a connection to another port.
-    pub(crate) fn begin(&mut self, peer_port: u16) {
-        self.numbers = Numbers { peer_port, ..Numbers::default() };
-    }
-
-    /// Ends whatever there is, unseen.
-    pub(crate) fn end(&mut self) {
-        for socket in [self.socket.take(), self.listener.take()].into_iter().flatten() {
-            let _ = socket.set_linger(Some(std::time::Duration::ZERO));
-        }
-        self.answers();
-        // What is left of it in the kernel answers to nobody any more.
-        let reset = Seg { flags: TcpFlags::RST, seq: self.numbers.view.seq, ..Seg::default() };
-        let reset = self.numbers.frame(&reset);
-        self.put(reset);
-        self.answers();
-    }
-
-    fn put(&mut self, frame: Box<Frame>) {
-        self.tap.send(&mut VecDeque::from([frame])).expect("the TAP works");
-    }
-
-    /// What has come back so far: everything before the answer to an echo request.
-    fn answers(&mut self) -> Vec<Answer> {
-        self.echo = self.echo.wrapping_add(1);
-        let ip = IpHeader::new(PEER.into(), HOST.into());
-        let mut request = Icmp::echo(kind::ECHO_REQUEST, 77, self.echo).frame(&ip, Payload::new());
-        request.set_macs(KERNEL_MAC, OUR_MAC);
-        self.put(request);
-        let (mut frames, mut answers) = (VecDeque::new(), Vec::new());
-        loop {
-            if !self.tap.receive(&mut frames).expect("the TAP works") {
-                let mut fds = [PollFd::new(self.tap.as_fd(), PollFlags::POLLIN)];
-                let woken = poll(&mut fds, 10 * SECOND as u16).expect("can wait");
-                assert!(woken > 0, "Linux does not answer an echo request");
-            }
-            while let Some(frame) = frames.pop_front() {
-                match frame.meta.layers.network {
-                    Network::Arp => self.put(arp_from_peer(Arp::REPLY)),
-                    _ if Icmp::of(&frame).is_some_and(|i| i.seq() == self.echo) => return answers,
-                    _ => answers.extend(self.numbers.read(&frame)),
-                }
-            }
-        }
-    }
-
-    fn open(&self) -> std::io::Result<Socket> {
-        let socket = self.netns.run(|| Socket::new(Domain::IPV4, Type::STREAM, None))?;
-        socket.set_reuse_address(true)?;
-        socket.set_nonblocking(true)?;
-        socket.bind(&SockAddr::from(SocketAddr::from((HOST, PORT))))?;
-        Ok(socket)
-    }
-
-    fn call(&mut self, step: &Step) -> std::io::Result<i64> {
-        let none = || std::io::Error::from_raw_os_error(Errno::EBADF.code());
-        match step {
-            Step::Listen => {
-                let socket = self.open()?;
-                socket.listen(8)?;
-                self.listener = Some(socket);
-                Ok(0)
-            }
-            Step::Connect => {
-                let socket = self.open()?;
-                let to = SocketAddr::from((PEER, self.numbers.peer_port));
-                let result = socket.connect(&to.into());
-                self.socket = Some(socket);
-                result.map(|()| 0)
-            }
-            Step::Accept => match &self.listener {
-                Some(listener) if self.socket.is_none() => {
-                    let (socket, _) = listener.accept()?;
-                    socket.set_nonblocking(true)?;
-                    self.socket = Some(socket);
-                    Ok(0)
-                }
-                _ => Ok(0),
-            },
-            Step::Read(n) => {
-                use std::io::Read;
-                let mut socket = self.socket.as_ref().ok_or_else(none)?;
-                socket.read(&mut vec![0; *n]).map(|n| n as i64)
-            }
-            Step::Write(n) => {
-                let socket = self.socket.as_ref().ok_or_else(none)?;
-                socket.send(&vec![b'y'; *n]).map(|n| n as i64)
-            }
-            Step::Shutdown => {
-                let socket = self.socket.as_ref().ok_or_else(none)?;
-                socket.shutdown(std::net::Shutdown::Write).map(|()| 0)
-            }
-            Step::Close => self.socket.take().map(|_| 0).ok_or_else(none),
-            Step::Segment(_) => Ok(0),
-        }
-    }
-}
-
-impl Side for Linux {
-    fn take(&mut self, step: &Step) -> Reply {
-        if let Step::Segment(seg) = step {
-            let frame = self.numbers.frame(seg);
-            self.put(frame);
-            let segments = self.answers();
-            return self.numbers.reply(None, segments);
-        }
-        self.numbers.note(step);
-        let result = self.call(step);
-        let result = result.unwrap_or_else(|e| -i64::from(e.raw_os_error().unwrap_or(0)));
-        let segments = self.answers();
-        self.numbers.reply(Some(result), segments)
-    }
 }

@@ -6,16 +6,18 @@ use super::{Cut, Printer, Seen};
 #[derive(Clone, Copy)]
 pub(super) struct Text {
     name: &'static str,
+    /// Its name where something is cut off.
+    layer: &'static str,
     /// The first words of what is printed, besides answers with a number of three digits; none:
     /// everything is printed.
     words: Option<&'static [&'static str]>,
 }
 
-pub(super) const HTTP: Text = Text { name: "HTTP", words: Some(&METHODS) };
-pub(super) const RTSP: Text = Text { name: "RTSP", words: Some(&RTSP_METHODS) };
-pub(super) const SMTP: Text = Text { name: "SMTP", words: None };
-pub(super) const FTP: Text = Text { name: "FTP", words: None };
-pub(super) const WHOIS: Text = Text { name: "WHOIS", words: None };
+pub(super) const HTTP: Text = Text { name: "HTTP", layer: "http", words: Some(&METHODS) };
+pub(super) const RTSP: Text = Text { name: "RTSP", layer: "rtsp", words: Some(&RTSP_METHODS) };
+pub(super) const SMTP: Text = Text { name: "SMTP", layer: "smtp", words: None };
+pub(super) const FTP: Text = Text { name: "FTP", layer: "ftp", words: None };
+pub(super) const WHOIS: Text = Text { name: "WHOIS", layer: "whois", words: None };
 
 /// Methods of HTTP that tcpdump knows.
 const METHODS: [&str; 38] = [
@@ -79,31 +81,32 @@ const WORD_MAX: usize = 127;
 
 /// Prints the protocol's name and the first line, or with `-v` all lines, of what begins with a
 /// request or an answer.
-pub(super) fn print(p: &mut Printer<'_>, text: Text, payload: Seen<'_>) {
+pub(super) fn print(p: &mut Printer<'_>, text: Text, payload: Seen<'_>) -> Result<(), Cut> {
     put!(p, "{}", text.name);
     if text.words.is_some_and(|words| !is_start_line(payload, words)) {
-        return;
+        return Ok(());
     }
     if p.o.verbose == 0 {
-        lines(p, text.name, ": ", payload, 1);
-        return;
+        return lines(p, text.layer, ": ", payload, 1);
     }
     put!(p, ", length: {}", payload.len);
-    lines(p, text.name, "\n\t", payload, usize::MAX);
+    lines(p, text.layer, "\n\t", payload, usize::MAX)
 }
 
 /// Prints `: HTTP` and the first line, when `payload` begins with one. On HTTP's own ports
 /// (`expected`) `: HTTP` stands behind every payload.
-pub(super) fn print_anywhere(p: &mut Printer<'_>, expected: bool, payload: Seen<'_>) {
+pub(super) fn print_anywhere(
+    p: &mut Printer<'_>,
+    expected: bool,
+    payload: Seen<'_>,
+) -> Result<(), Cut> {
     // RFC 5789 is younger than tcpdump's list.
     let starts = is_start_line(payload, &METHODS) || is_start_line(payload, &["PATCH"]);
     if !(expected || starts && mentions_http(payload.b)) {
-        return;
+        return Ok(());
     }
     put!(p, ": HTTP");
-    if starts {
-        lines(p, "HTTP", ": ", payload, 1);
-    }
+    if starts { lines(p, HTTP.layer, ": ", payload, 1) } else { Ok(()) }
 }
 
 /// RFC 4253 §4.2: the line that names the version.
@@ -154,11 +157,17 @@ fn mentions_http(b: &[u8]) -> bool {
 
 /// At most `most` lines, each behind `prefix`, until one has bytes that are not text. A line without
 /// an end is marked `[|http]`.
-fn lines(p: &mut Printer<'_>, name: &str, prefix: &str, payload: Seen<'_>, most: usize) {
+fn lines(
+    p: &mut Printer<'_>,
+    layer: &'static str,
+    prefix: &str,
+    payload: Seen<'_>,
+    most: usize,
+) -> Result<(), Cut> {
     let mut rest = payload;
     for _ in 0..most {
         if rest.len == 0 {
-            return;
+            break;
         }
         let b = rest.b;
         let text = |c: &u8| *c == b'\t' || (b' '..=b'~').contains(c);
@@ -168,16 +177,16 @@ fn lines(p: &mut Printer<'_>, name: &str, prefix: &str, payload: Seen<'_>, most:
             [b'\r', b'\n', ..] => 2,
             [] => 0,
             [b'\r'] if rest.len > b.len() => 0,
-            _ => return,
+            _ => break,
         };
         // Where the capture cut the line, tcpdump does not print its start.
         if line_end > 0 || rest.len == b.len() {
             put!(p, "{prefix}{}", String::from_utf8_lossy(&b[..end]));
         }
         if line_end == 0 {
-            put!(p, " [|{}]", name.to_ascii_lowercase());
-            return;
+            return Err(Cut { layer, far: rest.len > b.len() });
         }
         rest = rest.skip(end + line_end);
     }
+    Ok(())
 }

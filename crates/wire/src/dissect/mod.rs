@@ -27,6 +27,7 @@ macro_rules! put {
 mod arp;
 mod dhcp;
 mod dns;
+mod dns_message;
 mod flow;
 mod hex;
 mod http;

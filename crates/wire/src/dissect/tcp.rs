@@ -125,21 +125,20 @@ impl Printer<'_> {
         let on = |port: u16| ports.contains(&port);
         let text = |p: &mut Self, text: http::Text| {
             put!(p, ": ");
-            http::print(p, text, payload);
+            http::print(p, text, payload)
         };
         match () {
-            // These stand in front of the rest, in this order.
             () if self.o.lenient => http::print_anywhere(self, on(80) || on(8080), payload),
-            () if on(23) => {}
+            // Telnet's commands are not printed. The first port that fits counts, in this order.
+            () if on(23) => Ok(()),
             () if on(25) => text(self, http::SMTP),
             () if on(43) => text(self, http::WHOIS),
-            () if on(22) => http::ssh(self, payload)?,
+            () if on(22) => http::ssh(self, payload),
             () if on(21) => text(self, http::FTP),
             () if on(80) || on(8080) => text(self, http::HTTP),
             () if on(554) || on(8554) => text(self, http::RTSP),
-            () if on(53) => return self.domain(payload, true, false),
-            () => {}
+            () if on(53) => self.domain(payload, true, false),
+            () => Ok(()),
         }
-        Ok(())
     }
 }

@@ -1,9 +1,9 @@
 //! The filter expressions of tcpdump and Wireshark's capture filters (pcap-filter(7)).
 //!
 //! 1. `lexer`: words, numbers, addresses;
-//! 2. `parser`: the grammar, with qualifiers that carry over (`port 80 or 443`);
+//! 2. `parser`: the grammar, with qualifiers that carry over (`port 80 or 443`), which makes a `tree`;
 //! 3. `primitive`: what `host`, `net`, `port`, `proto`… mean on a link type, and what is wrong with
-//!    them, in libpcap's words;
+//!    them, in libpcap's words; `arithmetic`: what `ip[8] < 5` means;
 //! 4. `test`: the conditions that are left, and how a packet is asked.
 //!
 //! libpcap makes a program for a small machine out of the same; here the conditions are asked one
@@ -12,16 +12,18 @@
 //! operators, and nest at most [`DEPTH_MAX`] deep. Left out: 802.11, ATM, SS7, MPLS, PPPoE, Geneve, DECnet, ISO and AppleTalk primitives,
 //! `gateway` and `protochain`.
 
+mod arithmetic;
 mod lexer;
 mod parser;
 mod primitive;
 mod test;
+mod tree;
 
 use core::net::IpAddr;
 
 pub use crate::dissect::LinkType;
-use parser::Tree;
 use test::Test;
+use tree::Tree;
 
 /// The most bytes of an expression.
 pub const LENGTH_MAX: usize = 64 * 1024;

@@ -2,8 +2,8 @@
 
 use core::net::{IpAddr, Ipv6Addr};
 
-use super::parser::{Arith, Dir, Id, Proto, Quals, Tree, Type};
 use super::test::{At, Num, Test};
+use super::tree::{Dir, Id, Proto, Quals, Tree, Type};
 use super::{FilterError, LinkType, Target};
 use crate::dissect::{protocol_number, service_port};
 use crate::eth::Mac;
@@ -18,12 +18,12 @@ const RARP: u32 = 0x8035;
 pub(super) struct Compiler<'a> {
     target: &'a Target<'a>,
     /// Bytes of VLAN tags in front of the present type field.
-    tags: usize,
+    pub(super) tags: usize,
 }
 
-type Made = Result<Test, FilterError>;
+pub(super) type Made = Result<Test, FilterError>;
 
-fn fail<T>(text: impl Into<String>) -> Result<T, FilterError> {
+pub(super) fn fail<T>(text: impl Into<String>) -> Result<T, FilterError> {
     Err(FilterError::new(text))
 }
 
@@ -52,12 +52,12 @@ impl<'a> Compiler<'a> {
     }
 
     /// Where the network header begins.
-    fn net(&self) -> usize {
+    pub(super) fn net(&self) -> usize {
         self.target.link.header() + self.tags
     }
 
     /// Whether the link header announces this protocol.
-    fn ethertype(&self, ty: u32) -> Test {
+    pub(super) fn ethertype(&self, ty: u32) -> Test {
         let at = match self.target.link {
             LinkType::Ethernet => 12 + self.tags,
             LinkType::Cooked => 14 + self.tags,
@@ -76,7 +76,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// Whether an IPv4 packet carries this protocol.
-    fn v4(&self, number: u8) -> Test {
+    pub(super) fn v4(&self, number: u8) -> Test {
         self.ethertype(IPV4).and(field(At::Start(self.net() + 9), 1, 0xff, number.into()))
     }
 
@@ -86,7 +86,7 @@ impl<'a> Compiler<'a> {
         self.ethertype(IPV6).and(next(6, number).or(next(6, 44).and(next(40, number))))
     }
 
-    fn proto_alone(&self, proto: Proto) -> Made {
+    pub(super) fn proto_alone(&self, proto: Proto) -> Made {
         Ok(match proto {
             Proto::Link => return fail("link layer applied in wrong context"),
             Proto::Default => Test::Never,
@@ -341,7 +341,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// Not a later fragment: those have no ports.
-    fn unfragmented(&self) -> Test {
+    pub(super) fn unfragmented(&self) -> Test {
         field(At::Start(self.net() + 6), 2, 0x1fff, 0)
     }
 
@@ -461,77 +461,9 @@ impl<'a> Compiler<'a> {
         self.tags += 4;
         Ok(test)
     }
-
-    fn relation(&self, a: &Arith, sign: &'static str, b: &Arith) -> Made {
-        let mut needs = Vec::new();
-        let (a, b) = (self.number(a, &mut needs)?, self.number(b, &mut needs)?);
-        let relation = Test::Relation(a, sign, b);
-        Ok(match needs.into_iter().reduce(Test::and) {
-            Some(needs) => needs.and(relation),
-            None => relation,
-        })
-    }
-
-    /// Arithmetic; what must hold for it to mean something goes to `needs`.
-    fn number(&self, arith: &Arith, needs: &mut Vec<Test>) -> Result<Num, FilterError> {
-        Ok(match arith {
-            Arith::Number(n) => Num::Number(*n),
-            Arith::Length => Num::Len,
-            Arith::Negative(a) => Num::Negative(Box::new(self.number(a, needs)?)),
-            Arith::Binary(sign, a, b) => {
-                match (*sign, &**b) {
-                    ("/", Arith::Number(0)) => return fail("division by zero"),
-                    ("%", Arith::Number(0)) => return fail("modulus by zero"),
-                    ("<<" | ">>", Arith::Number(n)) if *n > 31 => {
-                        return fail("shift by more than 31 bits");
-                    }
-                    _ => {}
-                }
-                // As in libpcap, what the right side needs is not asked for.
-                let (a, b) = (self.number(a, needs)?, self.number(b, &mut Vec::new())?);
-                Num::Binary(sign, Box::new(a), Box::new(b))
-            }
-            Arith::Load(proto, index, size) => {
-                let index = Box::new(self.number(index, needs)?);
-                let from = self.place(*proto, needs)?;
-                Num::Load { from, index, size: *size as u8 }
-            }
-        })
-    }
-
-    /// Where `proto[0]` is.
-    fn place(&self, proto: Proto, needs: &mut Vec<Test>) -> Result<At, FilterError> {
-        let net = self.net();
-        Ok(match proto {
-            Proto::Link => At::Start(self.tags),
-            Proto::Ip | Proto::Arp | Proto::Rarp | Proto::Ip6 => {
-                needs.push(self.proto_alone(proto)?);
-                At::Start(net)
-            }
-            Proto::Tcp
-            | Proto::Udp
-            | Proto::Sctp
-            | Proto::Icmp
-            | Proto::Igmp
-            | Proto::Igrp
-            | Proto::Pim
-            | Proto::Vrrp => {
-                needs.push(self.v4(proto.number().unwrap_or(0)));
-                needs.push(self.unfragmented());
-                At::Behind { net, offset: 0 }
-            }
-            Proto::Icmp6 => {
-                needs.push(self.ethertype(IPV6));
-                let next = field(At::Start(net + 6), 1, 0xff, protocol::ICMPV6.into());
-                needs.push(next);
-                At::Start(net + 40)
-            }
-            _ => return fail("unsupported index operation"),
-        })
-    }
 }
 
-fn field(at: At, size: u8, mask: u32, value: u32) -> Test {
+pub(super) fn field(at: At, size: u8, mask: u32, value: u32) -> Test {
     Test::Field { at, size, mask, least: value, most: value }
 }
 

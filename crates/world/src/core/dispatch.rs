@@ -15,7 +15,7 @@ impl Core {
         if self.stuck.is_some() {
             return false;
         }
-        let Some((key, due)) = self.net.queue.pop_until(limit) else { return false };
+        let Some((key, due)) = self.net.next_due(limit) else { return false };
         self.advance(key.at());
         self.events += 1;
         self.events_now += 1;
@@ -115,8 +115,11 @@ impl Core {
     pub(crate) fn rearm(&mut self, id: NodeId) {
         let node = &mut self.nodes[id.0 as usize];
         let Kind::Host(host) = &mut node.kind else { return };
-        let deadlines = [host.stack.next_deadline(), host.timers.next()];
-        let Some(next) = deadlines.into_iter().flatten().min() else { return };
+        let next = match (host.stack.next_deadline(), host.timers.next()) {
+            (Some(a), Some(b)) => a.min(b),
+            (Some(one), None) | (None, Some(one)) => one,
+            (None, None) => return,
+        };
         let next = next.max(self.net.now);
         if host.wakes.last().is_none_or(|&scheduled| next < scheduled) {
             host.wakes.push(next);

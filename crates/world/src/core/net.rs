@@ -12,7 +12,7 @@ use crate::queue::{Key, Queue};
 use super::partition::Partition;
 
 /// What is due when an event's time has come.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Due {
     /// The frame of a direction's line that has the event's key arrives.
     Arrival(DirId),
@@ -155,6 +155,19 @@ impl Net {
         let event = || Event::FrameFault { link, end, fault, amount };
         let (cause, flow) = (frame.meta.cause, frame.meta.flow);
         self.tracer.emit(self.now, cause, Place::Link(link, end), flow, event)
+    }
+
+    /// Takes the next event when it is due at `limit` or before. Behind a frame that arrives usually
+    /// comes another one.
+    pub(crate) fn next_due(&mut self, limit: Instant) -> Option<(Key, Due)> {
+        let Net { queue, links, .. } = self;
+        queue.pop_until(limit, |key, due| match *due {
+            Due::Arrival(on) => {
+                let link = &mut links[on.link().0 as usize];
+                link.directions[on.source().index()].schedule_second(key)
+            }
+            _ => None,
+        })
     }
 
     /// The frame of a direction's line that is due with `due` arrives: gives it, and where it

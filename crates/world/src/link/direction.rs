@@ -16,6 +16,9 @@ use crate::queue::Key;
 /// forgotten and starts again with its first ordinal.
 pub(super) const FLOWS_MAX: usize = 65_536;
 
+/// For how many frames an empty line keeps room.
+const LINE_KEPT: usize = 4;
+
 /// One direction of a link.
 #[derive(Debug)]
 pub(crate) struct Direction {
@@ -268,6 +271,17 @@ impl Direction {
         first
     }
 
+    /// The key of the frame behind the one that is due with `due`, whose arrival is to stand in the
+    /// event queue from now on.
+    pub(crate) fn schedule_second(&mut self, due: Key) -> Option<Key> {
+        if self.line.front()?.key != due {
+            return None;
+        }
+        let second = self.line.get_mut(1).filter(|second| !second.scheduled)?;
+        second.scheduled = true;
+        Some(second.key)
+    }
+
     /// Takes the frame that is due with `due`, and the key of the one behind it when its arrival
     /// must be put into the event queue. None when the line does not begin with that frame: the
     /// event is about a frame that was taken out of the line.
@@ -278,6 +292,10 @@ impl Direction {
         let Travelling { frame, serial, hops, .. } = self.line.pop_front()?;
         self.stats.delivered_frames += 1;
         self.stats.delivered_bytes += frame.len() as u64;
+        if self.line.is_empty() && self.line.capacity() > LINE_KEPT {
+            // The room for a burst is not kept on each of ten thousand wires.
+            self.line = VecDeque::new();
+        }
         Some((frame, Trip { serial, hops }, self.schedule_first()))
     }
 

@@ -31,6 +31,10 @@ pub(crate) enum Interest {
 fn entry(waits: &mut Vec<SocketWait>, id: SocketId) -> &mut SocketWait {
     let index = id.index as usize;
     if waits.len() <= index {
+        if index < 4 {
+            // Most hosts never have more sockets than these.
+            waits.reserve_exact(index + 1 - waits.len());
+        }
         waits.resize_with(index + 1, SocketWait::default);
     }
     let wait = &mut waits[index];

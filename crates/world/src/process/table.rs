@@ -16,7 +16,7 @@ pub(crate) const FIRST_PID: u32 = 100;
 /// file starts.
 pub(crate) const WORLD_PID: Pid = Pid(1);
 /// How many ended processes a host remembers.
-const EXITED_MAX: usize = 8;
+const EXITED_MAX: usize = 64;
 
 /// A row of `ps`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,6 +120,10 @@ impl Exited {
         debug_assert!(process.log.len() <= LOG_MAX, "logs are bounded where they are written");
         if self.0.len() >= EXITED_MAX {
             self.0.pop_front();
+        }
+        if self.0.len() < 2 {
+            // Most hosts run one program and no more.
+            self.0.reserve_exact(1);
         }
         self.0.push_back(process);
     }

@@ -140,7 +140,7 @@ impl Resolver {
     }
 
     /// What the cache and the configuration say about one name, without following aliases.
-    #[expect(clippy::type_complexity, reason = "an answer, a remembered failure, or nothing")]
+    #[allow(clippy::type_complexity, reason = "an answer, a remembered failure, or nothing")]
     pub(super) fn known(
         &self,
         name: &Name,
@@ -437,7 +437,15 @@ impl Resolver {
     /// Keeps the addresses of the servers that a referral names, as far as its sender may speak for
     /// them; the rest is not believed.
     fn keep_glue(&self, asked: Asked<'_>, response: &Message, meaning: &Meaning) {
-        let Meaning::Referral { servers, .. } = meaning else { return };
+        let answered: Vec<RData>;
+        let servers = match meaning {
+            Meaning::Referral { servers, .. } => servers,
+            Meaning::Answer { records, .. } if asked.rtype == RecordType::NS => {
+                answered = records.iter().map(|r| r.data.clone()).collect();
+                &answered
+            }
+            _ => return,
+        };
         let named =
             |r: &Record| servers.iter().any(|s| matches!(s, RData::NS(ns) if ns.0 == r.name));
         let now = self.process.now();

@@ -39,7 +39,7 @@ use super::message::{self, EDNS_SIZE, Head, PLAIN_MAX, TCP_MAX};
 use super::server::answer::{begin, read};
 use super::text;
 use super::wire::{self, Side, note_step};
-use cache::{Cache, Counters as CacheCounters};
+use cache::{Cache, Counters as CacheCounters, Trust};
 use classify::End;
 use config::{Access, Config, Stop};
 use infra::Infra;
@@ -329,6 +329,19 @@ impl Resolver {
             }
         };
         response.metadata.response_code = code;
+        // The addresses of servers, as far as they are at hand.
+        for server in answers.iter().filter_map(|r| match &r.data {
+            RData::NS(server) => Some(server),
+            _ => None,
+        }) {
+            let known = self.cache.borrow_mut().records(
+                self.process.now(),
+                &server.0,
+                RecordType::A,
+                Trust::Glue,
+            );
+            response.add_additionals(known.into_iter().flatten());
+        }
         response.add_answers(answers);
         response.add_authorities(soa);
         response
@@ -336,6 +349,7 @@ impl Resolver {
 
     fn finish(&self, query: &Message, mut response: Message, client: Client) -> Vec<u8> {
         response.metadata.recursion_available = true;
+        response.metadata.checking_disabled = query.metadata.checking_disabled;
         let limit = match &query.edns {
             _ if client.tcp => TCP_MAX,
             None => PLAIN_MAX,

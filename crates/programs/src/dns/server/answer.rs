@@ -77,7 +77,7 @@ pub(crate) fn respond(zones: &Zones, request: &[u8], tcp: bool) -> Option<Answer
     let (mut response, limit, glue) = match read(head, request) {
         Ok(query) => {
             let limit = limit(zones, &query, tcp);
-            let (response, glue) = answer(zones, &query);
+            let (response, glue) = answer(zones, &query, tcp);
             (response, limit, glue)
         }
         Err(response) => (response, PLAIN_MAX, false),
@@ -132,17 +132,25 @@ pub(crate) fn begin(query: &Message, edns_size: u16) -> Message {
 }
 
 /// The response to a query that is in order, and whether its additional section is needed.
-fn answer(zones: &Zones, query: &Message) -> (Message, bool) {
+fn answer(zones: &Zones, query: &Message, tcp: bool) -> (Message, bool) {
     let mut response = begin(query, zones.edns_size);
     let question = &query.queries[0];
     let transfer = matches!(question.query_type(), RecordType::AXFR | RecordType::IXFR);
     let class = matches!(question.query_class(), DNSClass::IN | DNSClass::ANY);
     if transfer || !class {
-        response.metadata.response_code = ResponseCode::Refused;
+        // RFC 5936 §4.2: zones are not transferred over UDP at all.
+        let code = if transfer && !tcp { ResponseCode::NotImp } else { ResponseCode::Refused };
+        response.metadata.response_code = code;
         return (response, false);
     }
     let mut work = Work { zones, rtype: question.query_type(), response, glue: false };
     work.answer(question.name().clone());
+    if question.query_class() == DNSClass::ANY {
+        // RFC 1034 §3.7.1: nobody is an authority for all classes.
+        work.response.metadata.authoritative = false;
+        work.response.authorities.clear();
+        work.response.additionals.clear();
+    }
     (work.response, work.glue)
 }
 

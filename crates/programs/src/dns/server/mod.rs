@@ -4,6 +4,8 @@
 //! contents, or answers SERVFAIL when it never had any. It never recurses.
 
 pub(crate) mod answer;
+#[cfg(test)]
+mod beside_nsd;
 mod config;
 #[cfg(test)]
 mod tests;

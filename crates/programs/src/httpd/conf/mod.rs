@@ -159,6 +159,7 @@ fn configure<'d>(
     is_virtual: bool,
 ) -> Result<(), ConfError> {
     let mut sections = Vec::new();
+    let inherited = (site.path_aliases.len(), site.redirects.len());
     let is_dir = host.is_dir;
     let mut b = Builder { config, site, rules: None, is_dir, listened, logged: false };
     for d in directives {
@@ -173,6 +174,9 @@ fn configure<'d>(
             one(&mut b, d, is_virtual, None)?;
         }
     }
+    // The first that fits counts: a host's own come before what it inherits.
+    site.path_aliases.rotate_left(inherited.0);
+    site.redirects.rotate_left(inherited.1);
     site.sections.extend(sections);
     // Directory (the shortest first), then Files, then Location: Apache's order of merging.
     site.sections.sort_by_key(|(scope, _)| match scope {

@@ -118,6 +118,13 @@ fn a_virtual_host_has_what_it_inherits_and_what_it_says() {
 }
 
 #[test]
+fn a_hosts_own_redirect_comes_first() {
+    let c = load("Redirect /a /main\n<VirtualHost *>\nRedirect /a /own\n</VirtualHost>").unwrap();
+    let to: Vec<&str> = c.hosts[0].site.redirects.iter().map(|r| r.to.as_str()).collect();
+    assert_eq!(to, ["/own", "/main"]);
+}
+
+#[test]
 fn a_logging_host_has_its_own_logs() {
     let c = load(
         "CustomLog logs/main combined\nCustomLog logs/too \"%h\"\n\
