@@ -75,7 +75,7 @@ async fn send(
 ) -> std::io::Result<()> {
     let pattern: Vec<u8> = (0..length).map(|n| b'0' + (n % 10) as u8).collect();
     let (mut sent, start) = (0u64, process.now());
-    while sent < amount.bytes {
+    while sent < amount.bytes && amount.until.is_none_or(|until| process.now() < until) {
         let n = pattern.len().min(usize::try_from(amount.bytes - sent).unwrap_or(usize::MAX));
         let piece = stream.write(&pattern[..n]);
         let wrote = match amount.until {

@@ -56,6 +56,9 @@ impl ParseError {
             ParseError::End { expecting: e } => {
                 format!("Syntax error: end of file unexpected{}", expecting(e))
             }
+            ParseError::Unexpected { token, .. } if token.starts_with("Bad ") => {
+                format!("Syntax error: {token}")
+            }
             ParseError::Unexpected { token, expecting: e } => {
                 format!("Syntax error: {token} unexpected{}", expecting(e))
             }

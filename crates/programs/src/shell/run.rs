@@ -151,7 +151,16 @@ impl Shell {
                 let mut shell = state;
                 shell.process = process;
                 let io = Io::of(&process);
-                let flow = shell.command(&command, &io).await;
+                let flow = match &command.what {
+                    // This process is the subshell.
+                    What::Subshell(script) => match shell.redirected(&command.redirects, &io).await
+                    {
+                        Ok(Some(io)) => shell.script(script, &io).await,
+                        Ok(None) => Ok(shell.status),
+                        Err(stop) => Err(stop),
+                    },
+                    _ => shell.command(&command, &io).await,
+                };
                 shell.ended(flow)
             })
         });
@@ -251,10 +260,14 @@ impl Shell {
             };
             match &command.what {
                 What::Group(script) => self.script(script, io).await,
-                What::Subshell(_) => match self.stage(command, io, self.own_group()).await? {
-                    Some(child) => self.alone(child, "( … )").await,
-                    None => Ok(self.status),
-                },
+                What::Subshell(script) => {
+                    let spawn = self.child(vec![self.name.clone()], io).group(self.own_group());
+                    let child = self.fork_script(spawn, Rc::clone(script));
+                    match self.started(child, io).await? {
+                        Some(child) => self.alone(child, "( … )").await,
+                        None => Ok(self.status),
+                    }
+                }
                 What::If { arms, otherwise } => {
                     self.conditional(arms, otherwise.as_ref(), io).await
                 }

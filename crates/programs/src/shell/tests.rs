@@ -50,7 +50,7 @@ fn mistakes_are_told_as_dash_tells_them() {
         ("fi", "Syntax error: \"fi\" unexpected"),
         ("a | | b", "Syntax error: \"|\" unexpected"),
         ("if a; fi", "Syntax error: \"fi\" unexpected (expecting \"then\")"),
-        ("for 1 in a", "Syntax error: Bad for loop variable unexpected"),
+        ("for 1 in a", "Syntax error: Bad for loop variable"),
         ("a &&", "Syntax error: end of file unexpected"),
         ("while a; do b", "Syntax error: end of file unexpected (expecting \"done\")"),
         ("echo 'a", "Syntax error: Unterminated quoted string"),
