@@ -4,9 +4,8 @@
 //! Answers and errors are made from what each of the two let out, so that a port that was chosen
 //! differently does no harm; whether a port was kept is compared. The differences that are meant stand
 //! in `docs/nat.md` and in [`is_meant`].
-#![allow(
 #![allow(clippy::vec_box, reason = "frames are boxed wherever they travel")]
-
+#![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
     clippy::disallowed_macros,

@@ -38,7 +38,7 @@ pub(crate) fn browser(args: Browser, terminal: &Terminal) -> Result<i32, Error> 
     let line = found.command(profile.path(), &launch);
     if args.print {
         profile.disable_cleanup(true);
-        let words: Vec<String> = line.iter().map(|word| quoted(word)).collect();
+        let words: Vec<String> = line.iter().map(quoted).collect();
         let _ = writeln!(std::io::stdout(), "{}", words.join(" "));
         return Ok(exit::OK);
     }

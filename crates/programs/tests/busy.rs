@@ -28,8 +28,8 @@ fn two_hundred_clients_and_four_workers() {
         let (code, time) = said.split_once(' ').expect("code and time");
         outcomes.push((code.parse().unwrap(), time.parse().unwrap()));
     }
-    let (good, full): (Vec<(u16, f64)>, Vec<(u16, f64)>) =
-        outcomes.into_iter().partition(|o| o.0 == 200);
+    type Outcomes = Vec<(u16, f64)>;
+    let (good, full): (Outcomes, Outcomes) = outcomes.into_iter().partition(|o| o.0 == 200);
     assert_eq!((good.len(), full.len()), (12, 188), "four work, eight wait");
     assert!(full.iter().all(|o| o.0 == 503));
     // Refused at once, while the others wait for one, two or three rounds of work.

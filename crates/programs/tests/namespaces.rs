@@ -1,6 +1,11 @@
 //! The same commands on the same two hosts: in Linux network namespaces with the real programs, and
 //! in a lab with ours. Exit codes, and output field by field.
-#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "runs real programs")]
+#![allow(
+    clippy::disallowed_macros,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "runs real programs"
+)]
 
 mod common;
 

@@ -1,5 +1,10 @@
 //! `sh`: scripts, jobs, redirections; beside dash where that is installed.
-#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "runs the real dash")]
+#![allow(
+    clippy::disallowed_macros,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "runs the real dash"
+)]
 
 mod common;
 

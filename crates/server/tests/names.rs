@@ -129,9 +129,8 @@ async fn the_real_dnsmasq_forwards_to_the_labs_resolver() {
     ];
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     if let Some(_dnsmasq) = server("/usr/sbin/dnsmasq", &args) {
-        let asked =
-            dig(&["@127.0.0.1", "-p", &listen, "+short", "+tries=10", "+time=2", "www.shop.lab"]);
-        if let Some(text) = asked.await {
+        let asked = ["@127.0.0.1", "-p", &listen, "+short", "+tries=10", "+time=2", "www.shop.lab"];
+        if let Some(text) = dig(&asked).await {
             assert!(text.ends_with(ANSWER), "{text}");
         }
     }
@@ -159,9 +158,8 @@ async fn the_real_unbound_walks_down_from_the_labs_root() {
     let file = folder.path().join("unbound.conf");
     std::fs::write(&file, conf).unwrap();
     if let Some(_unbound) = server("/usr/sbin/unbound", &["-d", "-c", &file.to_string_lossy()]) {
-        let asked =
-            dig(&["@127.0.0.1", "-p", &listen, "+short", "+tries=10", "+time=2", "www.shop.lab"]);
-        if let Some(text) = asked.await {
+        let asked = ["@127.0.0.1", "-p", &listen, "+short", "+tries=10", "+time=2", "www.shop.lab"];
+        if let Some(text) = dig(&asked).await {
             assert!(text.ends_with(ANSWER), "{text}");
             let none = dig(&["@127.0.0.1", "-p", &listen, "nope.lab"]).await.unwrap();
             assert!(none.contains("status: NXDOMAIN"), "{none}");

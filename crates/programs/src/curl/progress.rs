@@ -43,7 +43,7 @@ impl Progress {
         let (want, send) = (self.expected.get().unwrap_or(0), self.to_send.get().unwrap_or(0));
         let left = |total: u64, speed: u64| total.checked_div(speed).unwrap_or(0);
         let seconds = left(want, down).max(left(send, up));
-        let spent = (us / 1_000_000) as u64;
+        let spent = us / 1_000_000;
         let remains = seconds.saturating_sub(spent);
         let total = if want > 0 { want } else { got } + if send > 0 { send } else { sent };
         let percent = |part: u64, whole: u64| match whole {

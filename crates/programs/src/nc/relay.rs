@@ -83,8 +83,9 @@ pub(super) async fn stream(process: &Process, o: &Options, stream: TcpStream) {
     let (mut from, mut to) = tokio::io::split(stream);
     let up = async {
         let (mut input, mut bytes) = (process.stdin(), vec![0; PIECE]);
-        while !o.deaf {
-            let n = input.read(&mut bytes).await.unwrap_or(0);
+        loop {
+            // With -d the input is not read at all.
+            let n = if o.deaf { 0 } else { input.read(&mut bytes).await.unwrap_or(0) };
             if n == 0 {
                 break;
             }
@@ -126,8 +127,9 @@ pub(super) async fn datagrams(
     let clock = Clock { process, options: o, last: process.now().into(), ended: Cell::new(None) };
     let up = async {
         let (mut input, mut bytes) = (process.stdin(), vec![0; PIECE]);
-        while !o.deaf {
-            let n = input.read(&mut bytes).await.unwrap_or(0);
+        loop {
+            // With -d the input is not read at all.
+            let n = if o.deaf { 0 } else { input.read(&mut bytes).await.unwrap_or(0) };
             if n == 0 {
                 break;
             }

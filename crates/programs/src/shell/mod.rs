@@ -95,7 +95,7 @@ pub(crate) fn main(process: Process) -> LocalBoxFuture<i32> {
             shell.name.clone_from(file);
             shell.text(&String::from_utf8_lossy(&contents), &io).await
         } else {
-            shell.from_input(&io).await
+            shell.commands_of_input(&io).await
         };
         shell.ended(flow)
     })
@@ -131,7 +131,7 @@ impl Shell {
     }
 
     /// Reads commands from standard input, with a prompt at a terminal.
-    async fn from_input(&mut self, io: &Io) -> Flow {
+    async fn commands_of_input(&mut self, io: &Io) -> Flow {
         if self.options.interactive {
             self.process.make_terminal();
             self.process.set_foreground(self.process.group());

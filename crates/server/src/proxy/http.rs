@@ -52,12 +52,15 @@ const HOP_BY_HOP: [HeaderName; 9] = [
     header::UPGRADE,
 ];
 
+/// A connection into the lab, with the host that it comes from and where it leads.
+type Idle = ((String, Target), SendRequest<Incoming>);
+
 /// What the requests of one connection share.
 struct Talk<'a> {
     door: &'a Door,
     client: &'a Client,
     /// The connection into the lab that is free for the next request, and where from and to.
-    idle: Mutex<Option<((String, Target), SendRequest<Incoming>)>>,
+    idle: Mutex<Option<Idle>>,
     /// Tunnels and connections into the lab: they end with the client's connection.
     tasks: Mutex<tokio::task::JoinSet<()>>,
 }

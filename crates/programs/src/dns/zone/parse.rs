@@ -181,8 +181,8 @@ fn head(mut tokens: &[Token]) -> Result<(Option<u32>, RecordType, &[Token]), Str
         let word = first.text.as_str();
         if written.is_none() && word.starts_with(|c: char| c.is_ascii_digit()) {
             written = Some(ttl(word).ok_or_else(|| format!("`{word}` is not a time to live"))?);
-        } else if let Some(found) = text::parse_class(word)
-            .filter(|_| class.is_none() && !word.eq_ignore_ascii_case("ANY"))
+        } else if let Some(found) =
+            text::parse_class(word).filter(|_| class.is_none() && !word.eq_ignore_ascii_case("ANY"))
         {
             if found != DNSClass::IN {
                 return Err(format!("class {word}: only IN is served"));
