@@ -82,12 +82,12 @@ pub(crate) enum Command {
     Run(Run),
     /// Run a program on a host; everything after HOST belongs to it
     Exec(Exec),
+    /// A shell on a host
+    Shell(Shell),
     /// Open the installed browser in the running lab: its names and addresses work as typed
     Browser(Browser),
     /// List the real clients of the running lab, and what they are connected to
     Connections(Connections),
-    /// A shell on a host
-    Shell(Shell),
     /// Capture wires of the running lab as pcapng
     Capture(Capture),
     /// Print trace events as JSON lines: those that are kept, or those that happen

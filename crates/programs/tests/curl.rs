@@ -134,7 +134,7 @@ fn methods_bodies_and_headers() {
     let said = shell.run("pc", "curl -i -d a=b http://web/");
     assert_eq!(said.code, 0);
     assert!(said.out.starts_with("HTTP/1.1 405 Method Not Allowed\r\nDate: "), "{}", said.out);
-    assert!(said.out.contains("\r\nAllow: GET, HEAD\r\n"), "{}", said.out);
+    assert!(said.out.contains("\r\nAllow: GET, HEAD, OPTIONS\r\n"), "{}", said.out);
     let said = shell.run("pc", "curl -I http://web/a.txt");
     assert!(said.out.starts_with("HTTP/1.1 200 OK\r\n"), "{}", said.out);
     assert!(said.out.contains("Content-Length: 6\r\n"), "{}", said.out);

@@ -65,7 +65,7 @@ fn shop(process: Process) -> LocalBoxFuture<i32> {
 }
 
 fn answer(head: &str) -> String {
-    let path = head.split(' ').nth(1).unwrap_or("");
+    let path = head.split([' ', '?']).nth(1).unwrap_or("");
     let tagged = head.contains("If-None-Match: \"v1\"");
     let images: String = (0..8).map(|n| format!("<img src=/i/{n}.png>")).collect();
     let (status, fields, body) = match path {
@@ -169,7 +169,8 @@ fn each_step_of_a_page_is_told() {
     ] {
         assert!(said.out.contains(text), "{text} in:\n{}", said.out);
     }
-    let numbers = said.out.lines().filter_map(|l| l.get(..3)?.trim().parse::<usize>().ok());
+    let (steps, _) = said.out.split_once("\ntimeline").unwrap();
+    let numbers = steps.lines().filter_map(|l| l.get(..3)?.trim().parse::<usize>().ok());
     let numbers: Vec<usize> = numbers.collect();
     assert!(numbers.len() > 12, "{}", said.out);
     assert_eq!(numbers, (1..=numbers.len()).collect::<Vec<_>>(), "{}", said.out);
@@ -237,7 +238,7 @@ fn requests_have_chromiums_fields_in_its_order() {
     assert_eq!(names(1), style);
     assert!(wire[1].1.starts_with("GET /s.css HTTP/1.1\r\n"), "{}", wire[1].1);
     assert!(wire[1].1.contains("\r\nAccept: text/css,*/*;q=0.1\r\n"));
-    assert!(wire[11].1.starts_with("GET /bg.png ") || wire[10].1.starts_with("GET /bg.png "));
+    assert!(wire.iter().any(|(_, head)| head.starts_with("GET /bg.png ")));
 }
 
 #[test]

@@ -59,7 +59,18 @@ fn port(doors: &[Door], last: u8, udp: bool) -> u16 {
     here.map(|v| v.listen.port()).next().unwrap()
 }
 
-/// What `dig +short` says about a name; `None` without `dig`.
+/// The real dig asks a server that has only just been started: refused until it listens.
+async fn dig_until_there(args: &[&str]) -> Option<String> {
+    for _ in 0..2_000 {
+        let text = dig(args).await?;
+        if !text.contains("connection refused") {
+            return Some(text);
+        }
+    }
+    panic!("nobody listens: {args:?}");
+}
+
+/// What `dig` says; `None` without it.
 async fn dig(args: &[&str]) -> Option<String> {
     let done = Command::new("dig").args(args).kill_on_drop(true).output();
     match tokio::time::timeout(PATIENCE, done).await.expect("dig: no end in sight") {
@@ -130,7 +141,7 @@ async fn the_real_dnsmasq_forwards_to_the_labs_resolver() {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     if let Some(_dnsmasq) = server("/usr/sbin/dnsmasq", &args) {
         let asked = ["@127.0.0.1", "-p", &listen, "+short", "+tries=10", "+time=2", "www.shop.lab"];
-        if let Some(text) = dig(&asked).await {
+        if let Some(text) = dig_until_there(&asked).await {
             assert!(text.ends_with(ANSWER), "{text}");
         }
     }
@@ -159,7 +170,7 @@ async fn the_real_unbound_walks_down_from_the_labs_root() {
     std::fs::write(&file, conf).unwrap();
     if let Some(_unbound) = server("/usr/sbin/unbound", &["-d", "-c", &file.to_string_lossy()]) {
         let asked = ["@127.0.0.1", "-p", &listen, "+short", "+tries=10", "+time=2", "www.shop.lab"];
-        if let Some(text) = dig(&asked).await {
+        if let Some(text) = dig_until_there(&asked).await {
             assert!(text.ends_with(ANSWER), "{text}");
             let none = dig(&["@127.0.0.1", "-p", &listen, "nope.lab"]).await.unwrap();
             assert!(none.contains("status: NXDOMAIN"), "{none}");

@@ -141,7 +141,8 @@ fn late_comers_get_their_share() {
 /// Two flows of which the second travels `factor` times as long share a bottleneck: how many times as
 /// much the first gets, and how much of the way both use.
 fn rtt_share(congestion: Congestion, factor: u64) -> (f64, f64) {
-    let (rate, delay) = (40_000_000, 10);
+    // Long enough for CUBIC's own growth: over short round trips it does as Reno (RFC 9438 §4.3).
+    let (rate, delay) = (40_000_000, 50);
     let bdp = rate / 8 * 2 * delay * factor / 1000;
     let mut flows = Flows::new(&[config(congestion), config(congestion)], delay, rate, bdp);
     let far: std::net::IpAddr = [10, 0, 0, 2].into();

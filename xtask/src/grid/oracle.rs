@@ -285,7 +285,9 @@ fn acknowledged(state: State, s: &Segment, ack: u32) -> Option<Reaction> {
         }
         (after.state, after.accept) = (State::Established, true);
     }
-    let old = v.snd_una.wrapping_sub(ack) <= PEER_WINDOW;
+    // Linux goes back by no more than was ever acknowledged: the first byte has the number 1. What
+    // is below was never sent, and nobody can acknowledge it.
+    let old = v.snd_una.wrapping_sub(ack) <= PEER_WINDOW.min(v.snd_una.saturating_sub(1));
     if !new && !old {
         // Neither new, nor within the largest window the peer ever offered.
         if state == State::TimeWait {

@@ -60,7 +60,8 @@ impl SetCookie {
             return Err(Rejected::TooLarge);
         }
         if name.contains(|c: char| c.is_ascii_control())
-            || value.contains(|c: char| c.is_ascii_control() && c != '\t')
+            // RFC 6265bis would let a tab pass; no cookie file could keep it, and curl refuses it too.
+            || value.contains(|c: char| c.is_ascii_control())
         {
             return Err(Rejected::Octets);
         }

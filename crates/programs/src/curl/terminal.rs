@@ -216,9 +216,9 @@ mod tests {
         assert_eq!(
             wrap(
                 "Warning: ",
-                "Problem : connection refused. Will retry in 1 seconds. 1 retries left."
+                "Problem : connection refused. Will retry in 10 seconds. 1 retries left."
             ),
-            "Warning: Problem : connection refused. Will retry in 1 seconds. 1 retries \n\
+            "Warning: Problem : connection refused. Will retry in 10 seconds. 1 retries \n\
              Warning: left.\n"
         );
         assert_eq!(wrap("curl: ", ""), "curl: \n");

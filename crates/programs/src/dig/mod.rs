@@ -9,7 +9,7 @@ mod usage;
 use core::net::{IpAddr, SocketAddr};
 use std::fmt::Write as _;
 
-use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
+use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
 use hickory_proto::rr::rdata::opt::EdnsOption;
 use hickory_proto::rr::{Name, RData, RecordType};
 use netarium_base::{Duration, Rng};
@@ -86,7 +86,8 @@ async fn run(process: Process, args: &[String], line: Line) -> i32 {
 
 /// The version of EDNS that a server takes, when it is older than the one it was asked with.
 fn older_edns(reply: &Reply, lookup: &Lookup) -> Option<u8> {
-    let refused = reply.message.metadata.response_code == ResponseCode::BADVERS;
+    // The number is BADSIG's, too (RFC 6895 §2.3).
+    let refused = u16::from(reply.message.metadata.response_code) == 16;
     let version = reply.message.edns.as_ref()?.version();
     (refused && lookup.edns.is_some_and(|asked| asked > version)).then_some(version)
 }

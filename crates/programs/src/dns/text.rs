@@ -136,6 +136,7 @@ pub(crate) fn parse_rtype(text: &str) -> Option<RecordType> {
     match upper.as_str() {
         "ANAME" | "ZERO" => None,
         "OPT" => Some(RecordType::OPT),
+        "IXFR" => Some(RecordType::IXFR),
         word => RecordType::from_str(word).ok(),
     }
 }

@@ -1,6 +1,6 @@
 //! What a page or a style sheet refers to: sub-resources and forms.
 
-use html5gum::{StartTag, Token, Tokenizer};
+use html5gum::{DefaultEmitter, StartTag, Token, Tokenizer};
 use url::Url;
 
 /// The most sub-resources of one page.
@@ -88,7 +88,10 @@ impl Page {
             area: None,
             option: None,
         };
-        let mut tokens = Tokenizer::new(html);
+        let mut emitter = DefaultEmitter::default();
+        // What stands in a script or a title is text, whatever it looks like.
+        emitter.naively_switch_states(true);
+        let mut tokens = Tokenizer::new_with_emitter(html, emitter);
         for Ok(token) in tokens.by_ref() {
             match token {
                 Token::StartTag(tag) => reader.start(&tag),
