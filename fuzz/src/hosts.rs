@@ -130,7 +130,7 @@ pub(crate) fn stack(bytes: &[u8]) {
             assert!(out < 1_000, "one frame makes no storm");
         }
         while stack.poll_event().is_some() {}
-        now = now + Duration::from_millis(50);
+        now += Duration::from_millis(50);
         stack.handle_deadlines(&mut Ctx::new(now, Cause::NONE, &mut trace));
     }
     let tap = tap.expect("a tap");

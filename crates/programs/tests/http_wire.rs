@@ -106,7 +106,7 @@ fn a_body_in_wrong_chunks_is_no_body() {
         ("fffffffffffffffff\r\nhello\r\n0\r\n\r\n", 413),
         ("7fffffffffffff\r\nhello\r\n", 400),
     ] {
-        let raw = chunked(&format!("{body}"));
+        let raw = chunked(body);
         assert_eq!(ask(&mut shell, &raw), (expect, 1), "{body:?}");
         // What follows a broken body is not looked at.
         if expect != 200 && body.contains("0\r\n\r\n") {

@@ -14,9 +14,12 @@ use std::process::{Command, Stdio};
 use common::{Shell, web};
 use netarium_world::{Input, Output, PortId, Stream};
 
-/// What each session has said, and its exit code.
+/// What a session has said on both streams, and its exit code.
+type Heard = (Vec<u8>, Vec<u8>, Option<i32>);
+
+/// What each session has said.
 #[derive(Default)]
-struct Sessions(BTreeMap<PortId, (Vec<u8>, Vec<u8>, Option<i32>)>);
+struct Sessions(BTreeMap<PortId, Heard>);
 
 impl Sessions {
     fn drain(&mut self, shell: &mut Shell) {

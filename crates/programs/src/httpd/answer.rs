@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderValue};
@@ -59,12 +59,14 @@ pub(super) async fn answer(
     let refused = state.take_refusal();
     let last = refused.is_some();
     let mut rules = site.base.clone();
+    let waits = parts.headers.contains_key(header::EXPECT);
+    let mut body = Some(body);
     let result = match refused {
         Some(r) => {
             let text = format!("request refused ({}): {}", r.status.as_u16(), r.why);
             Err(Failure::logged(r.status, "http", text))
         }
-        None => handle(&site, &state, parts, body, &mut rules).await,
+        None => handle(&site, &state, parts, &mut body, &mut rules).await,
     };
     let mut response = match result {
         Ok(response) => response,
@@ -72,7 +74,11 @@ pub(super) async fn answer(
     };
     let success = response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED;
     finish(&site, &rules, process, &mut response, head, success);
-    if last || state.is_last() || state.take_refusal().is_some() {
+    // To look for the body of who waits for `100 Continue` would send it.
+    let unread = body.is_some_and(|body| !body.is_end_stream() && (waits || !is_there(body)));
+    // One that became too large was left in its middle.
+    let left = response.status() == StatusCode::PAYLOAD_TOO_LARGE;
+    if last || unread || left || state.is_last() || state.take_refusal().is_some() {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         // hyper adds `keep-alive` to a 1.1 response to a 1.0 client that asked for it; a 1.0 response
         // it leaves as it is.
@@ -106,7 +112,7 @@ async fn handle(
     site: &Site,
     state: &State,
     parts: Parts,
-    body: Incoming,
+    body: &mut Option<Incoming>,
     rules: &mut Rules,
 ) -> Result<Response<Contents>, Failure> {
     expectation(&parts.headers)?;
@@ -147,7 +153,10 @@ async fn handle(
     for application in &site.applications {
         let Some(admission) = application.admit(&parts, &target.path) else { continue };
         let admission = admission?;
-        let body = read_body(state, &parts, body, &admission, most).await?;
+        let body = match body.take() {
+            Some(body) => read_body(state, &parts, body, &admission, most).await?,
+            None => Bytes::new(),
+        };
         let call = Call {
             process: state.process,
             client: state.client,
@@ -262,6 +271,28 @@ fn redirection(site: &Site, target: &Target, query: Option<&str>) -> Option<Fail
 
 fn content_length(fields: &HeaderMap) -> Option<u64> {
     fields.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// The most bytes of a body that nobody wants which are read for the next request's sake.
+const UNWANTED_MAX: usize = 64 * 1024;
+
+/// Throws away a body that nobody wants, and says whether all of it had come. When not, the
+/// connection has to end with the response, and the response to say so: what follows is no request.
+fn is_there(body: Incoming) -> bool {
+    let (mut body, mut left) = (pin!(body), UNWANTED_MAX);
+    let mut cx = Context::from_waker(Waker::noop());
+    loop {
+        match body.as_mut().poll_frame(&mut cx) {
+            Poll::Ready(None) => return true,
+            Poll::Ready(Some(Ok(frame))) => {
+                let Some(rest) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) else {
+                    return false;
+                };
+                left = rest;
+            }
+            Poll::Ready(Some(Err(_))) | Poll::Pending => return false,
+        }
+    }
 }
 
 /// Reads a body whole, as far as it may go.
