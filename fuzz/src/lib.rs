@@ -3,7 +3,7 @@
 //! `fuzz_targets/` gives them to libFuzzer (`cargo +nightly fuzz run NAME`);
 //! `crates/netarium/tests/arbitrary_bytes.rs` runs them over mutations of the seeds here, a bounded
 //! number of times, or for as long as `NETARIUM_SOAK` says (seconds). None of them may panic, hang or
-//! grow without bound.
+//! grow without bound. `commands` types at programs, `hosts` sends frames to hosts; the others are here.
 
 mod commands;
 mod hosts;

@@ -9,7 +9,7 @@
 //! 5. `validate`: every check, and every convention (addresses, MACs, default routes);
 //! 6. [`error`]: mistakes as pictures of the file;
 //! 7. [`builder`]: the same model made by a Rust program; [`write`](mod@write): a lab as a file again;
-//! 8. [`build`]: from the model to a world;
+//! 8. [`build`]: from the model to a world; `dhcp`: its servers' and clients' configuration;
 //! 9. [`edit`] and [`command`]: what an operator writes to change a running lab; [`save`]: the state of a world in
 //!    a lab file; [`recording`]: a lab at the head of a recording;
 //! 10. [`mod@builtin`]: the labs that come with the program; [`words`]: splitting commands;

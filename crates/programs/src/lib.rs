@@ -8,10 +8,10 @@
 //!    [`Process::resolve`](netarium_world::process::Process::resolve); `dhcp`; `attach`, behind
 //!    which a real server stands; `bench` has `source` and `sink`, for measuring;
 //! 3. clients: [`curl`], `visit`, `ping`, `traceroute`; `dig`, `nslookup`, `host`; `nc`, `iperf`;
-//! 4. what is there: `netstat`, `ss`, `ps`, `ip`, `arp`, `conntrack`, `dmesg`, `tcpdump`; filters:
+//! 4. what is there: `netstat`, `ss`, `lsof`, `ps`, `ip`, `route`, `arp`, `conntrack`, `dmesg`, `tcpdump`; filters:
 //!    `iptables`, `netsh`;
 //! 5. `shell`, and `tools` for scripts: `cat`, `ls`, `grep`, `sort`, `kill` and their relatives;
-//! 6. what they share: [`getopt`], [`calendar`], `table`, `wait`.
+//! 6. `macof`, which floods switches; what they share: `cookies`, `services`, [`getopt`], [`calendar`], `table`, `wait`.
 //!
 //! A program is a function from a [`Process`](netarium_world::process::Process) to the future of its
 //! exit code. It knows its host's sockets, files and virtual time, and nothing of the real machine.

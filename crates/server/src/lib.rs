@@ -8,7 +8,8 @@
 //!    continue to real servers; [`browser`]: the installed browser with that proxy;
 //! 3. [`api`]: the control API, [`client`]: its other side, [`runtime_file`]: how they find each
 //!    other;
-//! 4. [`source`] and [`folder`]: which lab is meant, and reading it from disk; `watch`: its edits;
+//! 4. [`source`] and [`folder`]: which lab is meant, and reading it from disk; `copies`: where built-in
+//!    ones can be edited; `watch`: its edits;
 //! 5. [`up`]: all of it together: a lab that runs;
 //! 6. [`report`]: what is told to the person who started the lab;
 //! 7. [`stops`]: breakpoints and steps; `observe`: live streams of trace events and frames;

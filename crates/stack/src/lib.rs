@@ -12,7 +12,7 @@
 //! 6. [`tcp`]: connections; `tcp_io`, `listen_io`, `listen_cookies` and `listen_timers` tie them to
 //!    the IP layer;
 //! 7. `datagram`: UDP and pings;
-//! 8. [`sockets`], [`calls`], [`options`] and `closing`: the socket layer with a kernel's semantics;
+//! 8. [`sockets`], [`calls`], `connect`, [`options`] and `closing`: the socket layer with a kernel's semantics;
 //! 9. [`packet`]: sockets that see every frame of an interface.
 //!
 //! Nothing here reads a clock, draws ambient randomness, performs I/O or spawns.

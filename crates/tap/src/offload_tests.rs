@@ -1,3 +1,5 @@
+//! Bunches of segments: joined, cut, and with nonsense in their headers.
+
 #![allow(clippy::vec_box, reason = "frames are boxed wherever they travel")]
 
 use super::*;

