@@ -76,7 +76,6 @@ impl Apply<'_> {
         match opt {
             Opt::Anyauth => o.auth = AuthMode::Any,
             Opt::Basic => o.auth = AuthMode::Basic,
-            Opt::Digest => o.auth = if on { AuthMode::Digest } else { AuthMode::Basic },
             Opt::Http10 => o.http10 = true,
             Opt::Http11 => o.http10 = false,
             Opt::Ipv4 => (o.ipv4_only, o.ipv6_only) = (true, false),

@@ -63,7 +63,6 @@ pub(super) enum Netrc {
 pub(super) enum AuthMode {
     #[default]
     Basic,
-    Digest,
     /// `--anyauth`: asks without first.
     Any,
 }
