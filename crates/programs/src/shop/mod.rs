@@ -56,6 +56,9 @@ const SPEC: Spec = Spec {
     ],
 };
 
+/// The answer to a sign-in by GET. It is a page and no redirection, so that the URL stays in the
+/// address bar and is the `Referer` of what comes next.
+const SIGNED_IN_PAGE: &str = include_str!("signed_in.html");
 /// Where accepted orders are written, one JSON object a line.
 const ORDER_LOG: &str = "/var/log/shop/orders.log";
 /// The size at which that file begins anew, bytes.
@@ -219,7 +222,8 @@ impl Desk {
     /// The same sign-in by POST (in the body) and by GET (in the URL, for all to see).
     fn log_in(&self, call: &Call, menu: &Menu) -> Answered {
         let request = &call.request;
-        let pairs = if *request.method() == Method::POST {
+        let by_post = *request.method() == Method::POST;
+        let pairs = if by_post {
             form::pairs(&String::from_utf8_lossy(request.body()))
         } else {
             form::pairs(request.uri().query().unwrap_or_default())
@@ -245,9 +249,16 @@ impl Desk {
             return Err(failure.field(header::RETRY_AFTER, "60"));
         }
         self.sessions.put(&id, "user", user.into());
-        let mut response = answer(StatusCode::SEE_OTHER, &Value::Null);
+        let mut response = if by_post {
+            let mut response = answer(StatusCode::SEE_OTHER, &Value::Null);
+            set(&mut response, header::LOCATION, "/");
+            response
+        } else {
+            let mut response = Response::new(Contents::new(SIGNED_IN_PAGE.to_owned()));
+            set(&mut response, header::CONTENT_TYPE, "text/html; charset=utf-8");
+            response
+        };
         let more = "Path=/; HttpOnly; SameSite=Lax";
-        set(&mut response, header::LOCATION, "/");
         set(&mut response, header::SET_COOKIE, &format!("session={id}; {more}"));
         Ok(response)
     }
