@@ -167,13 +167,15 @@ impl<'a> Rest<'a> {
 mod tests {
     use super::*;
 
+    const PROGRAMS: [&str; 7] = ["httpd", "curl", "dig", "nsd", "ping", "shop", "unbound"];
+
     fn course() -> Lab {
-        crate::builtin("course").unwrap().load(&["httpd", "curl", "ping", "netstat"]).unwrap()
+        crate::builtin("course").unwrap().load(&PROGRAMS).unwrap()
     }
 
     #[test]
     fn a_lab_is_read_as_it_was_written_and_every_cut_is_told() {
-        let (lab, known) = (course(), ["httpd", "curl", "ping", "netstat"]);
+        let (lab, known) = (course(), PROGRAMS);
         let bytes = write_head(&lab, true).unwrap();
         let head = read_head(&bytes, &known).unwrap();
         assert_eq!((head.runs, head.journal), (true, bytes.len()));

@@ -9,8 +9,21 @@ use netarium_lab::{
     builtin, schema,
 };
 
-const PROGRAMS: [&str; 9] =
-    ["cat", "conntrack", "curl", "dhclient", "httpd", "ip", "iptables", "netsh", "ping"];
+const PROGRAMS: [&str; 13] = [
+    "cat",
+    "conntrack",
+    "curl",
+    "dhclient",
+    "dig",
+    "httpd",
+    "ip",
+    "iptables",
+    "netsh",
+    "nsd",
+    "ping",
+    "shop",
+    "unbound",
+];
 
 fn lab(text: &str) -> Lab {
     let text = format!("version = 1\n{text}");
@@ -37,7 +50,9 @@ fn the_course_is_as_the_class_knows_it() {
     let course = builtin("course").unwrap();
     let lab = course.load(&PROGRAMS).unwrap();
     assert_eq!((lab.name(), lab.title().text("ko")), ("course", Some("수업 네트워크")));
-    let names: Vec<_> = lab.names().collect();
+    // What stands alone at first glance; the rest is folded away in two groups.
+    let folded = |host: &str| lab.host(host).is_some_and(|h| h.group.is_some());
+    let names: Vec<_> = lab.names().filter(|(name, _)| !folded(name)).collect();
     let expected = [
         ("friend", ip("10.0.0.7")),
         ("pc", ip("192.168.17.20")),
@@ -46,6 +61,9 @@ fn the_course_is_as_the_class_knows_it() {
         ("gateway", ip("10.0.0.1")),
     ];
     assert_eq!(names, expected);
+    let groups: Vec<_> =
+        lab.groups().iter().map(|g| (g.name.as_str(), g.title.text("ko"))).collect();
+    assert_eq!(groups, [("names", Some("네임서버")), ("shop", Some("배달 가게"))]);
 
     let web = lab.host("web").unwrap();
     assert_eq!(web.title.text("ko-KR"), Some("내 가상 머신"));
@@ -70,7 +88,7 @@ fn the_course_is_as_the_class_knows_it() {
     assert_eq!(publish.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(publish.to.to_string(), "10.0.0.2:65535");
     assert!(publish.loopback && publish.from.is_none());
-    assert_eq!(lab.runs().len(), 4);
+    assert_eq!(lab.runs().len(), 6);
     assert_eq!(lab.runs()[0].at, Duration::from_millis(100));
     assert!(lab.files_of("web").get("htdocs/menu/index.html").is_some());
 }

@@ -116,9 +116,10 @@ pub(crate) fn suggestions(lab: &LabView) -> Vec<String> {
     } else {
         format!("--on {} ", lab.running_as)
     };
-    let server = lab.hosts.iter().find(|h| !h.programs.is_empty()).or(lab.hosts.first());
+    let hosts = at_first_glance(lab);
+    let server = hosts.iter().find(|h| !h.programs.is_empty()).or(hosts.first()).copied();
     let mut commands = Vec::new();
-    if let Some((client, url)) = visit(lab, server) {
+    if let Some((client, url)) = visit(lab, &hosts, server) {
         commands.push(format!("exec {on}{client} curl -v {url}"));
     }
     if let Some(server) = server {
@@ -128,6 +129,13 @@ pub(crate) fn suggestions(lab: &LabView) -> Vec<String> {
         }
     }
     commands
+}
+
+/// All hosts, first those that no group folds away.
+fn at_first_glance(lab: &LabView) -> Vec<&HostView> {
+    let mut hosts: Vec<&HostView> = lab.hosts.iter().collect();
+    hosts.sort_by_key(|h| h.group.is_some());
+    hosts
 }
 
 /// How the user starts this program: somebody who came by `cargo run` has no `netarium` on the
@@ -144,18 +152,22 @@ fn invocation() -> &'static str {
 }
 
 /// Who may visit what: a host beside the gateway the published port, else any the server.
-fn visit(lab: &LabView, server: Option<&HostView>) -> Option<(String, String)> {
-    let ordinary = |h: &&HostView| !h.router && server.is_none_or(|s| s.name != h.name);
-    let near_gateway = |h: &&HostView| {
+fn visit(
+    lab: &LabView,
+    hosts: &[&HostView],
+    server: Option<&HostView>,
+) -> Option<(String, String)> {
+    let ordinary = |h: &&&HostView| !h.router && server.is_none_or(|s| s.name != h.name);
+    let near_gateway = |h: &&&HostView| {
         let Some(gateway) = &lab.gateway else { return false };
         h.interfaces.iter().any(|i| gateway.interfaces.iter().any(|g| g.network == i.network))
     };
     if let Some(port) = lab.published.iter().find(|p| !p.udp)
-        && let Some(client) = lab.hosts.iter().filter(ordinary).find(near_gateway)
+        && let Some(client) = hosts.iter().filter(ordinary).find(near_gateway)
     {
         return Some((client.name.clone(), format!("http://{}/", port.to)));
     }
-    let client = lab.hosts.iter().find(ordinary)?;
+    let client = hosts.iter().find(ordinary)?;
     Some((client.name.clone(), format!("http://{}/", server?.name)))
 }
 

@@ -168,7 +168,7 @@ fn run_writes_whole_files_that_are_the_same_in_two_processes() {
     assert!(a == b);
     let summary: serde_json::Value = serde_json::from_slice(&a.0).unwrap();
     assert_eq!(summary["end"], "idle");
-    assert_eq!(summary["programs"].as_array().unwrap().len(), 4);
+    assert_eq!(summary["programs"].as_array().unwrap().len(), 6);
     assert!(a.2.split(|&b| b == b'\n').all(|line| {
         line.is_empty() || serde_json::from_slice::<serde_json::Value>(line).is_ok()
     }));

@@ -52,4 +52,11 @@ fn the_course_comes_with_its_pages() {
     );
     let pictures = ["htdocs/favicon.ico", "htdocs/network.svg", "htdocs/menu/index.html"];
     assert!(pictures.iter().all(|p| course.get(p).is_some()) && course.get("lab.toml").is_none());
+    // The shop's files are those of the lab `shop`.
+    let shop = builtin("shop").unwrap().files();
+    assert!(shop.iter().count() > 3);
+    for (path, contents) in shop.iter() {
+        assert_eq!(course.get(&format!("shop/{path}")), Some(contents), "{path}");
+    }
+    assert!(course.get("shop/lab.toml").is_none());
 }

@@ -124,7 +124,7 @@ mod tests {
 
     use crate::folder::LAB_FILE;
 
-    const PROGRAMS: &[&str] = &["httpd", "curl", "ping"];
+    const PROGRAMS: &[&str] = &["httpd", "curl", "dig", "nsd", "ping", "shop", "unbound"];
 
     #[test]
     fn a_built_in_lab_gets_a_working_copy_that_keeps_edits() {

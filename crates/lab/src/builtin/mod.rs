@@ -18,6 +18,9 @@ static LABS: LazyLock<Vec<BuiltIn>> = LazyLock::new(|| {
     labs
 });
 
+/// What a lab has from another one: the lab, a folder of it, and the lab whose files are there.
+const SHARED: [(&str, &str, &str); 1] = [("course", "shop", "shop")];
+
 /// A lab that comes with the program.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -38,10 +41,16 @@ impl BuiltIn {
         Some(BuiltIn { name, title: title(toml), toml, folder })
     }
 
-    /// The files of its folder, without the lab file.
+    /// The files of its folder, without the lab file. The lab `course` has a folder `shop` with those
+    /// of the lab `shop`.
     pub fn files(&self) -> Files {
         let mut files = Files::new();
-        put(self.folder, self.folder, &mut files);
+        put(self.folder, self.folder, "", &mut files);
+        for (_, place, from) in SHARED.iter().filter(|(lab, ..)| *lab == self.name) {
+            if let Some(folder) = FOLDER.get_dir(from) {
+                put(folder, folder, &format!("{place}/"), &mut files);
+            }
+        }
         files
     }
 
@@ -55,17 +64,17 @@ impl BuiltIn {
     }
 }
 
-fn put(of: &Dir<'static>, root: &Dir<'static>, files: &mut Files) {
+fn put(of: &Dir<'static>, root: &Dir<'static>, place: &str, files: &mut Files) {
     for entry in of.entries() {
         match entry {
-            DirEntry::Dir(dir) => put(dir, root, files),
+            DirEntry::Dir(dir) => put(dir, root, place, files),
             DirEntry::File(file) => {
                 let Ok(path) = file.path().strip_prefix(root.path()) else { continue };
                 // Paths have `/` between their parts on every system.
                 let path = path.to_string_lossy().replace('\\', "/");
                 if path != "lab.toml" {
                     // A test puts every file of every lab in its place.
-                    let _ = files.insert(&path, Bytes::from_static(file.contents()));
+                    let _ = files.insert(&format!("{place}{path}"), Bytes::from_static(file.contents()));
                 }
             }
         }

@@ -13,7 +13,7 @@ use crate::{BuiltIn, builtin};
 #[derive(Debug)]
 struct Waits;
 
-const NAMES: [&str; 3] = ["httpd", "curl", "ping"];
+const NAMES: [&str; 7] = ["httpd", "curl", "dig", "nsd", "ping", "shop", "unbound"];
 
 impl Programs for Waits {
     fn names(&self) -> Vec<&'static str> {
