@@ -439,6 +439,13 @@ impl Shell {
                         let pids = job.children.iter().map(|c| c.pid());
                         let mut any = false;
                         pids.for_each(|pid| any |= self.process.kill(pid, request.0));
+                        // A stopped job could not hear it.
+                        let ends = matches!(request.0, signal::TERM | signal::HUP);
+                        if let (true, JobState::Stopped, Some(group)) =
+                            (ends, job.state(), job.group)
+                        {
+                            self.process.kill_group(group, signal::CONT);
+                        }
                         any
                     }
                     None => {
