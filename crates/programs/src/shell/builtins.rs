@@ -454,10 +454,14 @@ impl Shell {
                     }
                 }
             } else {
+                if word.parse::<i64>().is_err() {
+                    return Ok(self.error(io, 2, &format!("kill: Illegal number: {word}")).await);
+                }
                 signals::send(&self.process, &word, request.0)
             };
             if !there {
-                code = self.error(io, 1, "kill: No such process").await;
+                // With an empty line behind it, as dash has it.
+                code = self.error(io, 1, "kill: No such process\n").await;
             }
         }
         Ok(code)
