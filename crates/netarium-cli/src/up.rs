@@ -1,8 +1,8 @@
 //! `netarium up`: a lab in real time, with its doors open, until Ctrl-C.
 
 use std::io::Write;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use netarium::world::JsonTrace;

@@ -148,7 +148,8 @@ fn two_kinds_of_full_on_the_wire() {
     let mut world = Lab::builtin("busy").unwrap().build(1).unwrap();
     let capture = world.capture();
     // One after the other: of SYNs at the same instant, all would still find room in the queue.
-    let rush = "for i in 1 2 3 4 5 6 7; do curl -sS -m 3 http://small/slow & sleep 0.001; done; wait";
+    let rush =
+        "for i in 1 2 3 4 5 6 7; do curl -sS -m 3 http://small/slow & sleep 0.001; done; wait";
     let said = world.exec("client", &format!("sh -c '{rush}'")).unwrap();
     let capture = world.end_capture(capture);
     // Three are served; some wait in the queue in vain, the others are not even let in.

@@ -20,7 +20,8 @@ fn two_hundred_clients_and_four_workers() {
     let mut shell = pool();
     // The addresses are known before the rush.
     shell.run("pc", "curl -s http://web/a.txt");
-    let line = "curl -s -o /dev/null -w %{http_code}␣%{time_total}␣%header{retry-after} http://web/work";
+    let line =
+        "curl -s -o /dev/null -w %{http_code}␣%{time_total}␣%header{retry-after} http://web/work";
     let ports: Vec<PortId> = (0..200).map(|_| shell.start("pc", line)).collect();
     type Outcomes = Vec<(u16, f64)>;
     let mut outcomes = Outcomes::new();

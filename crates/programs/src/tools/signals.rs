@@ -84,7 +84,9 @@ pub(crate) fn parse(args: &[String]) -> Result<Request, String> {
         }
         Some("-L" | "--table") => return Ok(Request::List(table())),
         Some("-h" | "--help") => return Ok(Request::List(USAGE.to_owned())),
-        Some("-V" | "--version") => return Ok(Request::List("kill from procps-ng 4.0.2\n".to_owned())),
+        Some("-V" | "--version") => {
+            return Ok(Request::List("kill from procps-ng 4.0.2\n".to_owned()));
+        }
         Some("-s" | "-n" | "--signal") => {
             words.next();
             signal = named(words.next().unwrap_or_default())?;

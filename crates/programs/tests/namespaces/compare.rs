@@ -16,7 +16,8 @@ pub(super) fn same(command: &str, real: &str, ours: &str) -> bool {
 /// The texts beside the numbers: `segments received`.
 fn counters(said: &str) -> BTreeSet<String> {
     let words = |l: &str| -> Vec<String> {
-        let plain = |w: &str| if w.bytes().all(|b| b.is_ascii_digit()) { "N" } else { w }.to_owned();
+        let plain =
+            |w: &str| if w.bytes().all(|b| b.is_ascii_digit()) { "N" } else { w }.to_owned();
         l.split_whitespace().map(plain).collect()
     };
     said.lines().map(|l| words(l).join(" ")).collect()

@@ -36,7 +36,8 @@ pub(super) fn run(before: &str, lines: &[Line], after: &str) -> Result<Vec<Optio
     let mut script = format!("set -e\nip link set lo up\n{before}\nset +e\n");
     for (host, command) in lines {
         let quoted = command.replace('\'', "'\\''");
-        script += &format!("echo '@@@'; {host} sh -c '{quoted}' </dev/null 2>&1; echo \"@@@ $?\"\n");
+        script +=
+            &format!("echo '@@@'; {host} sh -c '{quoted}' </dev/null 2>&1; echo \"@@@ $?\"\n");
     }
     script += after;
     // Root needs no user namespace, in which tcpdump could not give up its privileges.
@@ -76,12 +77,15 @@ pub(super) fn run(before: &str, lines: &[Line], after: &str) -> Result<Vec<Optio
 fn missing(command: &str) -> Option<&'static str> {
     let optional = ["traceroute", "tcpdump", "iperf", "dig", "nslookup", "curl"];
     let used = |tool: &&str| command.split(|c: char| !c.is_alphanumeric()).any(|w| w == *tool);
-    let cannot = |tool: &&str| {
-        !installed(tool) || (*tool == "tcpdump" && !without_user_namespace())
-    };
+    let cannot =
+        |tool: &&str| !installed(tool) || (*tool == "tcpdump" && !without_user_namespace());
     optional.into_iter().filter(used).find(cannot)
 }
 
 fn without_user_namespace() -> bool {
-    Command::new("unshare").args(["-n", "true"]).stderr(Stdio::null()).status().is_ok_and(|s| s.success())
+    Command::new("unshare")
+        .args(["-n", "true"])
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|s| s.success())
 }

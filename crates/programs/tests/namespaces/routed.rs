@@ -45,8 +45,14 @@ const COMMANDS: &[Line] = &[
     ("pc", "ip route get 10.0.2.2"),
     ("pc", "ip route get 10.0.1.1"),
     ("router", "ip -br address"),
-    ("pc", "tcpdump -Z root -n -t -i eth0 -c 4 tcp port 8080 2>/dev/null & sleep 1; echo hello | nc -N 10.0.2.2 8080; wait"),
-    ("router", "tcpdump -Z root -n -t -i eth1 -c 2 icmp 2>/dev/null & sleep 1; ping -c 1 10.0.2.2 >/dev/null; wait"),
+    (
+        "pc",
+        "tcpdump -Z root -n -t -i eth0 -c 4 tcp port 8080 2>/dev/null & sleep 1; echo hello | nc -N 10.0.2.2 8080; wait",
+    ),
+    (
+        "router",
+        "tcpdump -Z root -n -t -i eth1 -c 2 icmp 2>/dev/null & sleep 1; ping -c 1 10.0.2.2 >/dev/null; wait",
+    ),
     ("pc", "netstat -s"),
     ("router", "netstat -s"),
     ("pc", "kill -l 15; kill -9 99999; kill x; env kill 99999; env kill -l 9; echo $?"),
@@ -106,7 +112,11 @@ until ping -c 1 -W 1 10.0.2.2; do :; done
 /// The servers on `web`.
 const DAEMONS: [&[&str]; 3] = [
     &["nc", "-lk", "8080"],
-    &["sh", "-c", "printf 'HTTP/1.0 200 OK\\r\\nContent-Length: 6\\r\\n\\r\\nhello\\n' | nc -lN 8081"],
+    &[
+        "sh",
+        "-c",
+        "printf 'HTTP/1.0 200 OK\\r\\nContent-Length: 6\\r\\n\\r\\nhello\\n' | nc -lN 8081",
+    ],
     &["iperf", "-s"],
 ];
 
