@@ -1,9 +1,8 @@
 //! Command lines of programs that parse much, and bytes for an HTTP server, on a small lab.
 
-use netarium::world::{Input, Output, Target, World};
+use netarium::world::{Input, Output, World};
 
-/// Events that one input may cause: far more than any command here needs.
-const EVENTS: u32 = 60_000;
+use super::drive;
 
 const LAB: &str = r#"
 version = 1
@@ -28,19 +27,6 @@ fn world() -> World {
     world
 }
 
-fn steps(world: &mut World, mut done: impl FnMut(&Output) -> bool) {
-    for _ in 0..EVENTS {
-        while let Some(output) = world.poll_output() {
-            if done(&output) {
-                return;
-            }
-        }
-        if !world.step() {
-            return;
-        }
-    }
-}
-
 /// One line, run on a host until it ends, or for a while.
 pub(crate) fn run(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
@@ -53,17 +39,7 @@ pub(crate) fn run(bytes: &[u8]) {
         if argv.first().is_none_or(|program| endless.contains(&program.as_str())) {
             continue;
         }
-        let (port, host) = (port as u64 + 1, "pc".to_owned());
-        world.apply(Input::Exec { port, host, argv, stdin: false, credit: 1 << 20 });
-        steps(&mut world, |output| {
-            if let Output::Exit { code, message, .. } = output {
-                // 127: there is no such program, which the message says.
-                assert!(*code != 134 && (message.is_none() || *code == 127), "{line}: {message:?}");
-            }
-            matches!(output, Output::Exit { .. })
-        });
-        world.apply(Input::Signal { port, signal: 9 });
-        steps(&mut world, |output| matches!(output, Output::Exit { .. }));
+        drive::exec(&mut world, port as u64 + 1, "pc", argv);
     }
 }
 
@@ -124,19 +100,14 @@ pub(crate) const WORDS: &[&str] = &[
 /// What a client says to the server, in pieces.
 pub(crate) fn http(bytes: &[u8]) {
     let mut world = world();
-    let to = Target::Addr("192.168.17.17:80".parse().expect("an address"));
-    let client = "fuzz".to_owned();
     let port = 1;
-    world.apply(Input::Open { port, client, from: None, source: None, to });
-    world.apply(Input::Credit { port, bytes: 1 << 20 });
+    drive::open(&mut world, port, false, "192.168.17.17:80");
     for piece in bytes.chunks(1 + bytes.len() / 3) {
         world.apply(Input::Data { port, bytes: piece.to_vec() });
-        let until = world.now() + netarium::Duration::from_millis(5);
-        world.run_until(until);
-        while world.poll_output().is_some() {}
+        drive::pass(&mut world, 5);
     }
     world.apply(Input::Eof { port });
-    steps(&mut world, |output| matches!(output, Output::Eof { .. } | Output::Reset { .. }));
+    drive::steps(&mut world, |output| matches!(output, Output::Eof { .. } | Output::Reset { .. }));
 }
 
 pub(crate) fn http_seeds() -> Vec<Vec<u8>> {

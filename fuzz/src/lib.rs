@@ -3,10 +3,13 @@
 //! `fuzz_targets/` gives them to libFuzzer (`cargo +nightly fuzz run NAME`);
 //! `crates/netarium/tests/arbitrary_bytes.rs` runs them over mutations of the seeds here, a bounded
 //! number of times, or for as long as `NETARIUM_SOAK` says (seconds). None of them may panic, hang or
-//! grow without bound. `commands` types at programs, `hosts` sends frames to hosts; the others are here.
+//! grow without bound. `commands` types at programs, `hosts` sends frames to hosts, `names` speaks DNS
+//! and DHCP and writes configurations; the others are here.
 
 mod commands;
+mod drive;
 mod hosts;
+mod names;
 
 use netarium_wire::capture_file::Reader;
 use netarium_wire::dissect::{Dump, FlowTracker, LinkType, Options, Style, line_of_bytes, text};
@@ -54,6 +57,18 @@ pub const TARGETS: &[Target] = &[
     },
     Target { name: "filter", body: hosts::filter, seeds: hosts::filter_seeds, words: &[] },
     Target { name: "hosts", body: hosts::stack, seeds: frame_seeds, words: &[] },
+    Target {
+        name: "names",
+        body: names::names,
+        seeds: names::name_seeds,
+        words: names::NAME_WORDS,
+    },
+    Target {
+        name: "configurations",
+        body: names::configurations,
+        seeds: names::configuration_seeds,
+        words: names::CONFIGURATION_WORDS,
+    },
 ];
 
 /// The target of a name, for `fuzz_targets/`.

@@ -1,4 +1,7 @@
 //! What 1 % loss and 50 ms of delay let through: Linux at both ends of our wire, and ours at one.
+//!
+//! Both use CUBIC, whatever the machine's default is: with BBR, which does not take a loss for a sign
+//! of congestion, Linux sends several times as much, and so would anything with it.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Instant;
@@ -8,6 +11,7 @@ use netarium_base::{Duration, LinkEnd, Pid, Seed, SocketId};
 use netarium_stack::{Errno, SocketKind};
 use netarium_tap::{Driver, End, Netns, TapError};
 use netarium_world::{DirectionSpec, Wire};
+use socket2::SockRef;
 
 use super::{OURS, PORT, fill, kernel_serves, kernel_tap, our_stack, to_kernel};
 
@@ -22,7 +26,7 @@ fn wire() -> Wire {
 }
 
 pub(super) fn run() -> Result<(), TapError> {
-    println!("{FLOWS} flows for {SECONDS} s, 25 ms of delay and 1 % loss each way:");
+    println!("{FLOWS} flows for {SECONDS} s, 25 ms of delay and 1 % loss each way, CUBIC:");
     let linux = linux_to_linux()? as f64;
     let shown = |who: &str, bytes: f64| {
         let (rate, ratio) = (bytes / 1e3 / SECONDS as f64, bytes / linux);
@@ -50,7 +54,10 @@ fn kernel_sends(netns: &Netns, to: SocketAddr) {
         for _ in 0..FLOWS {
             std::thread::spawn(move || {
                 // It ends when the namespace does.
-                TcpStream::connect(to).map(|stream| fill(stream, u64::MAX))
+                TcpStream::connect(to).map(|stream| {
+                    SockRef::from(&stream).set_tcp_congestion(b"cubic").expect("CUBIC is there");
+                    fill(stream, u64::MAX)
+                })
             });
         }
     });

@@ -8,7 +8,6 @@ use netarium_wire::Frame;
 use netarium_wire::ip::Side;
 
 use crate::chain::{Chain, Policy};
-use crate::conntrack::session::Flags;
 use crate::matches::{Facts, States};
 use crate::nat::translate::translate;
 use crate::table::{Decided, Table};
@@ -132,20 +131,25 @@ impl Filter {
         frame: &mut Frame,
     ) -> Verdict {
         let bytes = frame.ip_len();
-        let guarded = self.needs_forward(input, output, frame);
+        let state = self.state_of(frame);
+        let guarded = self.needs_forward(input, output, state);
         if (self.rules.is_open(chain) || self.face.is_off(chain)) && !guarded {
             self.rules.count_policy(chain, bytes);
             return Verdict::Accept;
         }
-        let state = self.state_of(frame);
         let Some(facts) = Facts::of(frame, input, output, state) else { return Verdict::Accept };
         if is_neighbour_discovery(frame) {
             return Verdict::Accept;
         }
+        // What is let through is only told of the first packets of a flow.
+        let silent = !state.intersects(States::NEW | States::INVALID);
         let decided = self.decide(cx, (Table::Filter, chain), &facts, frame);
         let (target, text) = match decided {
             Decided::Rule(place) => {
                 let rule = self.rules.rule(place).expect("a rule that just decided");
+                if silent && *rule.target() == Target::Accept {
+                    return Verdict::Accept;
+                }
                 (rule.target().clone(), rule.text())
             }
             Decided::Nobody if guarded => return self.dropped(DropReason::NatNoForward),
@@ -155,8 +159,7 @@ impl Filter {
                 (policy.into(), text)
             }
         };
-        // What is let through is only told of the first packets of a flow.
-        if target != Target::Accept || state.intersects(States::NEW | States::INVALID) {
+        if !silent || target != Target::Accept {
             let verdict = target.name();
             frame.meta.cause = self.tell_rule(cx, chain, frame, text.clone(), verdict);
         }
@@ -193,8 +196,22 @@ impl Filter {
         decided
     }
 
-    /// Asks the rules of the table `mangle`.
+    /// Asks the rules of the table `mangle`, which is empty on most hosts.
+    #[inline]
     fn mangle(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        chain: Chain,
+        way: (Option<IfIndex>, Option<IfIndex>),
+        frame: &mut Frame,
+    ) -> Verdict {
+        if self.mangle.pass(chain, frame.ip_len()) {
+            return Verdict::Accept;
+        }
+        self.ask_mangle(cx, chain, way, frame)
+    }
+
+    fn ask_mangle(
         &mut self,
         cx: &mut Ctx<'_>,
         chain: Chain,
@@ -202,7 +219,7 @@ impl Filter {
         frame: &mut Frame,
     ) -> Verdict {
         let bytes = frame.ip_len();
-        if self.mangle.is_open(chain) || is_neighbour_discovery(frame) {
+        if is_neighbour_discovery(frame) {
             self.mangle.count_policy(chain, bytes);
             return Verdict::Accept;
         }
@@ -258,24 +275,24 @@ impl Filter {
         &self,
         input: Option<IfIndex>,
         output: Option<IfIndex>,
-        frame: &Frame,
+        state: States,
     ) -> bool {
-        let (Some(input), Some(output)) = (input, output) else { return false };
-        if !self.nat.is_guarded(input, output) {
-            return false;
-        }
-        let forwarded =
-            self.conntrack.of(frame).is_some_and(|(_, s)| s.flags.contains(Flags::DNAT));
-        let starts = self.state_of(frame).intersects(States::NEW | States::INVALID);
-        starts && !forwarded
+        let starts = state.intersects(States::NEW | States::INVALID);
+        let (true, Some(input), Some(output)) = (starts, input, output) else { return false };
+        self.nat.is_guarded(input, output) && !state.contains(States::DNAT)
     }
 
     /// Rewrites one side of a packet as its session says.
+    #[inline]
     fn rewrite(&mut self, cx: &mut Ctx<'_>, side: Side, frame: &mut Frame) -> Verdict {
-        let Some((handle, s)) = self.conntrack.of(frame) else { return Verdict::Accept };
-        if !s.flags.intersects(Flags::SNAT | Flags::DNAT) {
-            return Verdict::Accept;
+        match self.conntrack.of(frame) {
+            Some((handle, s)) if s.translates(handle.dir, side) => self.translate(cx, side, frame),
+            _ => Verdict::Accept,
         }
+    }
+
+    fn translate(&mut self, cx: &mut Ctx<'_>, side: Side, frame: &mut Frame) -> Verdict {
+        let Some((handle, s)) = self.conntrack.of(frame) else { return Verdict::Accept };
         let (before, after) = match translate(frame, s, handle.dir, side) {
             Ok(None) => return Verdict::Accept,
             Ok(Some(change)) => change,

@@ -317,6 +317,7 @@ pub(crate) struct Facts {
 
 impl Facts {
     /// The facts of an IP packet; `None` for other frames.
+    #[inline]
     pub(crate) fn of(
         frame: &Frame,
         input: Option<IfIndex>,

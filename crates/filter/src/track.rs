@@ -91,14 +91,13 @@ impl Filter {
         let before = (s.tcp, s.flags.contains(Flags::SEEN_REPLY));
         let step = apply(s, dir, frame, now);
         let after = (s.tcp, s.flags.contains(Flags::SEEN_REPLY));
+        let (cause, flow) = (frame.meta.cause, frame.meta.flow);
         if before.0 != after.0 {
-            frame.meta.cause = self.tell(cx, frame.meta.cause, frame.meta.flow, after.0.event());
+            frame.meta.cause = tell(cx, self.node, cause, flow, after.0.event());
         } else if after.0 == TcpState::None && before.1 != after.1 {
-            frame.meta.cause = self.tell(cx, frame.meta.cause, frame.meta.flow, "established");
+            frame.meta.cause = tell(cx, self.node, cause, flow, "established");
         }
-        if let Some(s) = self.conntrack.table.get_mut(index) {
-            s.cause = frame.meta.cause;
-        }
+        s.cause = frame.meta.cause;
         match step {
             Step::Refresh(kind) => {
                 let timeout = self.conntrack.timeouts.get(kind);
@@ -154,12 +153,11 @@ impl Filter {
 
     /// Whether the frame is the first of a flow that is not confirmed yet.
     pub(crate) fn is_first(&self, frame: &Frame) -> bool {
-        self.conntrack.of(frame).is_some_and(|(handle, s)| {
-            handle.is_pending()
-                && handle.dir == Direction::Original
-                && !s.flags.contains(Flags::DYING)
-                && !is_icmp_error(frame)
-        })
+        // Asked several times per packet: of most the handle says enough.
+        let pending = Handle { index: Handle::PENDING, dir: Direction::Original };
+        frame.meta.conntrack == pending.pack()
+            && self.conntrack.pending.as_ref().is_some_and(|s| !s.flags.contains(Flags::DYING))
+            && !is_icmp_error(frame)
     }
 
     /// What rules see of a packet's session.

@@ -30,11 +30,13 @@ pub struct Tuple {
 impl Tuple {
     /// The tuple of a whole packet. `None` for what has none: other frames, malformed transport
     /// headers, ICMP that is neither a request nor a reply.
+    #[inline(always)]
     pub(crate) fn of(frame: &Frame) -> Option<Tuple> {
         let (src, dst) = (frame.src_ip()?, frame.dst_ip()?);
         Tuple::with_transport(src, dst, frame.protocol()?, frame.transport())
     }
 
+    #[inline(always)]
     fn with_transport(src: IpAddr, dst: IpAddr, proto: u8, t: &[u8]) -> Option<Tuple> {
         let word = |at: usize| Some(u16::from_be_bytes([*t.get(at)?, *t.get(at + 1)?]));
         let mut tuple = Tuple { src, dst, sport: 0, dport: 0, protocol: proto, icmp: 0 };
@@ -93,6 +95,7 @@ impl Tuple {
         query_side(self.protocol, self.icmp) == Some(QuerySide::Request)
     }
 
+    #[inline]
     pub(crate) fn hash(&self, key: u64) -> u64 {
         let mut h = QuickHasher::default();
         h.write_u64(key);

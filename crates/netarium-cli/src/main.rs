@@ -5,7 +5,7 @@
 //! forward in one; [`drill`] runs packet scripts; [`remote`] those
 //! that speak to a running lab, [`doors`] those about real programs in it, [`edit`] those that change one, [`eyes`] those that look at its
 //! events, [`pacing`] those that change its pace. [`screen`] is what
-//! `up` shows, [`terminal`] colours and asks for quiet, [`files`] are those that commands write.
+//! `up` shows at first and [`notices`] what it says of connections, [`terminal`] colours and asks for quiet, [`files`] are those that commands write.
 //! Data goes to the standard output, everything else to the standard error.
 
 mod args;
@@ -18,6 +18,7 @@ mod eyes;
 mod files;
 mod fork;
 mod labs;
+mod notices;
 mod pacing;
 mod past;
 mod remote;

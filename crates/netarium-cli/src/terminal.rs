@@ -40,6 +40,12 @@ impl Terminal {
         Terminal { colour, quiet: global.quiet }
     }
 
+    /// One without colours.
+    #[cfg(test)]
+    pub(crate) fn plain_for_tests() -> Terminal {
+        Terminal { colour: false, quiet: false }
+    }
+
     /// Whether colours are used.
     pub(crate) fn colour(&self) -> bool {
         self.colour

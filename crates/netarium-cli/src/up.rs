@@ -1,9 +1,9 @@
 //! `netarium up`: a lab in real time, with its doors open, until Ctrl-C.
 
 use std::io::Write;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use netarium::world::JsonTrace;
 use netarium::{BuildOptions, Lab, program_names};
@@ -19,8 +19,9 @@ use netarium_server::up::{Door, Options, RunningLab, UpError};
 use crate::args::{ProxyAt, Up};
 use crate::exit::{self, Error};
 use crate::files::{OutputFile, ThreadFile, recorded_all, recording_file};
+use crate::notices::Notices;
 use crate::screen;
-use crate::terminal::{Style, Terminal};
+use crate::terminal::Terminal;
 
 /// How many of the latest events a running lab keeps for `why` and `trace`: at most about 32 MB.
 pub(crate) const TRACE_KEPT: usize = 200_000;
@@ -127,8 +128,8 @@ async fn serve(
     let (options, limits) = options(&args, loaded, files.tape);
     let trace = files.trace;
     let broken = Arc::new(AtomicBool::new(false));
-    let reporter = reporter(json, terminal);
-    let (lab, doors) = RunningLab::start(options, reporter, move |lab| {
+    let notices = Notices::new();
+    let (lab, doors) = RunningLab::start(options, notices.reporter(), move |lab| {
         Lab::from(lab.clone()).build_with(build).map(|world| {
             let mut world = world.into_inner();
             if let Some(file) = trace {
@@ -144,12 +145,14 @@ async fn serve(
         lab.capture_to(file, ends).await.map_err(Error::failed)?;
     }
     announce(&lab, &doors, edited, json, &limits, &terminal);
+    let notices = notices.write(json, terminal).map_err(Error::failed)?;
     tokio::select! {
         () = interrupted() => {}
         () = lab.broken() => broken.store(true, Ordering::Relaxed),
     }
     let name = lab.info().name.clone();
     lab.stop().await.map_err(Error::failed)?;
+    notices.finish();
     terminal.say(format_args!("\n{name} has ended"));
     Ok(if broken.load(Ordering::Relaxed) { exit::FAILURE } else { exit::OK })
 }
@@ -184,60 +187,6 @@ fn options(args: &Up, loaded: LoadedLab, tape: Tape) -> (Options, Limits) {
 fn unix_now() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// Prints a line per notice: text on the standard error, JSON on the standard output. A storm of
-/// connections is counted instead: who makes it waits for no terminal.
-fn reporter(json: bool, terminal: Terminal) -> Reporter {
-    let say = move |notice: &Notice| {
-        if json {
-            print_json(&screen::json(notice));
-        } else {
-            let time = terminal.paint(Style::Dim, screen::time_of_day());
-            terminal.say(format_args!("{time} {}", screen::line(notice)));
-        }
-    };
-    let storm = Mutex::new(Storm::default());
-    Reporter::new(move |notice: Notice| {
-        if json || !matches!(notice, Notice::Connected { .. } | Notice::Closed { .. }) {
-            return say(&notice);
-        }
-        let mut storm = storm.lock().unwrap_or_else(PoisonError::into_inner);
-        let (told, missing) = storm.admit(Instant::now());
-        drop(storm);
-        if missing > 0 {
-            terminal.say(format_args!("… and {missing} more lines of this kind"));
-        }
-        if told {
-            say(&notice);
-        }
-    })
-}
-
-/// How many connections are told of in a second; each has two lines.
-const LINES_PER_SECOND: u32 = 60;
-
-/// Counts lines, and leaves out those that nobody could read.
-#[derive(Debug, Default)]
-struct Storm {
-    second: Option<Instant>,
-    told: u32,
-    missing: u64,
-}
-
-impl Storm {
-    /// Whether a line is to be told, and how many were not before it that have not been counted yet.
-    fn admit(&mut self, now: Instant) -> (bool, u64) {
-        let mut missing = 0;
-        if self.second.is_none_or(|since| now.duration_since(since).as_secs() >= 1) {
-            (self.second, self.told) = (Some(now), 0);
-            missing = std::mem::take(&mut self.missing);
-        }
-        let told = self.told < LINES_PER_SECOND;
-        self.told += u32::from(told);
-        self.missing += u64::from(!told);
-        (told, missing)
-    }
 }
 
 fn print_json(value: &serde_json::Value) {
@@ -306,19 +255,4 @@ pub(crate) async fn interrupted() {
         }
     }
     let _ = tokio::signal::ctrl_c().await;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_storm_of_lines_is_counted() {
-        let (mut storm, start) = (Storm::default(), Instant::now());
-        let told = (0..1000).filter(|_| storm.admit(start).0).count();
-        assert_eq!(told, LINES_PER_SECOND as usize);
-        let later = start + std::time::Duration::from_secs(1);
-        assert_eq!(storm.admit(later), (true, 1000 - u64::from(LINES_PER_SECOND)));
-        assert_eq!(storm.admit(later), (true, 0));
-    }
 }

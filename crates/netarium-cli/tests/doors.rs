@@ -234,8 +234,9 @@ fn pythons_server_stands_in_for_a_lab_host() {
 fn nginx_stands_in_for_a_lab_host() {
     if installed("nginx") {
         stands_in("nginx", |home, at| {
+            // One process: a worker would outlive the master that the test ends.
             let conf = format!(
-                "daemon off; pid {0}/nginx.pid; error_log {0}/error.log;\nevents {{}}\nhttp {{ \
+                "daemon off; master_process off; pid {0}/nginx.pid; error_log {0}/error.log;\nevents {{}}\nhttp {{ \
                  access_log off; client_body_temp_path {0}/t1; proxy_temp_path {0}/t2; \
                  fastcgi_temp_path {0}/t3; uwsgi_temp_path {0}/t4; scgi_temp_path {0}/t5;\n\
                  server {{ listen {at}; root {0}/www; }} }}\n",

@@ -24,7 +24,7 @@ use targets::{TARGETS, Target};
 /// Inputs of each target in a usual run: those that build whole labs get fewer.
 fn usual(target: &Target) -> u64 {
     match target.name {
-        "commands" | "http" => 60,
+        "commands" | "http" | "names" | "configurations" => 60,
         "labs" | "journals" | "drills" => 400,
         _ => 1_500,
     }
@@ -103,4 +103,21 @@ fn any_bytes_are_survived() {
             eprintln!("{}: {count} inputs in {:?}", target.name, begun.elapsed());
         }
     }
+}
+
+#[test]
+#[ignore = "writes files for libFuzzer"]
+fn seeds_are_written() -> std::io::Result<()> {
+    let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
+    for target in TARGETS {
+        let folder = corpus.join(target.name);
+        std::fs::create_dir_all(&folder)?;
+        for (n, seed) in (target.seeds)().iter().enumerate() {
+            std::fs::write(folder.join(format!("seed-{n}")), seed)?;
+        }
+        let bytes = |word: &str| word.bytes().map(|b| format!("\\x{b:02x}")).collect::<String>();
+        let words: String = target.words.iter().map(|w| format!("\"{}\"\n", bytes(w))).collect();
+        std::fs::write(corpus.join(format!("{}.dict", target.name)), words)?;
+    }
+    Ok(())
 }

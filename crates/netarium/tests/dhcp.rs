@@ -355,3 +355,13 @@ fn two_nats_in_a_row_need_two_forwards() {
     world.run_for(Duration::from_secs(10));
     assert_eq!(world.exec("friend", inwards).unwrap().code, 0);
 }
+
+/// The offer comes to an address that the host does not have, in a frame that is for it.
+#[test]
+fn a_host_with_an_address_of_its_own_can_ask_for_another() {
+    let more = "[hosts.printer]\nnetworks.home = \"192.168.17.9\"";
+    let mut world = world(&lab(POOL, more));
+    let shown = said(&mut world, "printer", "dhclient -1 -v eth0");
+    assert!(shown.contains("DHCPACK of 192.168.17.101 from 192.168.17.1"), "{shown}");
+    assert!(shown.contains("bound to 192.168.17.101"), "{shown}");
+}

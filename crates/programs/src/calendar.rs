@@ -1,5 +1,7 @@
 //! Dates in the proleptic Gregorian calendar, UTC, as servers and `ls` write them.
 
+use std::fmt::{self, Write as _};
+
 /// A date and time of day in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Date {
@@ -82,30 +84,68 @@ impl Date {
 
     /// As HTTP writes dates (IMF-fixdate, RFC 9110 §5.6.7): `Sun, 22 Nov 2026 14:14:17 GMT`.
     pub fn http(&self) -> String {
-        format!(
-            "{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT",
-            DAYS[usize::from(self.weekday)],
-            self.day,
-            self.month_name(),
-            self.year,
-            self.hour,
-            self.minute,
-            self.second
-        )
+        let mut out = String::with_capacity(29);
+        out.push_str(DAYS[usize::from(self.weekday)]);
+        out.push_str(", ");
+        two(&mut out, self.day);
+        out.push(' ');
+        out.push_str(self.month_name());
+        out.push(' ');
+        self.push_year(&mut out);
+        out.push(' ');
+        self.push_clock(&mut out);
+        out.push_str(" GMT");
+        out
     }
 
     /// As Apache's logs write them: `[22/Nov/2026:14:14:17 +0000]`.
     pub fn log(&self) -> String {
-        format!(
-            "[{:02}/{}/{:04}:{:02}:{:02}:{:02} +0000]",
-            self.day,
-            self.month_name(),
-            self.year,
-            self.hour,
-            self.minute,
-            self.second
-        )
+        let mut out = String::with_capacity(28);
+        // Writing to a string does not fail.
+        let _ = self.write_log(&mut out);
+        out
     }
+
+    /// The same, behind a text. A server writes it for each request, so it is made without the
+    /// general way of formatting.
+    pub fn write_log(&self, out: &mut String) -> fmt::Result {
+        out.push('[');
+        two(out, self.day);
+        out.push('/');
+        out.push_str(self.month_name());
+        out.push('/');
+        self.push_year(out);
+        out.push(':');
+        self.push_clock(out);
+        out.push_str(" +0000]");
+        Ok(())
+    }
+
+    fn push_year(&self, out: &mut String) {
+        match self.year {
+            year @ 0..=9_999 => {
+                two(out, (year / 100) as u8);
+                two(out, (year % 100) as u8);
+            }
+            // Writing to a string does not fail.
+            year => drop(write!(out, "{year}")),
+        }
+    }
+
+    /// `14:14:17`
+    fn push_clock(&self, out: &mut String) {
+        two(out, self.hour);
+        out.push(':');
+        two(out, self.minute);
+        out.push(':');
+        two(out, self.second);
+    }
+}
+
+/// Two digits of a number below 100.
+fn two(out: &mut String, n: u8) {
+    out.push(char::from(b'0' + n / 10));
+    out.push(char::from(b'0' + n % 10));
 }
 
 impl Date {

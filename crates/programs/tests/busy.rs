@@ -20,15 +20,19 @@ fn two_hundred_clients_and_four_workers() {
     let mut shell = pool();
     // The addresses are known before the rush.
     shell.run("pc", "curl -s http://web/a.txt");
-    let line = "curl -s -o /dev/null -w %{http_code}␣%{time_total} http://web/work";
+    let line =
+        "curl -s -o /dev/null -w %{http_code}␣%{time_total}␣%header{retry-after} http://web/work";
     let ports: Vec<PortId> = (0..200).map(|_| shell.start("pc", line)).collect();
-    let mut outcomes: Vec<(u16, f64)> = Vec::new();
+    type Outcomes = Vec<(u16, f64)>;
+    let mut outcomes = Outcomes::new();
     for port in ports {
         let said = shell.finish(port, line).out;
-        let (code, time) = said.split_once(' ').expect("code and time");
+        let [code, time, again] = said.split(' ').collect::<Vec<_>>()[..] else {
+            panic!("code, time and Retry-After: {said}")
+        };
+        assert_eq!(again, if code == "503" { "2" } else { "" }, "Retry-After");
         outcomes.push((code.parse().unwrap(), time.parse().unwrap()));
     }
-    type Outcomes = Vec<(u16, f64)>;
     let (good, full): (Outcomes, Outcomes) = outcomes.into_iter().partition(|o| o.0 == 200);
     assert_eq!((good.len(), full.len()), (12, 188), "four work, eight wait");
     assert!(full.iter().all(|o| o.0 == 503));

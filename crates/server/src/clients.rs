@@ -47,6 +47,8 @@ pub(crate) struct Clients {
     world: WorldHandle,
     reporter: Reporter,
     state: Mutex<State>,
+    /// One look-up at a time: what the first finds answers most of those behind it.
+    turn: tokio::sync::Mutex<()>,
 }
 
 struct State {
@@ -77,7 +79,8 @@ impl Clients {
             last: HashMap::new(),
             processes: Vec::new(),
         };
-        Arc::new(Clients { world, reporter, state: Mutex::new(state) })
+        let turn = tokio::sync::Mutex::new(());
+        Arc::new(Clients { world, reporter, state: Mutex::new(state), turn })
     }
 
     /// Who is at the other end of a real socket; `at_gateway`: and its address in the lab.
@@ -103,13 +106,14 @@ impl Clients {
         if !here || !cfg!(target_os = "linux") {
             return None;
         }
-        let likely = {
+        {
             let mut state = self.lock();
             if !state.budget.take() {
                 return state.last.get(&peer.ip()).cloned().flatten();
             }
-            state.processes.clone()
-        };
+        }
+        let _turn = self.turn.lock().await;
+        let likely = self.lock().processes.clone();
         let look = move || os::socket_owner(transport, peer, own, &likely);
         let found = tokio::task::spawn_blocking(look).await.ok().flatten();
         let mut state = self.lock();

@@ -138,7 +138,8 @@ impl Reporter {
         Reporter::new(|_| ())
     }
 
-    pub(crate) fn tell(&self, notice: Notice) {
+    /// Hands a notice over.
+    pub fn tell(&self, notice: Notice) {
         (self.0)(notice);
     }
 }

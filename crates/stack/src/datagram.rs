@@ -218,6 +218,7 @@ impl Stack {
         }
         let payload = Payload::copy_from(body);
         let (mut frame, what) = if ping {
+            self.ip.stats.count_icmp_out(Some(kind::ECHO_REQUEST));
             let echo = Icmp::echo(kind::ECHO_REQUEST, local.port(), seq);
             (echo.frame(&header, payload), ("icmp", "echo-request"))
         } else {

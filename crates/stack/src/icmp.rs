@@ -71,6 +71,7 @@ impl Stack {
         let Some(message) = Icmp::of(&frame) else {
             return self.ip.drop(cx, &frame, DropReason::UnknownProtocol);
         };
+        self.ip.stats.count_icmp_in(message.kind);
         match message.kind {
             // RFC 1122 §3.2.2.6: an echo to a broadcast address may be ignored; Linux does.
             kind::ECHO_REQUEST if !broadcast => self.echo_reply(cx, frame, message),
@@ -100,7 +101,7 @@ impl Stack {
         cause: netarium_base::Cause,
         what: &'static str,
     ) {
-        self.ip.stats.icmp_out += 1;
+        self.ip.stats.count_icmp_out(Icmp::of(&frame).map(|message| message.kind));
         let len = frame.payload().len() as u32;
         let place = self.ip.place();
         frame.meta.cause = cx.with(cause).emit(place, frame.meta.flow, || Event::PacketBuilt {

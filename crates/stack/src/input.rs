@@ -172,9 +172,10 @@ impl Stack {
         }
     }
 
-    /// A datagram for a socket in front of the filter: for this host or for everybody, or, while
-    /// the interface has no address, for any: the answer of a DHCP server to a client that it has
-    /// just given that address (RFC 2131 §4.1).
+    /// A datagram for a socket in front of the filter: for this host or for everybody, or for an
+    /// address that the host does not have (yet): the answer of a DHCP server to a client that it has
+    /// just offered that address (RFC 2131 §4.1). A router takes such only while the interface has
+    /// no address: otherwise they pass through it.
     fn before_filter(&self, iface: IfIndex, frame: &Frame) -> Option<Arrival> {
         if frame.protocol() != Some(protocol::UDP) {
             return None;
@@ -182,7 +183,8 @@ impl Stack {
         let (src, dst, (sport, dport)) = (frame.src_ip()?, frame.dst_ip()?, frame.ports()?);
         let broadcast = self.ip.is_broadcast(dst);
         let bare = self.ip.iface(iface).is_some_and(|i| i.addresses.is_empty());
-        if !(bare || broadcast || self.ip.is_own(dst)) {
+        let in_transit = self.ip.forwarding && !bare;
+        if in_transit && !broadcast && !self.ip.is_own(dst) {
             return None;
         }
         let (from, to) = (SocketAddr::new(src, sport), SocketAddr::new(dst, dport));

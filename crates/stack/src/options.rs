@@ -95,8 +95,8 @@ pub enum SocketOption {
     /// `None` for all interfaces. Only for datagrams.
     BindToDevice(Option<IfIndex>),
     /// Of a datagram socket that is tied to an interface: it sends and receives in front of the
-    /// host's own rules and translations, and takes datagrams for any address while the interface
-    /// has none, as programs do that use packet sockets (a DHCP client).
+    /// host's own rules and translations, and takes datagrams for any address (on a router: while the
+    /// interface has none), as programs do that use packet sockets (a DHCP client).
     BeforeFilter(bool),
 }
 

@@ -257,6 +257,9 @@ fn request_row(id: SocketId, request: &Request) -> SocketInfo {
 fn stream_row(id: SocketId, pid: Pid, conn: &Connection) -> SocketInfo {
     let timer = [
         ("on", Timer::Retransmit),
+        // Linux names all three alike: what is sent is sent again, or probed for.
+        ("on", Timer::LossProbe),
+        ("on", Timer::Reorder),
         ("probe", Timer::Persist),
         ("timewait", Timer::Wait),
         ("keepalive", Timer::KeepAlive),

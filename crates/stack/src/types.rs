@@ -4,6 +4,7 @@ use core::net::{IpAddr, SocketAddr};
 
 use bitflags::bitflags;
 use netarium_base::{Cause, IfIndex, Instant, NodeId, Pid, Seed, SocketId};
+use netarium_wire::icmp::kind;
 use netarium_wire::{Cidr, Mac};
 
 /// What a host is made of before it has interfaces.
@@ -262,6 +263,10 @@ pub struct StackStats {
     pub icmp_in: u64,
     /// ICMP messages sent.
     pub icmp_out: u64,
+    /// ICMP messages received, by the kinds of [`ICMP_KINDS`](StackStats::ICMP_KINDS).
+    pub icmp_in_kinds: [u32; 6],
+    /// ICMP messages sent, by the same kinds.
+    pub icmp_out_kinds: [u32; 6],
     /// ICMP messages held back by the rate limit.
     pub icmp_rate_limited: u64,
     /// Connections opened by `connect`.
@@ -308,4 +313,29 @@ pub struct StackStats {
     pub udp_no_ports: u64,
     /// Datagrams dropped because a socket's buffer was full.
     pub udp_in_errors: u64,
+}
+
+impl StackStats {
+    /// The kinds of ICMP messages that are counted one by one (RFC 792), smallest first.
+    pub const ICMP_KINDS: [u8; 6] = [
+        kind::ECHO_REPLY,
+        kind::UNREACHABLE,
+        kind::REDIRECT,
+        kind::ECHO_REQUEST,
+        kind::TIME_EXCEEDED,
+        kind::PARAMETER_PROBLEM,
+    ];
+
+    pub(crate) fn count_icmp_in(&mut self, of: u8) {
+        if let Some(at) = Self::ICMP_KINDS.iter().position(|k| *k == of) {
+            self.icmp_in_kinds[at] = self.icmp_in_kinds[at].saturating_add(1);
+        }
+    }
+
+    pub(crate) fn count_icmp_out(&mut self, of: Option<u8>) {
+        self.icmp_out += 1;
+        if let Some(at) = Self::ICMP_KINDS.iter().position(|k| Some(*k) == of) {
+            self.icmp_out_kinds[at] = self.icmp_out_kinds[at].saturating_add(1);
+        }
+    }
 }

@@ -6,7 +6,7 @@
 //! the causes, the conntrack entry. Whoever changes bytes behind the metadata's back (a corrupting
 //! link) calls [`Frame::invalidate`].
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
 
 use netarium_base::{Cause, FlowId, name_hash};
@@ -189,8 +189,13 @@ impl Frame {
 
     /// Whether all checksums are right. Looks at bytes only when it is not known yet. Fragments
     /// are checked at the IP layer only. A frame that does not parse has none that could be wrong.
+    #[inline]
     pub fn verify(&mut self) -> Result<(), ChecksumError> {
-        if self.meta.verified || self.parse().is_err() {
+        if self.meta.verified { Ok(()) } else { self.verify_bytes() }
+    }
+
+    fn verify_bytes(&mut self) -> Result<(), ChecksumError> {
+        if self.parse().is_err() {
             return Ok(());
         }
         if self.meta.layers.network == Network::Ipv4
@@ -244,6 +249,7 @@ impl Frame {
     }
 
     /// Bytes of the frame.
+    #[inline]
     pub fn len(&self) -> usize {
         self.head_len as usize + self.payload.len()
     }
@@ -254,10 +260,12 @@ impl Frame {
     }
 
     /// The headers.
+    #[inline]
     pub fn head(&self) -> &[u8] {
         &self.head[..self.head_len as usize]
     }
 
+    #[inline]
     pub(crate) fn head_mut(&mut self) -> &mut [u8] {
         &mut self.head[..self.head_len as usize]
     }
@@ -301,6 +309,7 @@ impl Frame {
         self.head[6..12].copy_from_slice(&src.0);
     }
 
+    #[inline]
     pub(crate) fn l3(&self) -> usize {
         self.meta.layers.l3 as usize
     }
@@ -313,6 +322,7 @@ impl Frame {
     }
 
     /// The network header and everything of the head behind it; empty when not parsed.
+    #[inline]
     pub fn network(&self) -> &[u8] {
         match self.meta.layers.network {
             Network::Unparsed => &[],
@@ -321,6 +331,7 @@ impl Frame {
     }
 
     /// The transport header; empty when there is none.
+    #[inline]
     pub fn transport(&self) -> &[u8] {
         match self.meta.layers.network {
             Network::Ipv4 | Network::Ipv6 => &self.head()[self.meta.layers.l4 as usize..],
@@ -329,6 +340,7 @@ impl Frame {
     }
 
     /// Bytes of the IP packet: from the IP header to the end of the payload; 0 for other frames.
+    #[inline]
     pub fn ip_len(&self) -> usize {
         match self.meta.layers.network {
             Network::Ipv4 | Network::Ipv6 => self.len() - self.l3(),
@@ -337,22 +349,26 @@ impl Frame {
     }
 
     /// Source address of an IP packet.
+    #[inline]
     pub fn src_ip(&self) -> Option<IpAddr> {
         ip::address_at(self.meta.layers.network, self.network(), ip::Side::Source)
     }
 
     /// Destination address of an IP packet.
+    #[inline]
     pub fn dst_ip(&self) -> Option<IpAddr> {
         ip::address_at(self.meta.layers.network, self.network(), ip::Side::Destination)
     }
 
     /// IP protocol number; `None` when the frame is not IP.
+    #[inline]
     pub fn protocol(&self) -> Option<u8> {
         matches!(self.meta.layers.network, Network::Ipv4 | Network::Ipv6)
             .then_some(self.meta.layers.protocol)
     }
 
     /// Source and destination port of TCP and UDP.
+    #[inline]
     pub fn ports(&self) -> Option<(u16, u16)> {
         let t = self.transport();
         matches!(self.protocol()?, ip::protocol::TCP | ip::protocol::UDP)
@@ -376,26 +392,38 @@ impl Frame {
 
 /// The id of a conversation: the same for both directions, the same in every run, never 0 for a
 /// real one. Derived from the end points, so that no table is needed to give it out.
+#[inline]
 pub fn flow_id(protocol: u8, a: (IpAddr, u16), b: (IpAddr, u16)) -> FlowId {
+    let v4 = |ip: Ipv4Addr, port: u16| u64::from(u32::from(ip)) << 16 | u64::from(port);
+    if let ((IpAddr::V4(x), p), (IpAddr::V4(y), q)) = (a, b) {
+        // Each translated packet gets another one: the usual case is short.
+        let (x, y) = (v4(x, p), v4(y, q));
+        let hash = mix(mix(flow_seed(protocol), x.min(y)), x.max(y));
+        return FlowId(hash.max(1));
+    }
     let (lo, hi) = if a <= b { (a, b) } else { (b, a) };
-    let mut h = u64::from(protocol) ^ 0x9e37_79b9_7f4a_7c15;
-    let mut add = |x: u64| {
-        h ^= x;
-        h = h.wrapping_mul(0xff51_afd7_ed55_8ccd);
-        h ^= h >> 32;
-    };
+    let mut h = flow_seed(protocol);
     for (ip, port) in [lo, hi] {
         match ip {
-            IpAddr::V4(v4) => add(u64::from(u32::from(v4)) << 16 | u64::from(port)),
+            IpAddr::V4(ip) => h = mix(h, v4(ip, port)),
             IpAddr::V6(v6) => {
                 let bits = u128::from(v6);
-                add((bits >> 64) as u64);
-                add(bits as u64);
-                add(u64::from(port) | 1 << 63);
+                for word in [(bits >> 64) as u64, bits as u64, u64::from(port) | 1 << 63] {
+                    h = mix(h, word);
+                }
             }
         }
     }
     FlowId(h.max(1))
+}
+
+fn flow_seed(protocol: u8) -> u64 {
+    u64::from(protocol) ^ 0x9e37_79b9_7f4a_7c15
+}
+
+fn mix(hash: u64, word: u64) -> u64 {
+    let h = (hash ^ word).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    h ^ (h >> 32)
 }
 
 /// A MAC address for a name: locally administered, unicast, the same in every lab.
@@ -477,10 +505,12 @@ fn transport_header_len(ip: &ip::Parsed, b: &[u8]) -> Result<usize, WireError> {
     }
 }
 
+#[inline]
 pub(crate) fn be16(b: &[u8], at: usize) -> u16 {
     u16::from_be_bytes([b[at], b[at + 1]])
 }
 
+#[inline]
 pub(crate) fn be32(b: &[u8], at: usize) -> u32 {
     u32::from_be_bytes([b[at], b[at + 1], b[at + 2], b[at + 3]])
 }

@@ -144,6 +144,7 @@ pub fn pseudo_header(src: IpAddr, dst: IpAddr, proto: u8, len: usize) -> Sum {
     addresses + Sum::word(proto.into()) + Sum::long(len as u32)
 }
 
+#[inline]
 pub(crate) fn address_at(network: Network, b: &[u8], side: Side) -> Option<IpAddr> {
     match network {
         Network::Ipv4 => {

@@ -1,11 +1,11 @@
 //! What forwarding and NAT change in place, with checksums updated incrementally (RFC 1624).
 
-use core::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::checksum::{Sum, update};
-use crate::frame::{Frame, Network, be16};
+use crate::frame::{Frame, Layers, Network, be16, be32};
 use crate::icmp::is_echo;
-use crate::ip::{Side, protocol};
+use crate::ip::{Side, V4_HEADER, protocol};
 use crate::tcp::TcpHeader;
 
 impl Frame {
@@ -31,6 +31,47 @@ impl Frame {
     /// Replaces the address, and for TCP and UDP the port, of one side. For an echo of ICMP or ICMPv6 the port
     /// replaces the identifier. Frames that are not IP of the address's family stay as they are.
     pub fn rewrite(&mut self, side: Side, to: SocketAddr) {
+        let done = match to {
+            SocketAddr::V4(to) => self.rewrite_v4(side, *to.ip(), to.port()),
+            SocketAddr::V6(_) => None,
+        };
+        if done.is_none() {
+            self.rewrite_any(side, to);
+        }
+        self.meta.flow = self.flow_key();
+    }
+
+    /// TCP and UDP over IPv4, as nearly all that is translated. `None`: the packet is another one.
+    fn rewrite_v4(&mut self, side: Side, ip: Ipv4Addr, port: u16) -> Option<()> {
+        let Layers { network, l3, l4, protocol, .. } = self.meta.layers;
+        let checksum = match (network, protocol) {
+            (Network::Ipv4, protocol::TCP) => 16,
+            (Network::Ipv4, protocol::UDP) => 6,
+            _ => return None,
+        };
+        let (address_at, port_at) = if side == Side::Source { (12, 0) } else { (16, 2) };
+        let (before, transport) = self.head_mut().split_at_mut_checked(l4.into())?;
+        if transport.len() < checksum + 2 {
+            return None;
+        }
+        let header = before.get_mut(l3.into()..)?.first_chunk_mut::<V4_HEADER>()?;
+        let (old_ip, new_ip) = (Sum::long(be32(header, address_at)), Sum::long(ip.into()));
+        header[address_at..address_at + 4].copy_from_slice(&ip.octets());
+        update_sum(header, 10, old_ip, new_ip);
+        let old_port = Sum::word(be16(transport, port_at));
+        transport[port_at..port_at + 2].copy_from_slice(&port.to_be_bytes());
+        let udp = protocol == protocol::UDP;
+        if udp && be16(transport, checksum) == 0 {
+            return Some(());
+        }
+        update_sum(transport, checksum, old_port + old_ip, Sum::word(port) + new_ip);
+        if udp && be16(transport, checksum) == 0 {
+            transport[checksum..checksum + 2].copy_from_slice(&[0xff, 0xff]);
+        }
+        Some(())
+    }
+
+    fn rewrite_any(&mut self, side: Side, to: SocketAddr) {
         let old = match side {
             Side::Source => self.src_ip(),
             Side::Destination => self.dst_ip(),
@@ -46,7 +87,6 @@ impl Frame {
         if !self.transport().is_empty() {
             self.rewrite_transport(side, to.port(), old_sum, new_sum);
         }
-        self.meta.flow = self.flow_key();
     }
 
     fn rewrite_transport(&mut self, side: Side, port: u16, old_ip: Sum, new_ip: Sum) {
@@ -138,12 +178,17 @@ impl Frame {
     }
 
     fn update_field(&mut self, at: usize, old: Sum, new: Sum) {
-        if old == new {
-            return;
-        }
-        let field = update(be16(self.head(), at), old, new);
-        self.head_mut()[at..at + 2].copy_from_slice(&field.to_be_bytes());
+        update_sum(self.head_mut(), at, old, new);
     }
+}
+
+/// Updates the checksum at `at`.
+fn update_sum(b: &mut [u8], at: usize, old: Sum, new: Sum) {
+    if old == new {
+        return;
+    }
+    let field = update(be16(b, at), old, new);
+    b[at..at + 2].copy_from_slice(&field.to_be_bytes());
 }
 
 fn address_sum(ip: IpAddr) -> Sum {

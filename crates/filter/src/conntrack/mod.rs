@@ -67,11 +67,13 @@ impl Conntrack {
         }
     }
 
+    #[inline]
     pub(crate) fn session(&self, handle: Handle) -> Option<&Session> {
         if handle.is_pending() { self.pending.as_ref() } else { self.table.get(handle.index) }
     }
 
     /// The handle and session of a frame.
+    #[inline]
     pub(crate) fn of(&self, frame: &Frame) -> Option<(Handle, &Session)> {
         let handle = Handle::unpack(frame.meta.conntrack?)?;
         Some((handle, self.session(handle)?))

@@ -5,6 +5,7 @@ use core::net::SocketAddr;
 use core::num::NonZeroU32;
 
 use netarium_base::{Cause, Instant};
+use netarium_wire::ip::Side;
 
 use super::tcp::TcpState;
 use super::timeouts::Timeout;
@@ -108,6 +109,17 @@ impl Session {
 
     pub(crate) fn tuple(&self, dir: Direction) -> &Tuple {
         &self.tuples[dir as usize]
+    }
+
+    /// Whether one side of the packets of a direction is another one when they leave here.
+    #[inline]
+    pub(crate) fn translates(&self, dir: Direction, side: Side) -> bool {
+        self.flags.contains(match (dir, side) {
+            (Direction::Original, Side::Source) | (Direction::Reply, Side::Destination) => {
+                Flags::SNAT
+            }
+            _ => Flags::DNAT,
+        })
     }
 
     /// What packets of a direction look like when they leave here.

@@ -32,10 +32,11 @@ impl Filter {
         let chain = if input.is_some() { Chain::Prerouting } else { Chain::Output };
         let mapped = !self.nat.behaviour.overload && !self.nat.mappings.is_empty();
         let idle = self.nat_rules.is_empty(chain) && !mapped;
-        if idle || !self.is_first(frame) {
-            if self.is_first(frame) {
-                self.nat_rules.count_policy(chain, frame.ip_len());
-            }
+        if !self.is_first(frame) {
+            return Ok(());
+        }
+        if idle {
+            self.nat_rules.count_policy(chain, frame.ip_len());
             return Ok(());
         }
         let Some(mut facts) = Facts::of(frame, input, output, States::NEW) else { return Ok(()) };

@@ -21,7 +21,7 @@ pub(crate) fn translate(
     dir: Direction,
     side: Side,
 ) -> Result<Option<Change>, DropReason> {
-    let (from, to) = (end(s, dir, side, false), end(s, dir, side, true));
+    let (from, to) = ends(s, dir, side);
     if from == to {
         return Ok(None);
     }
@@ -53,12 +53,12 @@ fn ip_of(frame: &Frame, side: Side) -> Option<IpAddr> {
     }
 }
 
-/// One end point of packets of direction `dir`, before or after translation.
-fn end(s: &Session, dir: Direction, side: Side, translated: bool) -> SocketAddr {
-    let tuple = if translated { s.translated(dir) } else { *s.tuple(dir) };
+/// One end point of packets of direction `dir`, before and after translation.
+fn ends(s: &Session, dir: Direction, side: Side) -> Change {
+    let (here, there) = (s.tuple(dir), s.tuple(dir.other()));
     match side {
-        Side::Source => tuple.source(),
-        Side::Destination => tuple.destination(),
+        Side::Source => (here.source(), there.destination()),
+        Side::Destination => (here.destination(), there.source()),
     }
 }
 

@@ -11,8 +11,10 @@ use crate::chain::{Chain, Counters, Policy};
 use crate::rules::{Profiles, Rule, RuleError};
 
 mod check;
+mod gate;
 mod walk;
 
+use gate::Gate;
 pub(crate) use walk::Decided;
 
 /// The most rules of one chain.
@@ -59,10 +61,25 @@ impl Table {
             ],
         }
     }
+
+    /// Where a built-in chain stands among [`Table::chains`]. Asked several times per packet.
+    const fn place(self, chain: Chain) -> Option<usize> {
+        match (self, chain) {
+            (Table::Mangle, chain) => Some(chain as usize),
+            (Table::Nat, Chain::Prerouting) | (Table::Filter, Chain::Input) => Some(0),
+            (Table::Nat, Chain::Input) | (Table::Filter, Chain::Forward) => Some(1),
+            (Table::Nat | Table::Filter, Chain::Output) => Some(2),
+            (Table::Nat, Chain::Postrouting) => Some(3),
+            (Table::Nat, Chain::Forward) => None,
+            (Table::Filter, Chain::Prerouting | Chain::Postrouting) => None,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
 struct Entry {
+    /// What most packets fail at that the rule does not match.
+    gate: Gate,
     rule: Rule,
     /// The chain that it leads to, by its place in the table.
     to: Option<usize>,
@@ -350,7 +367,8 @@ impl Rules {
             None => None,
         };
         let active = rule.enabled() && rule.profiles().intersects(self.profile);
-        Ok(Entry { rule, to, active, counters: Counters::default() })
+        let gate = Gate::of(rule.matches());
+        Ok(Entry { gate, rule, to, active, counters: Counters::default() })
     }
 
     fn at(&self, name: &str) -> Result<usize, RuleError> {
@@ -372,6 +390,21 @@ impl Links {
             policy_text: "default".into(),
             policy_counters: Counters::default(),
             entries: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_place_of_a_built_in_chain_is_where_it_is_shown() {
+        for table in [Table::Filter, Table::Nat, Table::Mangle] {
+            for chain in Chain::ALL {
+                let shown = table.chains().iter().position(|&c| c == chain);
+                assert_eq!(table.place(chain), shown, "{} of {}", chain.id(), table.name());
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use netarium_base::trace::Text;
 
+use super::gate::Probe;
 use super::{Entry, Links, Rules};
 use crate::chain::{Chain, Policy};
 use crate::matches::Facts;
@@ -46,6 +47,17 @@ impl Rules {
         (links.policy, &links.policy_text)
     }
 
+    /// Whether a built-in chain lets everything pass without a look; the packet is counted then.
+    #[inline]
+    pub(crate) fn pass(&mut self, base: Chain, bytes: usize) -> bool {
+        let Some(chain) = self.base(base).and_then(|at| self.chains.get_mut(at)) else { return true };
+        let open = chain.entries.is_empty() && chain.policy == Policy::Accept;
+        if open {
+            chain.policy_counters.count(bytes);
+        }
+        open
+    }
+
     pub(crate) fn count_policy(&mut self, base: Chain, bytes: usize) {
         if let Some(at) = self.base(base) {
             self.chains[at].policy_counters.count(bytes);
@@ -53,7 +65,7 @@ impl Rules {
     }
 
     fn base(&self, base: Chain) -> Option<usize> {
-        self.table.chains().iter().position(|&c| c == base)
+        self.table.place(base)
     }
 
     /// Asks the rules from a built-in chain on, in order, and counts. `log` is called for each
@@ -66,8 +78,8 @@ impl Rules {
         mut log: impl FnMut(&Rule),
     ) -> Decided {
         let Some(at) = self.base(base) else { return Decided::Nobody };
-        let mut walk = Walk::begin(at);
-        while let Some(place) = walk.next(&self.chains, facts) {
+        let (mut walk, probe) = (Walk::begin(at), Probe::of(facts));
+        while let Some(place) = walk.next(&self.chains, probe, facts) {
             let entry = &mut self.chains[place.chain].entries[place.rule];
             entry.counters.count(bytes);
             if let Target::Log(_) | Target::TcpMss(_) = entry.rule.target() {
@@ -82,8 +94,8 @@ impl Rules {
 
     /// The rule that would decide, without counting.
     pub(crate) fn peek(&self, base: Chain, facts: &Facts) -> Option<&Rule> {
-        let mut walk = Walk::begin(self.base(base)?);
-        while let Some(place) = walk.next(&self.chains, facts) {
+        let (mut walk, probe) = (Walk::begin(self.base(base)?), Probe::of(facts));
+        while let Some(place) = walk.next(&self.chains, probe, facts) {
             let entry = &self.chains[place.chain].entries[place.rule];
             if walk.follow(entry) {
                 return Some(&entry.rule);
@@ -107,10 +119,12 @@ impl Walk {
     }
 
     /// The next rule that matches.
-    fn next(&mut self, chains: &[Links], facts: &Facts) -> Option<Place> {
+    fn next(&mut self, chains: &[Links], probe: Probe, facts: &Facts) -> Option<Place> {
         loop {
             let rest = chains[self.at.chain].entries.get(self.at.rule..).unwrap_or_default();
-            let hit = rest.iter().position(|e| e.active && e.rule.matches().matches(facts));
+            let hit = rest.iter().position(|e| {
+                e.gate.lets(probe) && e.active && e.rule.matches().matches(facts)
+            });
             if let Some(skipped) = hit {
                 let place = Place { rule: self.at.rule + skipped, ..self.at };
                 self.at.rule = place.rule + 1;

@@ -74,7 +74,8 @@ fn put(of: &Dir<'static>, root: &Dir<'static>, place: &str, files: &mut Files) {
                 let path = path.to_string_lossy().replace('\\', "/");
                 if path != "lab.toml" {
                     // A test puts every file of every lab in its place.
-                    let _ = files.insert(&format!("{place}{path}"), Bytes::from_static(file.contents()));
+                    let _ = files
+                        .insert(&format!("{place}{path}"), Bytes::from_static(file.contents()));
                 }
             }
         }

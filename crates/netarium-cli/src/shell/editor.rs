@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 
 use netarium_server::client::Client;
-use rustyline::completion::Completer;
+use rustyline::completion::{Completer, Pair};
 use rustyline::config::{CompletionType, Config};
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
@@ -89,14 +89,14 @@ struct Completions {
 }
 
 impl Completer for Words {
-    type Candidate = String;
+    type Candidate = Pair;
 
     fn complete(
         &self,
         line: &str,
         at: usize,
         _: &Context<'_>,
-    ) -> rustyline::Result<(usize, Vec<String>)> {
+    ) -> rustyline::Result<(usize, Vec<Pair>)> {
         let (from, first) = word_before(&line[..at]);
         let path = format!(
             "/api/v1/hosts/{}/complete?folder={}&word={}&command={first}",
@@ -107,8 +107,15 @@ impl Completer for Words {
         let answer = self.runtime.block_on(self.client.get(&path)).ok();
         let words = answer.and_then(|a| serde_json::from_slice::<Completions>(&a).ok());
         // A lab that does not answer completes nothing.
-        Ok((from, words.map_or_else(Vec::new, |w| w.words)))
+        Ok((from, words.map_or_else(Vec::new, |w| w.words.into_iter().map(shown).collect())))
     }
+}
+
+/// A word as it stands in a list: the last part of a path, without the blank behind.
+fn shown(word: String) -> Pair {
+    let whole = word.trim_end();
+    let folder = whole.trim_end_matches('/').rfind('/').map_or(0, |at| at + 1);
+    Pair { display: whole[folder..].to_owned(), replacement: word }
 }
 
 /// Where the word before the cursor begins, and whether it is a command's name.

@@ -12,7 +12,8 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::{Body as _, Incoming};
-use netarium_base::{Event, FlowId};
+use netarium_base::trace::Text;
+use netarium_base::{Event, FlowId, Instant};
 use netarium_world::process::Process;
 
 use super::application::{Admission, Call};
@@ -23,7 +24,7 @@ use super::log::ErrorEntry;
 use super::log_format::Asked;
 use super::pages::{self, Failure};
 use super::places;
-use super::state::State;
+use super::state::{Lines, State};
 use super::target::{Target, TargetError};
 use crate::calendar::Date;
 
@@ -37,28 +38,17 @@ pub(super) async fn answer(
     let process = state.process;
     process.emit(flow, || Event::HttpRequest {
         method: request.method().as_str().into(),
-        target: request.uri().to_string().into(),
+        target: target_of(request.uri()),
     });
     let (parts, body) = request.into_parts();
     let asked_at = process.now();
     let site = Rc::clone(config.site(state.local, host_of(&parts)));
     state.set_timing(site.timing);
-    let line = state.line();
-    let date = Date::from_unix(process.unix_seconds(asked_at));
-    let asked = Asked {
-        client: state.client,
-        local: state.local,
-        pid: process.pid(),
-        date,
-        line: &line,
-        fields: &parts.headers,
-        site: site.name.as_ref().map_or("-", |n| n.host.as_str()),
-    };
-    let lines = site.access_logs.iter().map(|(p, f)| (p.clone(), f.asked(&asked))).collect();
+    let lines = log_lines(&site, &state, &parts.headers, asked_at);
     let (head, version) = (parts.method == Method::HEAD, parts.version);
     let refused = state.take_refusal();
     let last = refused.is_some();
-    let mut rules = site.base.clone();
+    let mut rules = Rc::clone(&site.base);
     let waits = parts.headers.contains_key(header::EXPECT);
     let mut body = Some(body);
     let result = match refused {
@@ -92,6 +82,33 @@ pub(super) async fn answer(
     response
 }
 
+/// A request's target, as it stood in its line.
+fn target_of(uri: &http::Uri) -> Text {
+    match uri.path_and_query() {
+        // By far the most: no scheme and host in front.
+        Some(target) if uri.scheme().is_none() && uri.authority().is_none() => {
+            target.as_str().into()
+        }
+        _ => uri.to_string().into(),
+    }
+}
+
+/// What is known by now of the lines in the access logs.
+fn log_lines(site: &Site, state: &State, fields: &HeaderMap, at: Instant) -> Lines {
+    let (process, line) = (state.process, state.line());
+    let asked = Asked {
+        client: state.client,
+        local: state.local,
+        pid: process.pid(),
+        date: Date::from_unix(process.unix_seconds(at)),
+        line: &line,
+        fields,
+        site: site.name.as_ref().map_or("-", |n| n.host.as_str()),
+    };
+    let logs = site.access_logs.iter();
+    logs.map(|(path, format)| (Rc::clone(path), format.asked(&asked))).collect()
+}
+
 /// The name that was asked for: of an absolute target, else of the Host field (RFC 9112 §3.2.2);
 /// without its port.
 fn host_of(parts: &Parts) -> &str {
@@ -113,7 +130,7 @@ async fn handle(
     state: &State,
     parts: Parts,
     body: &mut Option<Incoming>,
-    rules: &mut Rules,
+    rules: &mut Rc<Rules>,
 ) -> Result<Response<Contents>, Failure> {
     expectation(&parts.headers)?;
     known_method(&parts.method, &parts.uri)?;
@@ -220,7 +237,7 @@ fn known_method(method: &Method, uri: &http::Uri) -> Result<(), Failure> {
     }
 }
 
-fn options(allow: &str) -> Response<Contents> {
+fn options(allow: &'static str) -> Response<Contents> {
     let mut response = Response::new(Contents::default());
     put(response.headers_mut(), header::ALLOW, allow);
     response
@@ -421,7 +438,7 @@ fn finish(
 ) {
     let mut fields = HeaderMap::with_capacity(10);
     let date = Date::from_unix(process.unix_seconds(Process::now(&process))).http();
-    put(&mut fields, header::DATE, &date);
+    put(&mut fields, header::DATE, date);
     if let Some(server) = &site.server {
         fields.insert(header::SERVER, server.clone());
     }
@@ -429,11 +446,15 @@ fn finish(
     let mute = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&response.status());
     let length = HeaderValue::from(response.body().len());
     // The order of fields means nothing; this is the one that people know.
-    for (name, value) in response.headers() {
-        if *name == header::CONTENT_TYPE && !mute {
+    let mut last = None;
+    for (name, value) in std::mem::take(response.headers_mut()) {
+        // Further values of a field come without its name.
+        let Some(name) = name.or_else(|| last.clone()) else { continue };
+        if name == header::CONTENT_TYPE && !mute {
             fields.insert(header::CONTENT_LENGTH, length.clone());
         }
-        fields.append(name.clone(), value.clone());
+        last = Some(name.clone());
+        fields.append(name, value);
     }
     if !mute {
         fields.insert(header::CONTENT_LENGTH, length);

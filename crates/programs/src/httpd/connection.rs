@@ -6,18 +6,19 @@
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Poll, ready};
 
 use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use netarium_base::{Duration, Instant};
-use netarium_world::files::{DirEntry, FileError, Metadata};
+use netarium_world::files::{DirEntry, FileError};
 use netarium_world::process::{Process, TcpStream};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 
 use super::answer::answer;
 use super::files::Disk;
@@ -31,14 +32,12 @@ use crate::wait::within;
 
 /// How long, and how many bytes, a closed connection may still talk (Apache: MAX_SECS_TO_LINGER).
 const LINGER: (Duration, usize) = (Duration::from_secs(2), 1024 * 1024);
+/// Bytes of that which are read at a time.
+const LINGER_READ: usize = 4096;
 
 impl Disk for Process {
-    fn read(&self, path: &str) -> Result<Bytes, FileError> {
-        self.read_file(path)
-    }
-
-    fn metadata(&self, path: &str) -> Result<Metadata, FileError> {
-        Process::metadata(self, path)
+    fn open(&self, path: &str) -> Result<(Bytes, Instant), FileError> {
+        self.read_dated(path)
     }
 
     fn list(&self, path: &str) -> Result<Vec<DirEntry>, FileError> {
@@ -77,8 +76,8 @@ pub(super) async fn serve(process: Process, stream: TcpStream, generation: Rc<Ge
         builder.max_headers(first.limits.fields);
     }
     let io = Io::new(stream, Rc::clone(&state), first.limits);
-    let connection = builder.serve_connection(io, service);
-    let (end, connection) = watch(process, &state, &generation, connection).await;
+    let mut connection = builder.serve_connection(io, service);
+    let end = watch(process, &state, &generation, &mut connection).await;
     state.finish();
     let stream = connection.into_parts().io.into_stream();
     match end {
@@ -128,8 +127,8 @@ async fn watch<S>(
     process: Process,
     state: &State,
     generation: &Generation,
-    mut connection: Served<S>,
-) -> (End, Served<S>)
+    connection: &mut Served<S>,
+) -> End
 where
     S: hyper::service::HttpService<Incoming, ResBody = super::body::Contents> + Unpin,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -138,7 +137,7 @@ where
     let mut timer = process.sleep_until(state.deadline());
     let mut notice = generation.listen();
     let mut leaving = false;
-    let end = poll_fn(|cx| {
+    poll_fn(|cx| {
         loop {
             match notice.poll(cx) {
                 Stop::No => {}
@@ -146,10 +145,10 @@ where
                 Stop::Gracefully if leaving => {}
                 Stop::Gracefully => {
                     leaving = true;
-                    Pin::new(&mut connection).graceful_shutdown();
+                    Pin::new(&mut *connection).graceful_shutdown();
                 }
             }
-            if let Poll::Ready(result) = Pin::new(&mut connection).poll(cx) {
+            if let Poll::Ready(result) = Pin::new(&mut *connection).poll(cx) {
                 return Poll::Ready(End::Closed(result));
             }
             let deadline = state.deadline();
@@ -167,7 +166,7 @@ where
                 _ if !state.is_late() => timer.reset(state.deadline()),
                 Phase::Idle => {
                     // Between requests nothing is lost: close, as the peer must expect.
-                    Pin::new(&mut connection).graceful_shutdown();
+                    Pin::new(&mut *connection).graceful_shutdown();
                     state.enter(Phase::Busy);
                 }
                 // What has come of a request is answered with 408.
@@ -176,8 +175,7 @@ where
             }
         }
     })
-    .await;
-    (end, connection)
+    .await
 }
 
 /// Closes in a way that lets the peer read what was sent: a FIN, then whatever still comes in is
@@ -189,8 +187,8 @@ async fn linger(process: Process, mut stream: TcpStream) {
     }
     let (span, limit) = LINGER;
     let drain = async {
-        let (mut buffer, mut left) = ([0u8; 4096], limit);
-        while let Ok(n @ 1..) = stream.read(&mut buffer).await {
+        let mut left = limit;
+        while let Ok(n @ 1..) = discard(&mut stream).await {
             left = left.saturating_sub(n);
             if left == 0 {
                 return;
@@ -198,4 +196,16 @@ async fn linger(process: Process, mut stream: TcpStream) {
         }
     };
     within(&process, Some(process.now() + span), drain).await;
+}
+
+/// Reads what has come and throws it away; how much it was. The buffer is on the stack of the poll:
+/// in the future it would make each connection larger by itself.
+async fn discard(stream: &mut TcpStream) -> std::io::Result<usize> {
+    poll_fn(|cx| {
+        let mut bytes = [MaybeUninit::<u8>::uninit(); LINGER_READ];
+        let mut buffer = ReadBuf::uninit(&mut bytes);
+        ready!(Pin::new(&mut *stream).poll_read(cx, &mut buffer))?;
+        Poll::Ready(Ok(buffer.filled().len()))
+    })
+    .await
 }

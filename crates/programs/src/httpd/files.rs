@@ -8,7 +8,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Response, StatusCode};
 use netarium_base::Instant;
 use netarium_base::map::QuickHasher;
-use netarium_world::files::{DirEntry, FileError, Metadata};
+use netarium_world::files::{DirEntry, FileError};
 
 use super::body::Contents;
 use super::conditions::{self, Validators};
@@ -22,10 +22,8 @@ use crate::calendar::Date;
 
 /// What a site needs of its host.
 pub(super) trait Disk {
-    /// A file's contents.
-    fn read(&self, path: &str) -> Result<Bytes, FileError>;
-    /// What a path names.
-    fn metadata(&self, path: &str) -> Result<Metadata, FileError>;
+    /// A file's contents, and when they were written; of a folder [`FileError::IsDirectory`].
+    fn open(&self, path: &str) -> Result<(Bytes, Instant), FileError>;
     /// What is in a folder, sorted.
     fn list(&self, path: &str) -> Result<Vec<DirEntry>, FileError>;
     /// Seconds since 1970 at a point in virtual time.
@@ -50,17 +48,21 @@ pub(super) fn answer(
 ) -> Result<Response<Contents>, Failure> {
     let Wanted { target, .. } = wanted;
     let path = places::file_path(site, &target.path);
-    let metadata = disk.metadata(path.trim_end_matches('/')).map_err(|e| status_of(e, &path))?;
-    match (metadata.is_dir, target.is_directory()) {
-        (false, false) => file(disk, wanted, &path, metadata, rules),
-        (true, false) => {
+    let found = match disk.open(path.trim_end_matches('/')) {
+        Ok(found) => Some(found),
+        Err(FileError::IsDirectory) => None,
+        Err(e) => return Err(status_of(e, &path)),
+    };
+    match (found, target.is_directory()) {
+        (Some(found), false) => file(disk, wanted, &path, found, rules),
+        (None, false) => {
             let query = wanted.query.map(|q| format!("?{q}")).unwrap_or_default();
             let location = format!("{}/{query}", target.encoded());
             Err(Failure::to(StatusCode::MOVED_PERMANENTLY, &location))
         }
         // A file is not a folder, whatever the slash says.
-        (false, true) => Err(StatusCode::NOT_FOUND.into()),
-        (true, true) => folder(site, disk, wanted, &path, rules),
+        (Some(_), true) => Err(StatusCode::NOT_FOUND.into()),
+        (None, true) => folder(site, disk, wanted, &path, rules),
     }
 }
 
@@ -74,12 +76,10 @@ fn folder(
     let names = rules.index.as_deref().unwrap_or_default();
     for name in names {
         let index = format!("{path}{}", name.trim_start_matches('/'));
-        if let Ok(metadata) = disk.metadata(&index)
-            && !metadata.is_dir
-        {
+        if let Ok(found) = disk.open(&index) {
             // What holds for the file by its name holds for it here, too.
             let rules = places::rules(site, &format!("{}{name}", wanted.target.path));
-            return file(disk, wanted, &index, metadata, &rules);
+            return file(disk, wanted, &index, found, &rules);
         }
     }
     if rules.listing == Some(true) {
@@ -108,17 +108,16 @@ fn file(
     disk: &impl Disk,
     wanted: Wanted<'_>,
     path: &str,
-    metadata: Metadata,
+    (contents, modified): (Bytes, Instant),
     rules: &Rules,
 ) -> Result<Response<Contents>, Failure> {
-    let contents = disk.read(path).map_err(|e| status_of(e, path))?;
-    let modified = disk.unix_seconds(metadata.modified);
+    let modified = disk.unix_seconds(modified);
     let tag = etag(&contents, modified);
     let is = Validators { tag: &tag, modified };
     let mut response = Response::new(Contents::default());
     let fields = response.headers_mut();
-    put(fields, header::LAST_MODIFIED, &Date::from_unix(modified).http());
-    put(fields, header::ETAG, &tag);
+    put(fields, header::LAST_MODIFIED, Date::from_unix(modified).http());
+    put(fields, header::ETAG, tag.clone());
     match conditions::check(wanted.fields, wanted.method, is) {
         Some(StatusCode::NOT_MODIFIED) => {
             *response.status_mut() = StatusCode::NOT_MODIFIED;
@@ -143,7 +142,7 @@ fn file(
         }
         ranges::Asked::Parts(parts) => match parts.as_slice() {
             [one] => {
-                put(fields, header::CONTENT_RANGE, &ranges::content_range(*one, contents.len()));
+                put(fields, header::CONTENT_RANGE, ranges::content_range(*one, contents.len()));
                 (StatusCode::PARTIAL_CONTENT, Contents::new(contents.slice(one.0..=one.1)), kind)
             }
             parts => {
@@ -234,6 +233,7 @@ fn listing(
         let path = format!("{}{}{slash}", target.path, entry.name);
         let denied = places::rules(site, &path)
             .require
+            .as_ref()
             .is_some_and(|r| r.iter().any(|r| !r.not && r.who == super::conf::Who::Denied));
         if denied {
             continue;
@@ -256,8 +256,8 @@ fn listing(
 }
 
 /// Sets a field to a text that was made here and has nothing in it that a field may not have.
-pub(super) fn put(fields: &mut HeaderMap, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
+pub(super) fn put(fields: &mut HeaderMap, name: HeaderName, value: impl Into<Bytes>) {
+    if let Ok(value) = HeaderValue::from_maybe_shared(value.into()) {
         fields.insert(name, value);
     }
 }

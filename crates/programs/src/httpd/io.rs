@@ -159,7 +159,8 @@ impl Write for Io {
         let Some(second) = parts.next().filter(|_| first.len() < GATHER) else {
             return self.poll_write(cx, first);
         };
-        let mut together = Vec::with_capacity(GATHER);
+        let all: usize = slices.iter().map(|s| s.len()).sum();
+        let mut together = Vec::with_capacity(all.min(GATHER));
         together.extend_from_slice(first);
         for part in [second].into_iter().chain(parts) {
             let room = GATHER - together.len();

@@ -10,6 +10,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::future::poll_fn;
+use std::rc::Rc;
 use std::task::{Poll, Waker};
 
 use netarium_base::Pid;
@@ -33,7 +34,7 @@ enum Kind {
 #[derive(Debug)]
 struct Line {
     kind: Kind,
-    path: String,
+    path: Rc<str>,
     text: String,
 }
 
@@ -47,8 +48,8 @@ pub(super) struct Log {
 
 impl Log {
     /// Adds a line (without its end) to an access log.
-    pub(super) fn access(&self, path: &str, text: String) {
-        self.push(Line { kind: Kind::Access, path: path.to_owned(), text });
+    pub(super) fn access(&self, path: &Rc<str>, text: String) {
+        self.push(Line { kind: Kind::Access, path: Rc::clone(path), text });
     }
 
     /// Adds a line to a site's error log, when its `LogLevel` asks for such lines.
@@ -61,7 +62,7 @@ impl Log {
     /// Adds a line to a site's error log.
     pub(super) fn always(&self, site: &Site, process: Process, entry: &ErrorEntry<'_>) {
         let text = entry.line(process.unix_time(), process.pid());
-        self.push(Line { kind: Kind::Error, path: site.error_log.clone(), text });
+        self.push(Line { kind: Kind::Error, path: site.error_log.as_str().into(), text });
     }
 
     fn push(&self, line: Line) {
@@ -127,7 +128,7 @@ impl Log {
 /// Lines by where they go.
 #[derive(Debug, Default)]
 struct Batch {
-    files: BTreeMap<String, String>,
+    files: BTreeMap<Rc<str>, String>,
     out: String,
     err: String,
 }
@@ -200,7 +201,7 @@ mod tests {
     fn the_queue_is_bounded() {
         let log = Log::default();
         for n in 0..QUEUE_MAX + 3 {
-            log.access("/x", n.to_string());
+            log.access(&"/x".into(), n.to_string());
         }
         let batch = log.take();
         assert_eq!(batch.out.lines().count(), QUEUE_MAX);

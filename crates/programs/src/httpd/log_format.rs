@@ -4,7 +4,7 @@
 //! bytes, time) when the response is out.
 
 use core::net::SocketAddr;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::rc::Rc;
 
 use http::{HeaderMap, HeaderName, header};
@@ -88,12 +88,10 @@ pub(super) struct Sent {
 
 /// A line that waits for the end of its response.
 #[derive(Clone, Debug)]
-pub(super) struct HalfLine(Vec<Half>);
-
-#[derive(Clone, Debug)]
-enum Half {
-    Text(String),
-    Hole(Filled),
+pub(super) struct HalfLine {
+    text: String,
+    /// What is to be filled in, and before which byte of the text.
+    holes: Vec<(usize, Filled)>,
 }
 
 impl LogFormat {
@@ -142,19 +140,15 @@ impl LogFormat {
 
     /// What the request fills in.
     pub(super) fn asked(&self, asked: &Asked<'_>) -> HalfLine {
-        let mut halves = Vec::with_capacity(4);
+        let mut holes = Vec::with_capacity(4);
         let mut text = String::with_capacity(160);
         for part in &self.0 {
             match part {
-                Part::Filled(hole) => {
-                    halves.push(Half::Text(std::mem::take(&mut text)));
-                    halves.push(Half::Hole(*hole));
-                }
+                Part::Filled(hole) => holes.push((text.len(), *hole)),
                 part => part.write(asked, &mut text),
             }
         }
-        halves.push(Half::Text(text));
-        HalfLine(halves)
+        HalfLine { text, holes }
     }
 }
 
@@ -213,30 +207,32 @@ impl Part {
             Part::ClientPort => write!(out, "{}", asked.client.port()),
             Part::Local => write!(out, "{}", asked.local.ip()),
             Part::LocalPort => write!(out, "{}", asked.local.port()),
-            Part::Time => out.write_str(&asked.date.log()),
-            Part::Line => out.write_str(&dash(&escape(asked.line))),
-            Part::Method => out.write_str(&dash(&escape(words().next().unwrap_or_default()))),
-            Part::Path => out.write_str(&escape(&target()[..mark()])),
-            Part::Query => out.write_str(&escape(&target()[mark()..])),
-            Part::Protocol => out.write_str(&escape(words().nth(2).unwrap_or_default())),
+            Part::Time => asked.date.write_log(out),
+            Part::Line => escape_or_dash(asked.line, out),
+            Part::Method => escape_or_dash(words().next().unwrap_or_default(), out),
+            Part::Path => escape_into(&target()[..mark()], out),
+            Part::Query => escape_into(&target()[mark()..], out),
+            Part::Protocol => escape_into(words().nth(2).unwrap_or_default(), out),
             Part::Site => out.write_str(asked.site),
             Part::Pid => write!(out, "{}", asked.pid),
-            Part::Field(name) => {
-                let value = asked.fields.get(name).map(|v| escape(v.as_bytes()));
-                out.write_str(value.as_deref().unwrap_or("-"))
-            }
+            Part::Field(name) => match asked.fields.get(name) {
+                Some(value) => escape_into(value.as_bytes(), out),
+                None => out.write_str("-"),
+            },
             Part::Cookie(name) => {
-                let value =
-                    asked.fields.get(header::COOKIE).and_then(|v| cookie(v.as_bytes(), name));
-                out.write_str(&value.map_or_else(|| "-".to_owned(), escape))
+                let field = asked.fields.get(header::COOKIE);
+                match field.and_then(|v| cookie(v.as_bytes(), name)) {
+                    Some(value) => escape_into(value, out),
+                    None => out.write_str("-"),
+                }
             }
             Part::Filled(_) => Ok(()),
         };
     }
 }
 
-fn dash(text: &str) -> String {
-    if text.is_empty() { "-".to_owned() } else { text.to_owned() }
+fn escape_or_dash(bytes: &[u8], out: &mut String) -> fmt::Result {
+    if bytes.is_empty() { out.write_str("-") } else { escape_into(bytes, out) }
 }
 
 fn cookie<'a>(field: &'a [u8], name: &str) -> Option<&'a [u8]> {
@@ -249,21 +245,22 @@ fn cookie<'a>(field: &'a [u8], name: &str) -> Option<&'a [u8]> {
 impl HalfLine {
     /// The whole line.
     pub(super) fn finish(&self, sent: &Sent) -> String {
-        let mut out = String::with_capacity(200);
-        for half in &self.0 {
-            let _ = match half {
-                Half::Text(text) => out.write_str(text),
-                Half::Hole(Filled::Status) => write!(out, "{}", sent.status),
-                Half::Hole(Filled::Sent) => write!(out, "{}", sent.sent),
-                Half::Hole(Filled::BodyOrDash) if sent.body == 0 => out.write_str("-"),
-                Half::Hole(Filled::Body | Filled::BodyOrDash) => write!(out, "{}", sent.body),
-                Half::Hole(Filled::Received) => write!(out, "{}", sent.received),
-                Half::Hole(Filled::Micros) => write!(out, "{}", sent.took.as_nanos() / 1_000),
-                Half::Hole(Filled::Seconds) => {
-                    write!(out, "{}", sent.took.as_nanos() / 1_000_000_000)
-                }
+        let mut out = String::with_capacity(self.text.len() + 40);
+        let mut from = 0;
+        for &(at, hole) in &self.holes {
+            out.push_str(&self.text[from..at]);
+            from = at;
+            let _ = match hole {
+                Filled::Status => write!(out, "{}", sent.status),
+                Filled::Sent => write!(out, "{}", sent.sent),
+                Filled::BodyOrDash if sent.body == 0 => out.write_str("-"),
+                Filled::Body | Filled::BodyOrDash => write!(out, "{}", sent.body),
+                Filled::Received => write!(out, "{}", sent.received),
+                Filled::Micros => write!(out, "{}", sent.took.as_nanos() / 1_000),
+                Filled::Seconds => write!(out, "{}", sent.took.as_nanos() / 1_000_000_000),
             };
         }
+        out.push_str(&self.text[from..]);
         out
     }
 }
@@ -271,22 +268,32 @@ impl HalfLine {
 /// As Apache writes what strangers sent: quotes, backslashes and what is not printable escaped.
 pub(super) fn escape(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len());
-    for &b in bytes {
+    // Writing to a string does not fail.
+    let _ = escape_into(bytes, &mut out);
+    out
+}
+
+/// The same, behind a text.
+fn escape_into(mut bytes: &[u8], out: &mut String) -> fmt::Result {
+    let plain = |b: &u8| matches!(b, b' '..=b'~') && !matches!(b, b'"' | b'\\');
+    while !bytes.is_empty() {
+        let run = bytes.iter().position(|b| !plain(b)).unwrap_or(bytes.len());
+        let (fine, rest) = bytes.split_at(run);
+        out.push_str(std::str::from_utf8(fine).map_err(|_| fmt::Error)?);
+        let Some((&b, rest)) = rest.split_first() else { break };
+        bytes = rest;
         match b {
             b'"' | b'\\' => {
                 out.push('\\');
                 out.push(char::from(b));
             }
-            b' '..=b'~' => out.push(char::from(b)),
             b'\n' => out.push_str("\\n"),
             b'\r' => out.push_str("\\r"),
             b'\t' => out.push_str("\\t"),
-            _ => {
-                let _ = write!(out, "\\x{b:02x}");
-            }
+            _ => write!(out, "\\x{b:02x}")?,
         }
     }
-    out
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Which rules hold where: `Alias`, `<Directory>`, `<Files>`, `<Location>`, `Require`.
 
 use core::net::IpAddr;
+use std::rc::Rc;
 
 use super::conf::{Require, Rules, Scope, Site, Who, glob};
 
@@ -30,8 +31,8 @@ pub(super) fn below<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
 }
 
 /// Everything that holds for a decoded path, the narrower over the wider.
-pub(super) fn rules(site: &Site, path: &str) -> Rules {
-    let mut rules = site.base.clone();
+pub(super) fn rules(site: &Site, path: &str) -> Rc<Rules> {
+    let mut rules = Rc::clone(&site.base);
     if site.sections.is_empty() {
         return rules;
     }
@@ -47,7 +48,7 @@ pub(super) fn rules(site: &Site, path: &str) -> Rules {
             Scope::Location(from) => below(path, from).is_some(),
         };
         if fits {
-            rules.overlay(inner);
+            Rc::make_mut(&mut rules).overlay(inner);
         }
     }
     rules

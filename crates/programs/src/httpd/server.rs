@@ -198,9 +198,10 @@ async fn accept(process: Process, listener: Rc<TcpListener>, generation: Rc<Gene
             process.sleep(Duration::from_millis(10)).await;
             continue;
         };
-        let serving = connection::serve(process, stream, Rc::clone(&generation));
+        let generation = Rc::clone(&generation);
         process.spawn(async move {
-            serving.await;
+            // In a box of its own, and made when it runs: it is large, and would be copied twice.
+            Box::pin(connection::serve(process, stream, generation)).await;
             drop(slot);
         });
     }

@@ -1,7 +1,7 @@
 //! What a connection is doing and how long it may: seen by its I/O, its service and its watchdog.
 
 use core::net::SocketAddr;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::rc::Rc;
 use std::task::Waker;
 
@@ -63,10 +63,13 @@ pub(super) struct State {
     waiting: RefCell<Option<Waker>>,
 }
 
+/// What the access logs will say of a response.
+pub(super) type Lines = Vec<(Rc<str>, HalfLine)>;
+
 /// A response on its way.
 #[derive(Debug)]
 struct Open {
-    lines: Vec<(String, HalfLine)>,
+    lines: Lines,
     status: u16,
     start: u64,
     body: u64,
@@ -211,8 +214,8 @@ impl State {
     }
 
     /// The request line, as it came.
-    pub(super) fn line(&self) -> Vec<u8> {
-        self.line.borrow().clone()
+    pub(super) fn line(&self) -> Ref<'_, [u8]> {
+        Ref::map(self.line.borrow(), Vec::as_slice)
     }
 
     /// Why the request at hand was refused; asked once.
@@ -243,7 +246,7 @@ impl State {
     /// A response begins; `body_done` is set when its body has been handed to hyper.
     pub(super) fn responding(
         &self,
-        lines: Vec<(String, HalfLine)>,
+        lines: Lines,
         status: StatusCode,
         body: usize,
         asked: Instant,

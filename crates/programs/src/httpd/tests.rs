@@ -18,21 +18,14 @@ use super::target::Target;
 struct Files(BTreeMap<&'static str, &'static str>);
 
 impl Disk for Files {
-    fn read(&self, path: &str) -> Result<Bytes, FileError> {
-        let found = self.0.get(path.trim_start_matches('/'));
-        found.map(|c| Bytes::from_static(c.as_bytes())).ok_or(FileError::NotFound)
-    }
-
-    fn metadata(&self, path: &str) -> Result<Metadata, FileError> {
+    fn open(&self, path: &str) -> Result<(Bytes, Instant), FileError> {
         let path = path.trim_matches('/');
         let below = format!("{path}/");
-        if let Some(contents) = self.0.get(path) {
-            let len = contents.len() as u64;
-            return Ok(Metadata { len, is_dir: false, modified: Instant::ZERO });
+        match self.0.get(path) {
+            Some(contents) => Ok((Bytes::from_static(contents.as_bytes()), Instant::ZERO)),
+            None if self.0.keys().any(|k| k.starts_with(&below)) => Err(FileError::IsDirectory),
+            None => Err(FileError::NotFound),
         }
-        let is_dir = self.0.keys().any(|k| k.starts_with(&below));
-        let folder = Metadata { len: 0, is_dir, modified: Instant::ZERO };
-        if is_dir { Ok(folder) } else { Err(FileError::NotFound) }
     }
 
     fn list(&self, path: &str) -> Result<Vec<DirEntry>, FileError> {

@@ -148,27 +148,25 @@ type Counter = (u64, &'static str, bool);
 /// `-s`: what this stack counts, in net-tools' words and order.
 pub(super) fn statistics(s: &StackStats, established: usize, forwarding: bool) -> String {
     let mut out = String::new();
-    let mut section = |name: &str, first: &str, rows: &[Counter]| {
+    let mut section = |name: &str, first: &str, counters: &[Counter]| {
         let _ = write!(out, "{name}:\n{first}");
-        for (count, what, _) in rows.iter().filter(|(count, _, always)| *always || *count > 0) {
-            let _ = if what.ends_with(':') {
-                writeln!(out, "    {what} {count}")
-            } else {
-                writeln!(out, "    {count} {what}")
-            };
-        }
+        rows(&mut out, counters);
     };
     let first = format!("    Forwarding: {}\n", if forwarding { 1 } else { 2 });
     section("Ip", &first, &ip(s));
-    section(
-        "Icmp",
-        "",
-        &[
-            (s.icmp_in, "ICMP messages received", true),
-            (s.icmp_out, "ICMP messages sent", true),
-            (s.icmp_rate_limited, "ICMP messages held back by the rate limit", false),
-        ],
-    );
+    section("Icmp", "", &[(s.icmp_in, "ICMP messages received", true)]);
+    out += &histogram("input", IN_KINDS, &s.icmp_in_kinds);
+    let sent = [
+        (s.icmp_out, "ICMP messages sent", true),
+        (s.icmp_rate_limited, "ICMP messages held back by the rate limit", false),
+    ];
+    rows(&mut out, &sent);
+    out += &histogram("output", OUT_KINDS, &s.icmp_out_kinds);
+    out += &by_number(s);
+    let mut section = |name: &str, first: &str, counters: &[Counter]| {
+        let _ = write!(out, "{name}:\n{first}");
+        rows(&mut out, counters);
+    };
     section("Tcp", "", &tcp(s, established));
     section(
         "Udp",
@@ -196,6 +194,59 @@ pub(super) fn statistics(s: &StackStats, established: usize, forwarding: bool) -
     out
 }
 
+fn rows(out: &mut String, counters: &[Counter]) {
+    for (count, what, _) in counters.iter().filter(|(count, _, always)| *always || *count > 0) {
+        let _ = if what.ends_with(':') {
+            writeln!(out, "    {what} {count}")
+        } else {
+            writeln!(out, "    {count} {what}")
+        };
+    }
+}
+
+/// Words for [`StackStats::ICMP_KINDS`]; what is sent has one of its own.
+const IN_KINDS: [&str; 6] = [
+    "echo replies",
+    "destination unreachable",
+    "redirects",
+    "echo requests",
+    "timeout in transit",
+    "wrong parameters",
+];
+const OUT_KINDS: [&str; 6] = [
+    "echo replies",
+    "destination unreachable",
+    "redirect",
+    "echo requests",
+    "time exceeded",
+    "wrong parameters",
+];
+/// The kernel's order of them: errors before echoes, requests before replies.
+const KERNEL_ORDER: [usize; 6] = [1, 4, 5, 2, 3, 0];
+
+fn histogram(which: &str, names: [&str; 6], counts: &[u32; 6]) -> String {
+    let mut out = String::new();
+    for at in KERNEL_ORDER.into_iter().filter(|at| counts[*at] > 0) {
+        if out.is_empty() {
+            let _ = writeln!(out, "    ICMP {which} histogram:");
+        }
+        let _ = writeln!(out, "        {}: {}", names[at], counts[at]);
+    }
+    out
+}
+
+/// `IcmpMsg`: the same by number.
+fn by_number(s: &StackStats) -> String {
+    let mut out = String::new();
+    for (way, counts) in [("In", &s.icmp_in_kinds), ("Out", &s.icmp_out_kinds)] {
+        for (kind, count) in StackStats::ICMP_KINDS.iter().zip(counts).filter(|c| *c.1 > 0) {
+            let head = if out.is_empty() { "IcmpMsg:\n" } else { "" };
+            let _ = writeln!(out, "{head}        {way}Type{kind}: {count}");
+        }
+    }
+    out
+}
+
 fn ip(s: &StackStats) -> [Counter; 14] {
     [
         (s.ip_in_receives, "total packets received", true),
@@ -209,8 +260,8 @@ fn ip(s: &StackStats) -> [Counter; 14] {
         (s.ip_reasm_reqds, "reassemblies required", false),
         (s.ip_reasm_oks, "packets reassembled ok", false),
         (s.ip_reasm_fails, "packet reassemblies failed", false),
-        (s.ip_frag_oks, "fragments received ok", false),
-        (s.ip_frag_fails, "fragments failed", false),
+        (s.ip_frag_oks, "outgoing packets fragmented ok", false),
+        (s.ip_frag_fails, "outgoing packets failed fragmentation", false),
         (s.ip_frag_creates, "fragments created", false),
     ]
 }

@@ -439,6 +439,13 @@ impl Shell {
                         let pids = job.children.iter().map(|c| c.pid());
                         let mut any = false;
                         pids.for_each(|pid| any |= self.process.kill(pid, request.0));
+                        // A stopped job could not hear it.
+                        let ends = matches!(request.0, signal::TERM | signal::HUP);
+                        if let (true, JobState::Stopped, Some(group)) =
+                            (ends, job.state(), job.group)
+                        {
+                            self.process.kill_group(group, signal::CONT);
+                        }
                         any
                     }
                     None => {
@@ -447,10 +454,14 @@ impl Shell {
                     }
                 }
             } else {
+                if word.parse::<i64>().is_err() {
+                    return Ok(self.error(io, 2, &format!("kill: Illegal number: {word}")).await);
+                }
                 signals::send(&self.process, &word, request.0)
             };
             if !there {
-                code = self.error(io, 1, "kill: No such process").await;
+                // With an empty line behind it, as dash has it.
+                code = self.error(io, 1, "kill: No such process\n").await;
             }
         }
         Ok(code)

@@ -53,7 +53,8 @@ impl Shell {
             }
             let tested = n < last || pipeline.negated;
             self.conditions += usize::from(tested);
-            let status = self.pipeline(pipeline, &and_or.text, io).await;
+            let text = (and_or.text.as_str(), self.options.interactive && last == 0);
+            let status = self.pipeline(pipeline, text, io).await;
             self.conditions -= usize::from(tested);
             self.status = status?;
             if pipeline.negated {
@@ -66,8 +67,14 @@ impl Shell {
         Ok(self.status)
     }
 
-    async fn pipeline(&mut self, pipeline: &Pipeline, text: &str, io: &Io) -> Flow {
+    async fn pipeline(
+        &mut self,
+        pipeline: &Pipeline,
+        (text, alone): (&str, bool),
+        io: &Io,
+    ) -> Flow {
         if let [command] = pipeline.commands.as_slice() {
+            self.typed = alone.then(|| text.to_owned());
             return self.command(command, io).await;
         }
         let (children, group) = match self.stages(&pipeline.commands, io).await? {
@@ -410,7 +417,7 @@ impl Shell {
         }
         let mut env = self.environment();
         env.extend(values);
-        let text = argv.join(" ");
+        let text = self.typed.take().unwrap_or_else(|| argv.join(" "));
         match self.spawn(argv, env, &own, self.own_group()).await? {
             Some(child) => {
                 drop(own);

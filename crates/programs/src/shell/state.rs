@@ -95,6 +95,8 @@ pub(super) struct Shell {
     pub(super) streams: Option<Io>,
     /// The exit code of the last `$(…)`.
     pub(super) substituted: Option<i32>,
+    /// What was typed for the command that runs, when it was typed alone: a job's name.
+    pub(super) typed: Option<String>,
 }
 
 impl Shell {
@@ -118,6 +120,7 @@ impl Shell {
             history: Vec::new(),
             streams: None,
             substituted: None,
+            typed: None,
         };
         // Cannot fail: there is room.
         let _ = shell.set("PWD", process.cwd());
@@ -136,6 +139,7 @@ impl Shell {
             jobs: Jobs::default(),
             history: Vec::new(),
             streams: None,
+            typed: None,
             ..*self
         }
     }

@@ -48,7 +48,7 @@ pub(super) fn memory(process: &Process, info: &SocketInfo) -> String {
     format!(" skmem:(r{r},rb{receive},t0,tb{send},f0,w{w},o0,bl0,d0)")
 }
 
-/// ` ts sack cubic wscale:7,7 rto:204 …`
+/// ` ts sack cubic wscale:7,7 rto:201 …`
 pub(super) fn tcp(process: &Process, info: &SocketInfo) -> String {
     let known = process.with_stack(|stack, cx| {
         let name = match stack.get_option(info.id, OptionName::Congestion) {
@@ -88,7 +88,8 @@ fn connection(i: &TcpInfo, congestion: &str) -> String {
     };
     let n = |v: u64| v.to_string();
     let u = |v: u32| v.to_string();
-    put("rto", ms(i.rto), i.rto > 0);
+    // Linux counts this one in whole ticks of its clock.
+    put("rto", u(i.rto.div_ceil(1_000)), i.rto > 0);
     put("backoff", n(i.backoff.into()), i.backoff > 0);
     put("rtt", format!("{}/{}", ms(i.rtt), ms(i.rttvar)), i.rtt > 0);
     put("ato", ms(i.ato), i.ato > 0);

@@ -84,7 +84,7 @@ fn wrong<T>(text: impl Into<String>) -> Result<T, Said> {
 
 impl Options {
     pub(super) fn parse(args: &[String]) -> Result<Options, Said> {
-        let spec = Spec { short: "AB:c:dDeF:hi:KlLnNOpqQ:r:s:StuUvw:xX#", long: LONG };
+        let spec = Spec { short: "AB:c:dDeF:hi:KlLnNOpqQ:r:s:StuUvw:xXZ:#", long: LONG };
         // Unlike GNU programs, tcpdump takes everything behind the first operand for the expression.
         let (words, expression) = split(args);
         let items = spec
@@ -185,7 +185,7 @@ impl Options {
 
 /// Options, and the words behind them.
 fn split(args: &[String]) -> (&[String], &[String]) {
-    const VALUED: &str = "BcFiQrsw";
+    const VALUED: &str = "BcFiQrswZ";
     let mut at = 0;
     while let Some(word) = args.get(at) {
         if word == "--" {

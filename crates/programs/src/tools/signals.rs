@@ -6,7 +6,11 @@ use netarium_world::process::{LocalBoxFuture, Process};
 const USAGE: &str = "\nUsage:\n kill [options] <pid> [...]\n\nOptions:\n \
  <pid> [...]            send signal to every <pid> listed\n \
  -<signal>, -s, --signal <signal>\n                        specify the <signal> to be sent\n \
- -l, --list=[<signal>]  list all signal names, or convert one to a name\n\n\
+ -q, --queue <value>    integer value to be sent with the signal\n \
+ -l, --list=[<signal>]  list all signal names, or convert one to a name\n \
+ -L, --table            list all signal names in a nice table\n\n \
+ -h, --help     display this help and exit\n \
+ -V, --version  output version information and exit\n\n\
 For more details see kill(1).\n";
 
 /// The signals of Linux by number, from 1.
@@ -79,6 +83,10 @@ pub(crate) fn parse(args: &[String]) -> Result<Request, String> {
             return list(words.next()).map(Request::List);
         }
         Some("-L" | "--table") => return Ok(Request::List(table())),
+        Some("-h" | "--help") => return Ok(Request::List(USAGE.to_owned())),
+        Some("-V" | "--version") => {
+            return Ok(Request::List("kill from procps-ng 4.0.2\n".to_owned()));
+        }
         Some("-s" | "-n" | "--signal") => {
             words.next();
             signal = named(words.next().unwrap_or_default())?;
@@ -86,9 +94,16 @@ pub(crate) fn parse(args: &[String]) -> Result<Request, String> {
         Some("--") => {}
         Some(word) if word.starts_with('-') && word.len() > 1 => {
             words.next();
-            signal = named(word.trim_start_matches('-'))?;
+            // The original complains about the first letter of what it cannot read.
+            let letter = |_| wrong(&word[1..].chars().take(1).collect::<String>());
+            signal = named(word.trim_start_matches('-')).map_err(letter)?;
         }
         _ => {}
+    }
+    if matches!(words.peek(), Some(&("-q" | "--queue"))) {
+        // Nobody here reads the value that comes with a signal.
+        words.next();
+        words.next();
     }
     if words.peek() == Some(&"--") {
         words.next();
@@ -143,8 +158,12 @@ fn named(name: &str) -> Result<u8, String> {
     }
     match NAMES.iter().position(|n| *n == plain) {
         Some(at) => Ok(at as u8 + 1),
-        None => Err(format!("kill: invalid argument {name}\n{USAGE}")),
+        None => Err(wrong(name)),
     }
+}
+
+fn wrong(argument: &str) -> String {
+    format!("kill: invalid argument {argument}\n{USAGE}")
 }
 
 #[cfg(test)]

@@ -31,7 +31,8 @@ pub(super) struct Completions {
     words: Vec<String>,
 }
 
-/// Programs and commands of the shell for a command; files and the lab's names for other words.
+/// Programs and commands of the shell for a command; for other words files and the lab's names,
+/// which stand in URLs, too.
 pub(super) async fn complete(
     State(world): State<Readable>,
     Path(host): Path<String>,
@@ -39,6 +40,9 @@ pub(super) async fn complete(
 ) -> Result<Json<Completions>, Failure> {
     let words = world.query(move |world| {
         let node = host_id(world, &host)?;
+        if let Some((scheme, host)) = typing.word.split_once("://") {
+            return Ok(urls(&world.known_names(), scheme, host));
+        }
         let mut words = files(world, node, &typing);
         if typing.command && !typing.word.contains('/') {
             let programs = world.programs();
@@ -55,6 +59,13 @@ pub(super) async fn complete(
         Ok(words)
     });
     words.await?.map(|words| Json(Completions { words }))
+}
+
+/// URLs of the lab's hosts; what is behind the host's name only its server knows.
+fn urls(names: &[String], scheme: &str, host: &str) -> Vec<String> {
+    let mut fits: Vec<&String> = names.iter().filter(|n| n.starts_with(host)).collect();
+    fits.sort();
+    fits.into_iter().take(WORDS_MAX).map(|n| format!("{scheme}://{n}/")).collect()
 }
 
 fn whole<'a>(names: impl Iterator<Item = &'a str>, word: &str) -> Vec<String> {

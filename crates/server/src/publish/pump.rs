@@ -59,7 +59,7 @@ pub(super) async fn run(
         source: client.source,
         to: spec.to.into(),
     };
-    let Ok(port) = inside.world.open(open) else { return reset(stream) };
+    let Ok(port) = inside.world.open_with_credit(WINDOW, open) else { return reset(stream) };
     let started = Instant::now();
     let (caller, to) = (client.caller, spec.to.to_string());
     let tell = Notice::Connected { client: caller.clone(), to: to.clone() };
@@ -89,10 +89,9 @@ impl Moved {
     }
 }
 
-/// Moves bytes between a real connection and a port that was just opened, until both are over.
-/// `on_accepted` is called when the lab's side is established.
-pub(crate) async fn relay(stream: TcpStream, port: Port, on_accepted: impl FnOnce()) -> Moved {
-    port.credit(WINDOW);
+/// Moves bytes between a real connection and a port that was just opened, with [`WINDOW`] as its
+/// credit, until both are over. `on_accepted` is called when the lab's side is established.
+async fn relay(stream: TcpStream, port: Port, on_accepted: impl FnOnce()) -> Moved {
     let mut pump = Pump::new(stream, port);
     pump.until_the_end(on_accepted).await
 }

@@ -58,13 +58,32 @@ impl WorldHandle {
     /// # Errors
     /// When the lab has ended.
     pub fn open(&self, input: impl FnOnce(PortId) -> Input) -> Result<Port, WorldEnded> {
+        self.open_and(input, |_| None)
+    }
+
+    /// Opens an outside connection whose client takes `credit` bytes at first.
+    ///
+    /// # Errors
+    /// When the lab has ended.
+    pub(crate) fn open_with_credit(
+        &self,
+        credit: u32,
+        input: impl FnOnce(PortId) -> Input,
+    ) -> Result<Port, WorldEnded> {
+        self.open_and(input, |port| Some(Input::Credit { port, bytes: credit }))
+    }
+
+    fn open_and(
+        &self,
+        input: impl FnOnce(PortId) -> Input,
+        then: impl FnOnce(PortId) -> Option<Input>,
+    ) -> Result<Port, WorldEnded> {
         let id = self.shared.next_port.fetch_add(1, Ordering::Relaxed);
         let (sink, outputs) = mpsc::unbounded_channel();
         let port = Port { id, handle: self.clone(), outputs, ended: false };
-        match self.shared.push(Command::Open(input(id), sink)) {
-            true => Ok(port),
-            false => Err(WorldEnded),
-        }
+        let open = Command::Open(input(id), sink);
+        let commands = std::iter::once(open).chain(then(id).map(Command::Input));
+        self.shared.push_all(commands).then_some(port).ok_or(WorldEnded)
     }
 
     /// Opens an outside connection or session whose outputs go to `sink`, as those of others may.

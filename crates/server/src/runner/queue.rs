@@ -45,11 +45,16 @@ impl Shared {
 
     /// Adds a command; false when the world has ended.
     pub(super) fn push(&self, command: Command) -> bool {
+        self.push_all([command])
+    }
+
+    /// Adds commands that follow each other, and wakes the thread once for them.
+    pub(super) fn push_all(&self, commands: impl IntoIterator<Item = Command>) -> bool {
         let mut queue = self.lock();
         if queue.closed {
             return false;
         }
-        queue.commands.push(command);
+        queue.commands.extend(commands);
         let wake = std::mem::take(&mut queue.asleep);
         drop(queue);
         if wake {

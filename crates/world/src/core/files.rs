@@ -36,8 +36,12 @@ impl Core {
         path: &str,
         more: &[u8],
     ) -> Result<(), FileError> {
-        let path = self.files(node).writable(path)?;
         let now = self.net.now;
+        // What a program has written under exactly this name is a file, and stays one.
+        if self.host_mut(node).files.append(path, more, now)? {
+            return Ok(());
+        }
+        let path = self.files(node).writable(path)?;
         if self.host_mut(node).files.append(&path, more, now)? {
             return Ok(());
         }

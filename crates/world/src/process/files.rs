@@ -16,11 +16,19 @@ impl Process {
     /// # Errors
     /// [`FileError`]
     pub fn read_file(&self, path: &str) -> Result<Bytes, FileError> {
+        self.read_dated(path).map(|(contents, _)| contents)
+    }
+
+    /// The contents of a file, and when they were written.
+    ///
+    /// # Errors
+    /// [`FileError`]
+    pub fn read_dated(&self, path: &str) -> Result<(Bytes, Instant), FileError> {
         let path = self.absolute(path);
         if path == DEV_NULL {
-            return Ok(Bytes::new());
+            return Ok((Bytes::new(), Instant::ZERO));
         }
-        slot::with(|core| core.files(self.node()).read(&path).map(|(contents, _)| contents))
+        slot::with(|core| core.files(self.node()).read(&path))
     }
 
     /// What is known about a file or folder.

@@ -38,7 +38,7 @@ impl Builder<'_> {
     fn rules(&mut self) -> &mut Rules {
         match &mut self.rules {
             Some(rules) => rules,
-            None => &mut self.site.base,
+            None => Rc::make_mut(&mut self.site.base),
         }
     }
 
@@ -566,7 +566,7 @@ pub(super) fn custom_log(b: &mut Builder<'_>, d: &Directive) -> Outcome {
     if b.site.access_logs.len() >= 16 {
         return Err("more than 16 CustomLogs".to_owned());
     }
-    b.site.access_logs.push((path, format));
+    b.site.access_logs.push((path.into(), format));
     Ok(())
 }
 

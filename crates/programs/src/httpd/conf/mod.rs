@@ -277,7 +277,7 @@ fn empty(sources: &Sources) -> Config {
         root: server_path(&sources.server_root, "htdocs"),
         error_log: "/var/log/httpd/error_log".to_owned(),
         level: Level::Warn,
-        access_logs: vec![("/var/log/httpd/access_log".to_owned(), LogFormat::combined())],
+        access_logs: vec![("/var/log/httpd/access_log".into(), LogFormat::combined())],
         formats: vec![
             ("combined".to_owned(), LogFormat::combined()),
             ("common".to_owned(), LogFormat::common()),
@@ -303,12 +303,12 @@ fn empty(sources: &Sources) -> Config {
         encoded_slashes: false,
         applications: Vec::new(),
         route_table: None,
-        base: Rules {
+        base: Rc::new(Rules {
             index: Some(vec!["index.html".to_owned()]),
             types: Vec::<(String, HeaderValue)>::new(),
             body: Some(1 << 30),
             ..Rules::default()
-        },
+        }),
         sections: vec![(
             Scope::Files(".ht*".to_owned()),
             Rules {

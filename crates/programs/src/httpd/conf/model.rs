@@ -3,6 +3,7 @@
 use core::net::{IpAddr, SocketAddr};
 use std::fmt;
 use std::rc::Rc;
+use std::str::Chars;
 
 use http::{HeaderName, HeaderValue};
 use netarium_base::Duration;
@@ -48,7 +49,7 @@ pub(in crate::httpd) struct Site {
     pub(in crate::httpd) root: String,
     pub(in crate::httpd) error_log: String,
     pub(in crate::httpd) level: Level,
-    pub(in crate::httpd) access_logs: Vec<(String, Rc<LogFormat>)>,
+    pub(in crate::httpd) access_logs: Vec<(Rc<str>, Rc<LogFormat>)>,
     pub(in crate::httpd) formats: Vec<(String, Rc<LogFormat>)>,
     pub(in crate::httpd) timing: Timing,
     pub(in crate::httpd) limits: RequestLimits,
@@ -66,7 +67,7 @@ pub(in crate::httpd) struct Site {
     /// The path of the route table, read when the configuration has been checked.
     pub(in crate::httpd) route_table: Option<(String, Place)>,
     /// What holds everywhere.
-    pub(in crate::httpd) base: Rules,
+    pub(in crate::httpd) base: Rc<Rules>,
     /// What holds in some places, in the order in which it is merged.
     pub(in crate::httpd) sections: Vec<(Scope, Rules)>,
 }
@@ -286,30 +287,25 @@ impl Site {
 /// Whether a text fits a pattern with `*` (any text) and `?` (any character). Linear in the product
 /// of the lengths: no pattern makes it slow.
 pub(in crate::httpd) fn glob(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) =
-        (pattern.chars().collect(), text.chars().collect());
-    let (mut p, mut t) = (0, 0);
-    let mut back: Option<(usize, usize)> = None;
-    while t < text.len() {
-        match pattern.get(p) {
-            Some('*') => {
-                back = Some((p, t));
-                p += 1;
+    let (mut p, mut t) = (pattern.chars(), text.chars());
+    // What follows the last star, and the text that it has been tried on.
+    let mut back: Option<(Chars<'_>, Chars<'_>)> = None;
+    loop {
+        let (mut next_p, mut next_t) = (p.clone(), t.clone());
+        match (next_p.next(), next_t.next()) {
+            (Some('*'), Some(_)) => {
+                back = Some((next_p.clone(), t.clone()));
+                p = next_p;
             }
-            Some(&c) if c == '?' || c == text[t] => {
-                p += 1;
-                t += 1;
+            (Some(c), Some(is)) if c == '?' || c == is => (p, t) = (next_p, next_t),
+            (_, None) => return p.all(|c| c == '*'),
+            (_, Some(_)) => {
+                let Some((behind, from)) = &mut back else { return false };
+                from.next();
+                (p, t) = (behind.clone(), from.clone());
             }
-            _ => match back {
-                Some((star, from)) => {
-                    back = Some((star, from + 1));
-                    (p, t) = (star + 1, from + 1);
-                }
-                None => return false,
-            },
         }
     }
-    pattern[p..].iter().all(|c| *c == '*')
 }
 
 #[cfg(test)]

@@ -131,7 +131,7 @@ fn a_logging_host_has_its_own_logs() {
          <VirtualHost *>\nServerName a\nCustomLog logs/a common\n</VirtualHost>\n<VirtualHost *>\nServerName b\n</VirtualHost>",
     )
     .unwrap();
-    let logs = |site: &Site| site.access_logs.iter().map(|l| l.0.clone()).collect::<Vec<_>>();
+    let logs = |site: &Site| site.access_logs.iter().map(|l| l.0.to_string()).collect::<Vec<_>>();
     assert_eq!(logs(&c.main), ["logs/main", "logs/too"]);
     assert_eq!(logs(&c.hosts[0].site), ["logs/a"]);
     assert_eq!(logs(&c.hosts[1].site), ["logs/main", "logs/too"]);
