@@ -20,13 +20,14 @@
 //! of N idle hosts, 100 to a switch, behind routers; time and memory. `star`: N hosts fetch 10 kB
 //! each from one server; `curve`: what an event costs with 100 to 100,000 of them. `connections`: N idle connections between two hosts, bytes each, and what
 //! a byte over one of them costs; `cycles`: connections opened and closed. `first200`: from the command to the first page. `publish`: real
-//! clients through the published port, with `wrk` and `ab`, beside nginx without a lab. `rewind`: seeking in a
+//! clients through the published port, with `wrk` and `ab`, beside nginx without a lab and, where it is
+//! installed, slirp4netns (root, or user namespaces). `rewind`: seeking in a
 //! recorded session of five minutes. `pace`: how late events fire in real time, and what an idle lab
 //! costs. `tap`: bulk transfers over a TAP to the kernel's TCP beside smoltcp's, and a lossy wire with
 //! Linux at both ends and at one. Times are processor seconds, figures medians of five runs: the machines these run on are
 //! shared and noisy. See `docs/performance.md`.
 //!
-//! Modules: [`connections`], [`goodput`], [`hosts`], [`pace`], [`publish`], [`rewind`], [`start`] and [`tap`] measure, [`peer`] is smoltcp,
+//! Modules: [`connections`], [`goodput`], [`hosts`], [`pace`], [`publish`], [`rewind`], [`start`] and [`tap`] measure, [`peer`] is smoltcp, `slirp` slirp4netns,
 //! [`programs`] are the plain source and sink that run on the hosts.
 
 mod connections;
@@ -37,6 +38,8 @@ mod peer;
 mod programs;
 mod publish;
 mod rewind;
+#[cfg(target_os = "linux")]
+mod slirp;
 mod start;
 #[cfg(target_os = "linux")]
 mod tap;
@@ -61,6 +64,9 @@ fn main() -> ExitCode {
         Some("first200") => start::first_200(),
         Some("pace") => pace::run(),
         Some("publish") => publish::run(),
+        // What `publish` starts in a namespace.
+        #[cfg(target_os = "linux")]
+        Some("bulk-server") => slirp::bulk_server(),
         Some("rewind") => rewind::run(),
         #[cfg(target_os = "linux")]
         Some("tap") => {

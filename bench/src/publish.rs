@@ -11,7 +11,7 @@ use crate::median;
 /// Repetitions of each figure; the median counts.
 const RUNS: usize = 3;
 /// Bytes of one bulk transfer.
-const BULK: u64 = 1 << 30;
+pub(crate) const BULK: u64 = 1 << 30;
 
 const LAB: &str = r#"
 version = 1
@@ -39,57 +39,125 @@ pub(crate) fn run() {
     std::fs::write(folder.join("lab.toml"), LAB).expect("a lab");
     std::fs::write(folder.join("www/1k"), [b'x'; 1024]).expect("a file");
     let lab = Lab::start(&program, &folder);
-    let nginx = nginx(&folder);
-    println!("published port, medians of {RUNS}; nginx is asked directly, with nothing between");
-    both("wrk -c64, keep-alive, 1 kB, requests/s", &lab.doors[0], nginx.as_ref(), wrk);
-    both("ab -c32, a new connection each, requests/s", &lab.doors[0], nginx.as_ref(), ab);
-    let rates = |f: fn(SocketAddr) -> f64, door| median((0..RUNS).map(|_| f(door)).collect());
-    println!("  bulk out of the lab   {:8.2} Gbit/s", rates(download, lab.doors[1]));
-    println!("  bulk into the lab     {:8.2} Gbit/s", rates(upload, lab.doors[2]));
-    println!("  processor time of netarium   {:8.2} s", lab.processor_seconds());
-    drop((lab, nginx));
+    let (nginx, slirp) = (nginx(&folder), slirp(&folder));
+    println!(
+        "published port, medians of {RUNS}, in turns; nginx is asked directly, with nothing between, \
+         and through slirp4netns with an MTU of 1500"
+    );
+    let peers = [("nginx", nginx), ("slirp4netns", slirp)];
+    requests("wrk -c64, keep-alive, 1 kB", &lab, &peers, wrk);
+    requests("ab -c32, a new connection each", &lab, &peers, ab);
+    bulk("bulk out of the lab", &lab, &peers, 1, download);
+    bulk("bulk into the lab", &lab, &peers, 2, upload);
+    println!("  processor time of netarium: {:.2} s", lab.processor_seconds());
+    drop((lab, peers));
     let _ = std::fs::remove_dir_all(&folder);
 }
 
-fn both(
-    what: &str,
-    door: &SocketAddr,
-    nginx: Option<&(Stopped, SocketAddr)>,
-    measure: fn(SocketAddr) -> Option<f64>,
-) {
-    let of = |at: SocketAddr| {
-        let figures: Vec<f64> = (0..RUNS).filter_map(|_| measure(at)).collect();
-        (!figures.is_empty()).then(|| median(figures))
+/// What is measured beside us.
+pub(crate) struct Served {
+    /// As those of the lab: page, source, sink; perhaps only the first of them.
+    pub(crate) doors: Vec<SocketAddr>,
+    /// What serves there; ended in this order.
+    pub(crate) _ends: Vec<Stopped>,
+}
+
+/// A peer; `None` when it is not installed.
+type Peer = (&'static str, Option<Served>);
+
+/// What a load generator has found.
+#[derive(Clone, Copy)]
+struct Rate {
+    per_second: f64,
+    requests: f64,
+}
+
+/// Requests per second of ours and of the peers, and what one costs ours.
+fn requests(what: &str, lab: &Lab, peers: &[Peer], ask: fn(SocketAddr) -> Option<Rate>) {
+    let mut cost = Vec::new();
+    let ours = |at| {
+        let before = lab.processor_seconds();
+        let rate = ask(at)?;
+        cost.push((lab.processor_seconds() - before) * 1e6 / rate.requests);
+        Some(rate.per_second)
     };
-    let Some(ours) = of(*door) else { return println!("  {what}: skipped, the tool is missing") };
-    match nginx.and_then(|(_, at)| of(*at)) {
-        Some(peer) => {
-            println!("  {what}: {ours:.0}, nginx {peer:.0}, ratio {:.2}", ours / peer);
-        }
-        None => println!("  {what}: {ours:.0}"),
+    let Some(line) = in_turns(lab, peers, 0, ours, |at| Some(ask(at)?.per_second)) else {
+        return println!("  {what}: skipped, the tool is missing");
+    };
+    println!("  {what}, requests/s: {line}; {:.1} µs of processor time each", median(cost));
+}
+
+/// Rates of bulk transfers, in Gbit/s.
+fn bulk(what: &str, lab: &Lab, peers: &[Peer], door: usize, carry: fn(SocketAddr) -> f64) {
+    if let Some(line) = in_turns(lab, peers, door, |at| Some(carry(at)), |at| Some(carry(at))) {
+        println!("  {what}, Gbit/s: {line}");
     }
 }
 
-/// The number behind a word at the beginning of a line.
-fn figure(program: &str, args: &[&str], word: &str) -> Option<f64> {
-    let out = Command::new(program).args(args).stderr(Stdio::null()).output().ok()?;
-    let text = String::from_utf8_lossy(&out.stdout).into_owned();
-    for bad in ["Non-2xx", "Socket errors"] {
-        if let Some(line) = text.lines().find(|l| l.contains(bad)) {
-            println!("  ({program}: {})", line.trim());
+/// Measures ours and the peers in turns, so that what else the machine does meets all of them.
+fn in_turns(
+    lab: &Lab,
+    peers: &[Peer],
+    door: usize,
+    mut ours: impl FnMut(SocketAddr) -> Option<f64>,
+    mut theirs: impl FnMut(SocketAddr) -> Option<f64>,
+) -> Option<String> {
+    let (mut own, mut others) = (Vec::new(), vec![Vec::new(); peers.len()]);
+    for _ in 0..RUNS {
+        own.push(ours(lab.doors[door])?);
+        for ((_, doors), figures) in peers.iter().zip(&mut others) {
+            let at = doors.as_ref().and_then(|served| served.doors.get(door));
+            figures.extend(at.and_then(|at| theirs(*at)));
         }
     }
-    let line = text.lines().find(|l| l.trim_start().starts_with(word))?;
+    let own = median(own);
+    let number = |n: f64| if n < 100.0 { format!("{n:.2}") } else { format!("{n:.0}") };
+    let mut line = number(own);
+    for ((name, _), figures) in peers.iter().zip(others).filter(|(_, f)| !f.is_empty()) {
+        let peer = median(figures);
+        line += &format!(", {name} {} (ratio {:.2})", number(peer), own / peer);
+    }
+    Some(line)
+}
+
+/// What a program says, when it is there.
+fn said(program: &str, args: &[&str]) -> Option<String> {
+    let out = Command::new(program).args(args).stderr(Stdio::null()).output().ok()?;
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    let failed = |l: &&str| l.starts_with("Failed requests:") && !l.ends_with(" 0");
+    for line in text.lines().map(str::trim) {
+        if line.contains("Non-2xx") || line.contains("Socket errors") || failed(&line) {
+            println!("  ({program}: {line})");
+        }
+    }
+    Some(text)
+}
+
+/// The number in a line that has these words.
+fn figure(text: &str, words: &str) -> Option<f64> {
+    let line = text.lines().find(|l| l.contains(words))?;
     line.split_whitespace().find_map(|w| w.parse().ok())
 }
 
-fn wrk(at: SocketAddr) -> Option<f64> {
-    figure("wrk", &["-t1", "-c64", "-d3s", &format!("http://{at}/1k")], "Requests/sec")
+fn wrk(at: SocketAddr) -> Option<Rate> {
+    let text = said("wrk", &["-t1", "-c64", "-d3s", &format!("http://{at}/1k")])?;
+    let (per_second, requests) = (figure(&text, "Requests/sec")?, figure(&text, "requests in")?);
+    Some(Rate { per_second, requests })
 }
 
-fn ab(at: SocketAddr) -> Option<f64> {
+fn ab(at: SocketAddr) -> Option<Rate> {
     let url = format!("http://{at}/1k");
-    figure("ab", &["-q", "-n", "20000", "-c", "32", &url], "Requests per second")
+    let text = said("ab", &["-q", "-n", "20000", "-c", "32", &url])?;
+    Some(Rate { per_second: figure(&text, "Requests per second")?, requests: 20_000.0 })
+}
+
+fn slirp(folder: &Path) -> Option<Served> {
+    #[cfg(target_os = "linux")]
+    let served = crate::slirp::start(folder);
+    // Namespaces are Linux's own.
+    #[cfg(not(target_os = "linux"))]
+    let served = folder.exists().then_some(None).flatten();
+    served
 }
 
 fn gigabits(bytes: u64, took: Duration) -> f64 {
@@ -158,29 +226,33 @@ impl Lab {
 }
 
 /// nginx with the same file, when it is installed.
-fn nginx(folder: &Path) -> Option<(Stopped, SocketAddr)> {
+fn nginx(folder: &Path) -> Option<Served> {
     let at = std::net::TcpListener::bind("127.0.0.1:0").ok()?.local_addr().ok()?;
-    let conf = format!(
-        "daemon off; worker_processes 1; pid {0}/pid; error_log /dev/null;\nevents {{ \
-         worker_connections 1024; }}\nhttp {{ access_log off; keepalive_requests 1000000000;\n\
-         server {{ listen {at} backlog=1024; root {0}/www; }} }}\n",
-        folder.display()
-    );
+    let conf = nginx_conf(folder, "pid", &at.to_string());
     std::fs::write(folder.join("nginx.conf"), conf).ok()?;
     let mut child = Command::new("nginx");
     child.arg("-c").arg(folder.join("nginx.conf")).stdout(Stdio::null()).stderr(Stdio::null());
     let child = Stopped(child.spawn().ok()?);
     for _ in 0..100 {
         if TcpStream::connect(at).is_ok() {
-            return Some((child, at));
+            return Some(Served { doors: vec![at], _ends: vec![child] });
         }
         std::thread::sleep(Duration::from_millis(20));
     }
     None
 }
 
+pub(crate) fn nginx_conf(folder: &Path, pid: &str, listen: &str) -> String {
+    format!(
+        "daemon off; worker_processes 1; pid {0}/{pid}; error_log /dev/null;\nevents {{ \
+         worker_connections 1024; }}\nhttp {{ access_log off; keepalive_requests 1000000000;\n\
+         server {{ listen {listen} backlog=1024; root {0}/www; }} }}\n",
+        folder.display()
+    )
+}
+
 /// A child that does not outlive the measurement.
-struct Stopped(Child);
+pub(crate) struct Stopped(pub(crate) Child);
 
 impl Drop for Stopped {
     fn drop(&mut self) {
