@@ -8,7 +8,7 @@
 //!    [`Process::resolve`](netarium_world::process::Process::resolve); `dhcp`; `attach`, behind
 //!    which a real server stands; `bench` has `source` and `sink`, for measuring;
 //! 3. clients: [`curl`], `visit`, `ping`, `traceroute`; `dig`, `nslookup`, `host`; `nc`, `iperf`;
-//! 4. what is there: `netstat`, `ss`, `lsof`, `ps`, `ip`, `route`, `arp`, `conntrack`, `dmesg`, `tcpdump`; filters:
+//! 4. what is there: `netstat`, `ss`, `lsof`, `ps`, `ip`, `ifconfig`, `ipconfig`, `route`, `arp`, `conntrack`, `dmesg`, `tcpdump`; filters:
 //!    `iptables`, `netsh`;
 //! 5. `shell`, and `tools` for scripts: `cat`, `ls`, `grep`, `sort`, `kill` and their relatives;
 //! 6. `macof`, which floods switches; what they share: `cookies`, `services`, [`getopt`], [`calendar`], `table`, `wait`.
@@ -38,6 +38,7 @@ mod dns;
 pub mod getopt;
 mod host;
 mod httpd;
+mod interfaces;
 mod ip;
 mod iperf;
 mod iptables;
@@ -69,6 +70,7 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("arp", arp::main),
     ("attach", attach::main),
     ("cat", tools::cat),
+    ("clear", tools::system::clear),
     ("conntrack", conntrack::main),
     ("cp", tools::manage::cp),
     ("curl", curl::main),
@@ -91,7 +93,9 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("hostname", tools::hostname),
     ("httpd", httpd::main),
     ("id", tools::system::id),
+    ("ifconfig", interfaces::ifconfig),
     ("ip", ip::main),
+    ("ipconfig", interfaces::ipconfig),
     ("iperf", iperf::main),
     ("iptables", iptables::main),
     ("iptables-save", iptables::save),
@@ -139,6 +143,7 @@ const PROGRAMS: &[(&str, Program)] = &[
     ("uptime", tools::system::uptime),
     ("visit", visit::main),
     ("wc", tools::lines::wc),
+    ("which", tools::system::which),
     ("whoami", tools::system::whoami),
 ];
 

@@ -7,11 +7,17 @@ mod linux;
 mod windows;
 
 use netarium_base::Duration;
-use netarium_stack::{SocketInfo, SocketKind};
+use netarium_stack::{Interface, SocketInfo, SocketKind};
 use netarium_world::process::{LocalBoxFuture, Process};
 
 use crate::getopt::{Item, Long, Spec, Takes};
 use crate::table::Owners;
+
+/// The table of `netstat -i`, without the line above it: `ifconfig -s`.
+pub(crate) fn interface_table(interfaces: &[Interface]) -> String {
+    let table = linux::interfaces(interfaces);
+    table.split_once('\n').map_or_else(String::new, |lines| lines.1.to_owned())
+}
 
 const USAGE: &str = "\
 usage: netstat [-antulpo]     sockets (-t TCP, -u UDP, -l listening, -a all, -p programs, -o timers)

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use netarium_base::Pid;
-use netarium_world::process::{LocalBoxFuture, Process, ProcessInfo, Spawn, signal};
+use netarium_world::process::{LocalBoxFuture, Process, ProcessInfo, Programs, Spawn, signal};
 
 use super::input::usage;
 use crate::calendar::Date;
@@ -211,6 +211,31 @@ pub(crate) fn printenv(process: Process) -> LocalBoxFuture<i32> {
             match environment.get(name) {
                 Some(value) => process.print(&format!("{value}\n")).await,
                 None => code = 1,
+            }
+        }
+        code
+    })
+}
+
+/// `clear`: an empty screen, and nothing above it to scroll back to.
+pub(crate) fn clear(process: Process) -> LocalBoxFuture<i32> {
+    Box::pin(async move {
+        process.print("\x1b[H\x1b[2J\x1b[3J").await;
+        0
+    })
+}
+
+/// `which NAME…`: 1 when one of them is no program.
+pub(crate) fn which(process: Process) -> LocalBoxFuture<i32> {
+    Box::pin(async move {
+        let args = process.args();
+        let mut code = i32::from(args.len() < 2);
+        for name in &args[1..] {
+            match crate::Builtin.start(name) {
+                Some(_) if !name.contains('/') => {
+                    process.print(&format!("/usr/bin/{name}\n")).await
+                }
+                _ => code = 1,
             }
         }
         code

@@ -82,6 +82,8 @@ fn comparable(command: &str, said: &str) -> Vec<Vec<String>> {
     let lines = lines.filter(|l| !l.starts_with("rtt ") && !l.contains("packets transmitted"));
     let mut rows: Vec<Vec<String>> = if begins(&["traceroute", "iperf"]) {
         lines.map(rates).collect()
+    } else if begins(&["ifconfig"]) {
+        lines.map(interface).collect()
     } else if command.contains("tcpdump") {
         lines.map(dumped).collect()
     } else {
@@ -144,6 +146,24 @@ fn rates(line: &str) -> Vec<String> {
         }
     }
     row
+}
+
+/// A line of `ifconfig`: its own address and the words, without MAC addresses and counters. A
+/// namespace's loopback has seen other frames, and its addresses were given without a broadcast one.
+fn interface(line: &str) -> Vec<String> {
+    let addresses = line.trim_start().starts_with("inet");
+    let words = line.split_whitespace().filter(|w| w.matches(':').count() != 5);
+    let mut row: Vec<String> = words.map(str::to_owned).collect();
+    if let Some(at) = row.iter().position(|w| w == "broadcast") {
+        row.truncate(at);
+    }
+    if addresses || line.contains("flags=") { row } else { sizes(&row.join(" ")) }
+}
+
+/// Words without counters and units of bytes.
+fn sizes(line: &str) -> Vec<String> {
+    let row = without_numbers(line).into_iter();
+    row.filter(|w| !["B)", "KiB)", "MiB)"].contains(&w.as_str())).collect()
 }
 
 /// A line of `tcpdump -t`: no numbers but the addresses, flags and lengths.

@@ -45,6 +45,9 @@ const COMMANDS: &[Line] = &[
     ("pc", "ip route get 10.0.2.2"),
     ("pc", "ip route get 10.0.1.1"),
     ("router", "ip -br address"),
+    ("router", "ifconfig"),
+    ("pc", "ifconfig -s | head -n 2"),
+    ("pc", "ifconfig eth9; echo $?; ifconfig -x"),
     (
         "pc",
         "tcpdump -Z root -n -t -i eth0 -c 4 tcp port 8080 2>/dev/null & sleep 1; echo hello | nc -N 10.0.2.2 8080; wait",
