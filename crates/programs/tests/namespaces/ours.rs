@@ -7,7 +7,7 @@ use super::{Line, Outcome};
 pub(super) fn run(shell: &mut Shell, lines: &[Line]) -> Vec<Outcome> {
     let one = |(host, command): &Line| {
         // Both streams in the order in which they were written.
-        let script = format!("exec 2>&1\n{command}");
+        let script = format!("exec 2>&1; {command}");
         let argv = ["sh", "-c", &script].map(str::to_owned).to_vec();
         let said = shell.run_argv(host, argv);
         (said.code, said.out)
