@@ -3,7 +3,7 @@
 
 use netarium::{BuildOptions, Lab, World};
 use netarium_base::Place;
-use netarium_base::trace::{Event, Names, Record};
+use netarium_base::trace::{Event, Record};
 
 const ORDER: &str =
     r#"{"items":[{"id":1,"count":1,"price":100}],"total":100,"address":"room 101"}"#;
