@@ -1,4 +1,4 @@
-//! Real HTTP clients at a published port: curl, wget, Python, ab, wrk; and the shop in a real browser.
+//! Real HTTP clients at a published port: curl, wget, Python, ab, wrk.
 
 mod common;
 
@@ -146,90 +146,4 @@ fn smuggled_requests_are_not_answered() {
     let log = running.run(&["exec", "web", "cat", "/var/log/httpd/access_log"]).1;
     assert!(!log.contains("/secret"), "{log}");
     running.stop();
-}
-
-/// A page that opens the shop in a frame and does there what a customer does, with F12 or without.
-const CUSTOMER: &str = r#"<!DOCTYPE html><meta charset="utf-8"><title>customer</title>
-<iframe id="f" src="/?lang=en" width="1200" height="900"></iframe><pre id="said"></pre>
-<script>
-const f = document.getElementById('f');
-const until = async (what) => { for (;;) { const v = what(); if (v) return v; await new Promise(r => setTimeout(r, 20)); } };
-f.onload = async () => {
-  const d = f.contentDocument, w = f.contentWindow;
-  await until(() => d.querySelector('#menu button'));
-  const order = async (price) => {
-    if (price) w.eval('shop.dishes[0].price = ' + price);
-    d.querySelector('#menu button').click();
-    d.getElementById('address').value = 'room 101';
-    d.getElementById('said').textContent = '';
-    d.getElementById('order').click();
-    return await until(() => d.getElementById('said').textContent);
-  };
-  const honest = await order(0);
-  const tampered = await order(100);
-  document.getElementById('said').textContent = JSON.stringify({
-    backend: w.eval('shop.backend'), honest, tampered, orders: (await (await fetch('/api/orders')).json()).count,
-    cookie: d.cookie,
-  });
-};
-</script>"#;
-
-fn browse(home: &Path, url: &str) -> Option<String> {
-    let profile = format!("--user-data-dir={}", home.join("profile").display());
-    let args = [
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--virtual-time-budget=20000",
-        "--dump-dom",
-        &profile,
-        url,
-    ];
-    match Command::new("chromium").args(args).env("HOME", home).stderr(Stdio::null()).output() {
-        Ok(out) => Some(String::from_utf8_lossy(&out.stdout).into_owned()),
-        Err(_) => {
-            eprintln!("skipped: chromium is not installed");
-            None
-        }
-    }
-}
-
-#[test]
-fn the_shop_in_a_real_browser() {
-    for (kind, tampered, orders) in [
-        ("naive", "Order 2 has been taken. 100 won", 2),
-        ("careful", "HTTP 403: Bibimbap costs 9000 won, not 100.", 1),
-    ] {
-        let home = tempfile::tempdir().unwrap();
-        let home = home.path();
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../lab/labs/shop");
-        let read = |path: &str| std::fs::read_to_string(Path::new(folder).join(path)).unwrap();
-        let names = ["shop.json", "htdocs/index.html", "htdocs/shop.js", "htdocs/style.css"];
-        let contents = names.map(read);
-        let mut files: Vec<(&str, &str)> =
-            names.into_iter().zip(contents.iter().map(String::as_str)).collect();
-        files.push(("htdocs/customer.html", CUSTOMER));
-        lab(&home.join("lab"), &format!("shop --{kind}"), &files);
-        let running = Running::start(home, &["lab"]);
-        let Some(dom) = browse(home, &format!("http://{}/customer.html", running.door())) else {
-            return;
-        };
-        let said = dom.split("<pre id=\"said\">").nth(1).and_then(|s| s.split("</pre>").next());
-        let said: serde_json::Value = serde_json::from_str(said.unwrap_or_default())
-            .unwrap_or_else(|e| panic!("{kind}: {e}: {dom}"));
-        assert_eq!(said["backend"], kind);
-        assert_eq!(said["honest"], "Order 1 has been taken. 9,000 won", "{said}");
-        let told = said["tampered"].as_str().unwrap();
-        assert!(told.starts_with(tampered), "{said}");
-        assert_eq!(said["orders"], orders, "{said}");
-        if kind == "careful" {
-            assert_eq!(said["cookie"], "", "no script can read its cookies");
-        }
-        running.stop();
-    }
 }
