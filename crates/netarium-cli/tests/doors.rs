@@ -57,6 +57,21 @@ fn the_proxy_shows_the_labs_names_and_addresses() {
     lab.stop();
 }
 
+/// Nobody reads what `up` says of them, and a pipe holds some 500 lines: two of each connection.
+#[test]
+fn who_does_not_read_what_is_said_holds_up_no_connection() {
+    let home = tempfile::tempdir().unwrap();
+    let lab = Running::start(home.path(), &["course", "--proxy", "off"]);
+    for n in 0..600 {
+        let mut stream = TcpStream::connect(lab.door()).unwrap();
+        stream.write_all(b"HEAD / HTTP/1.0\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.0 200"), "{n}: {answer}");
+    }
+    lab.stop();
+}
+
 #[test]
 fn without_a_proxy_or_with_a_wrong_host() {
     let home = tempfile::tempdir().unwrap();
