@@ -197,7 +197,7 @@ impl Filter {
     }
 
     /// Asks the rules of the table `mangle`, which is empty on most hosts.
-    #[inline]
+    #[inline(always)]
     fn mangle(
         &mut self,
         cx: &mut Ctx<'_>,
@@ -283,7 +283,7 @@ impl Filter {
     }
 
     /// Rewrites one side of a packet as its session says.
-    #[inline]
+    #[inline(always)]
     fn rewrite(&mut self, cx: &mut Ctx<'_>, side: Side, frame: &mut Frame) -> Verdict {
         match self.conntrack.of(frame) {
             Some((handle, s)) if s.translates(handle.dir, side) => self.translate(cx, side, frame),
@@ -306,6 +306,7 @@ impl Filter {
         Verdict::Accept
     }
 
+    #[inline]
     fn finish(&mut self, cx: &mut Ctx<'_>, frame: &mut Frame) -> Verdict {
         match self.confirm(cx, frame) {
             Ok(()) => Verdict::Accept,

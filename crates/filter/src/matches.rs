@@ -325,13 +325,18 @@ impl Facts {
         state: States,
     ) -> Option<Facts> {
         let protocol = frame.protocol()?;
+        let (ports, flags, icmp) = match protocol {
+            protocol::TCP => (frame.ports(), tcp_flags(frame.transport()), None),
+            protocol::UDP => (frame.ports(), None, None),
+            _ => (None, None, icmp_of(frame).map(|i| (i.kind, i.code))),
+        };
         Some(Facts {
             protocol,
             src: frame.src_ip()?,
             dst: frame.dst_ip()?,
-            ports: frame.ports(),
-            flags: tcp_flags(protocol, frame.transport()),
-            icmp: icmp_of(frame).map(|i| (i.kind, i.code)),
+            ports,
+            flags,
+            icmp,
             input,
             output,
             state,
@@ -340,8 +345,8 @@ impl Facts {
 }
 
 /// The flags of a whole TCP header.
-fn tcp_flags(protocol: u8, transport: &[u8]) -> Option<TcpFlags> {
-    let word = (protocol == protocol::TCP).then(|| transport.get(12..14)).flatten()?;
+fn tcp_flags(transport: &[u8]) -> Option<TcpFlags> {
+    let word = transport.get(12..14)?;
     Some(TcpFlags::from_bits_truncate(u16::from_be_bytes([word[0], word[1]])))
 }
 

@@ -152,6 +152,7 @@ impl Filter {
     }
 
     /// Whether the frame is the first of a flow that is not confirmed yet.
+    #[inline]
     pub(crate) fn is_first(&self, frame: &Frame) -> bool {
         // Asked several times per packet: of most the handle says enough.
         let pending = Handle { index: Handle::PENDING, dir: Direction::Original };
@@ -161,6 +162,7 @@ impl Filter {
     }
 
     /// What rules see of a packet's session.
+    #[inline]
     pub(crate) fn state_of(&self, frame: &Frame) -> States {
         let Some((handle, s)) = self.conntrack.of(frame) else {
             return if is_neighbour_discovery(frame) { States::UNTRACKED } else { States::INVALID };
@@ -178,14 +180,16 @@ impl Filter {
     }
 
     /// Enters the session of a first packet into the table, at the end of the packet's way.
+    #[inline]
     pub(crate) fn confirm(
         &mut self,
         cx: &mut Ctx<'_>,
         frame: &mut Frame,
     ) -> Result<(), DropReason> {
-        if !self.is_first(frame) {
-            return Ok(());
-        }
+        if self.is_first(frame) { self.confirm_first(cx, frame) } else { Ok(()) }
+    }
+
+    fn confirm_first(&mut self, cx: &mut Ctx<'_>, frame: &mut Frame) -> Result<(), DropReason> {
         let Some(mut s) = self.conntrack.pending.take() else { return Ok(()) };
         frame.meta.conntrack = None;
         self.make_room(cx)?;
@@ -246,11 +250,15 @@ impl Filter {
     }
 
     /// Ends what has been silent for too long.
+    #[inline]
     pub(crate) fn expire(&mut self, cx: &mut Ctx<'_>) {
         self.now = self.now.max(cx.now);
-        if self.conntrack.table.deadline().is_none_or(|due| due > self.now) {
-            return;
+        if self.conntrack.table.deadline().is_some_and(|due| due <= self.now) {
+            self.expire_due(cx);
         }
+    }
+
+    fn expire_due(&mut self, cx: &mut Ctx<'_>) {
         while let Some(index) = self.conntrack.table.first_expired(self.now) {
             let Some(s) = self.end(index) else { break };
             self.conntrack.stats.expired += 1;

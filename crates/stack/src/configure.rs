@@ -33,7 +33,12 @@ impl Stack {
         if i.addresses.iter().any(|a| a.address() == address.address()) {
             return;
         }
+        if i.addresses.is_empty() {
+            // Most interfaces have one.
+            i.addresses.reserve_exact(1);
+        }
         i.addresses.push(address);
+        self.ip.note_addresses();
         self.ip.add_route(Route {
             to: address.network(),
             via: None,
@@ -49,7 +54,9 @@ impl Stack {
         if self.ip.is_own(address.address()) {
             return false;
         }
-        self.ip.iface_mut(iface).map(|i| i.addresses.push(address)).is_some()
+        let there = self.ip.iface_mut(iface).map(|i| i.addresses.push(address)).is_some();
+        self.ip.note_addresses();
+        there
     }
 
     /// Takes an address away, with the route to its network and the routes that prefer it as their
@@ -64,6 +71,7 @@ impl Stack {
         let network = i.addresses.remove(at).network();
         let last = i.addresses.is_empty();
         let again = i.addresses.iter().find(|a| a.network() == network).map(Cidr::address);
+        self.ip.note_addresses();
         self.ip.lifetimes.remove(&(iface, address));
         self.ip.routes.remove(|r| r.iface == iface && (last || r.source == Some(address)));
         if let Some(source) = again {

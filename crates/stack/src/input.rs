@@ -322,7 +322,7 @@ impl Stack {
                 false,
             );
         }
-        let Ok(hop) = self.ip.hop_for(arrival.dst) else {
+        let Ok(hop) = self.ip.hop_away(arrival.dst) else {
             self.ip.stats.ip_out_no_routes += 1;
             self.ip.drop(cx, &frame, DropReason::NoRoute);
             let what = (kind::UNREACHABLE, unreachable::NETWORK, 0);
@@ -342,7 +342,9 @@ impl Stack {
             if verdict != Verdict::Accept {
                 return self.refuse(&mut cx, &frame, verdict);
             }
-            self.ip.lower_mss(cx.now, mss, hop.iface, &mut frame);
+            if mss.is_some() {
+                self.ip.lower_mss(cx.now, mss, hop.iface, &mut frame);
+            }
         }
         frame.decrement_ttl();
         self.ip.stats.ip_forwarded += 1;

@@ -7,6 +7,7 @@ use netarium_base::map::Map;
 use netarium_base::{Cause, Ctx, DropReason, Event, IfIndex, Instant, Luck, NodeId, Place};
 use netarium_filter::{Addresses, Filter, LocalPorts, Mss, Reject, Verdict};
 use netarium_wire::{Arp, Cidr, Frame, Mac, Network, icmp};
+use smallvec::SmallVec;
 
 use crate::conflict::{Conflicts, Probe};
 use crate::errno::Errno;
@@ -42,6 +43,10 @@ impl PortUse {
             *n -= 1;
             if *n == 0 {
                 self.uses.swap_remove(&(protocol, port));
+            }
+            if self.uses.is_empty() {
+                // Nor do ten thousand hosts without sockets keep an empty table each.
+                self.uses = Map::default();
             }
         }
     }
@@ -87,12 +92,13 @@ impl Addresses for Own<'_> {
 #[derive(Debug)]
 pub(crate) struct Counters {
     luck: Luck,
-    used: Map<u8, u32>,
+    /// Which counter, and how far it is; in the order of the counters.
+    used: Vec<(u8, u32)>,
 }
 
 impl Counters {
     pub(crate) fn new(luck: Luck) -> Counters {
-        Counters { luck, used: Map::default() }
+        Counters { luck, used: Vec::new() }
     }
 
     /// The next number for a destination.
@@ -101,7 +107,15 @@ impl Counters {
             IpAddr::V4(a) => self.luck.hash(&a.octets()),
             IpAddr::V6(a) => self.luck.hash(&a.octets()),
         };
-        let used = self.used.entry(hash as u8).or_default();
+        let which = hash as u8;
+        let at = match self.used.binary_search_by_key(&which, |&(counter, _)| counter) {
+            Ok(at) => at,
+            Err(at) => {
+                self.used.insert(at, (which, 0));
+                at
+            }
+        };
+        let used = &mut self.used[at].1;
         *used = used.wrapping_add(1);
         ((hash >> 32) as u32).wrapping_add(*used)
     }
@@ -140,6 +154,8 @@ pub struct IpLayer {
     pub(crate) node: NodeId,
     pub(crate) forwarding: bool,
     pub(crate) interfaces: Vec<Interface>,
+    /// The IPv4 addresses of all interfaces: asked three times per packet.
+    own: SmallVec<[Ipv4Addr; 4]>,
     pub(crate) routes: RouteTable,
     pub(crate) neighbours: NeighbourCache,
     pub(crate) filter: Option<Box<Filter>>,
@@ -184,6 +200,7 @@ impl IpLayer {
             node: config.node,
             forwarding: config.forwarding,
             interfaces: vec![lo],
+            own: SmallVec::new(),
             routes: RouteTable::default(),
             neighbours: NeighbourCache::default(),
             filter: None,
@@ -218,8 +235,21 @@ impl IpLayer {
     }
 
     /// Whether `ip` is an address of this host: configured, or anywhere in 127.0.0.0/8.
+    #[inline]
     pub(crate) fn is_own(&self, ip: IpAddr) -> bool {
-        ip.is_loopback() || self.addresses().any(|(_, a)| a.address() == ip)
+        match ip {
+            IpAddr::V4(v4) => v4.is_loopback() || self.own.contains(&v4),
+            IpAddr::V6(_) => ip.is_loopback() || self.addresses().any(|(_, a)| a.address() == ip),
+        }
+    }
+
+    /// Notes the addresses anew, after one was added or taken away.
+    pub(crate) fn note_addresses(&mut self) {
+        let v4 = |(_, a): (IfIndex, Cidr)| match a.address() {
+            IpAddr::V4(v4) => Some(v4),
+            IpAddr::V6(_) => None,
+        };
+        self.own = self.addresses().filter_map(v4).collect();
     }
 
     /// Whether `ip` is the limited broadcast or a directed broadcast of one of our networks.
@@ -246,6 +276,14 @@ impl IpLayer {
         if self.is_own(dst) {
             return Ok(Hop { iface: LO, via: None, source: dst });
         }
+        self.hop_away(dst)
+    }
+
+    /// Where a packet goes that is not for this host.
+    ///
+    /// # Errors
+    /// As [`IpLayer::hop_for`].
+    pub(crate) fn hop_away(&self, dst: IpAddr) -> Result<Hop, Errno> {
         let route = self.routes.look_up(dst).ok_or(Errno::ENETUNREACH)?;
         let iface = self.iface(route.iface).ok_or(Errno::ENETUNREACH)?;
         if !iface.up {
@@ -373,7 +411,9 @@ impl IpLayer {
                 self.drop(cx, &frame, reason);
                 return Err(Errno::EPERM);
             }
-            self.lower_mss(cx.now, mss, hop.iface, &mut frame);
+            if mss.is_some() {
+                self.lower_mss(cx.now, mss, hop.iface, &mut frame);
+            }
         }
         self.route(cx, hop, frame);
         Ok(())
@@ -585,9 +625,11 @@ impl IpLayer {
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let filter = self.filter.as_ref().and_then(|f| f.next_deadline());
         let fragments = self.fragments.as_ref().and_then(|f| f.next_deadline());
-        let addresses = self.lifetimes.values().map(|l| l.valid_until).min();
-        let others = earlier(fragments, addresses);
-        earlier(self.neighbours.next_deadline(), earlier(filter, others))
+        let near = earlier(self.neighbours.next_deadline(), earlier(filter, fragments));
+        if self.lifetimes.is_empty() {
+            return near;
+        }
+        earlier(near, self.lifetimes.values().map(|l| l.valid_until).min())
     }
 }
 

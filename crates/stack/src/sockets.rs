@@ -14,6 +14,9 @@ use crate::types::SocketKind;
 /// The most sockets a host has at once; `socket` and `accept` fail with EMFILE beyond.
 pub const MAX_SOCKETS: usize = 1_048_576;
 
+/// The tables of a host that never had more sockets than this go with the last of them.
+const FEW: usize = 16;
+
 /// The id of a connection that no socket holds.
 pub(crate) const PARENTLESS: SocketId = SocketId { index: u32::MAX, generation: 0 };
 
@@ -145,6 +148,11 @@ impl Sockets {
             if places.is_empty() {
                 self.by_port.swap_remove(&port);
             }
+        }
+        if self.slots.len() <= FEW && self.by_pid.is_empty() {
+            // A host without sockets keeps no tables for them.
+            self.by_pid = Map::default();
+            self.by_port = Map::default();
         }
     }
 

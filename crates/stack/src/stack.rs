@@ -57,8 +57,10 @@ impl Stack {
         };
         let loopback = Cidr::new(IpAddr::from([127, 0, 0, 1]), 8);
         if let (Some(lo), Some(address)) = (stack.ip.iface_mut(LO), loopback) {
+            lo.addresses.reserve_exact(1);
             lo.addresses.push(address);
         }
+        stack.ip.note_addresses();
         stack
     }
 
@@ -97,6 +99,11 @@ impl Stack {
     /// Replaces the settings of TCP for connections that begin from now on.
     pub fn set_tcp_config(&mut self, config: TcpConfig) {
         self.tcp_config = Rc::new(config);
+    }
+
+    /// Shares the settings of TCP with another host until one of them changes its own.
+    pub fn share_tcp_config(&mut self, other: &Stack) {
+        self.tcp_config = Rc::clone(&other.tcp_config);
     }
 
     /// The longest IP packet for this destination, bytes: the MTU of the interface that it leaves
@@ -167,6 +174,19 @@ impl Stack {
             && self.ip.neighbours.is_quiet()
             && self.ip.transmit.is_empty()
             && self.events.is_empty()
+    }
+
+    /// Gives back the room of queues that are empty, on a host without connections that forwards
+    /// nothing: it may be one of ten thousand that are done.
+    pub fn rest(&mut self) {
+        if !self.ip.forwarding && self.tcp.is_empty() {
+            if self.events.is_empty() {
+                self.events = VecDeque::new();
+            }
+            if self.ip.transmit.is_empty() {
+                self.ip.transmit = VecDeque::new();
+            }
+        }
     }
 
     /// Where a packet for `dst` would go: interface, source address, gateway.

@@ -2,8 +2,10 @@
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use netarium_base::FlowId;
+
 use crate::checksum::{Sum, update};
-use crate::frame::{Frame, Layers, Network, be16, be32};
+use crate::frame::{Frame, Layers, Network, be16, be32, flow_id};
 use crate::icmp::is_echo;
 use crate::ip::{Side, V4_HEADER, protocol};
 use crate::tcp::TcpHeader;
@@ -35,14 +37,18 @@ impl Frame {
             SocketAddr::V4(to) => self.rewrite_v4(side, *to.ip(), to.port()),
             SocketAddr::V6(_) => None,
         };
-        if done.is_none() {
-            self.rewrite_any(side, to);
-        }
-        self.meta.flow = self.flow_key();
+        self.meta.flow = match done {
+            Some(flow) => flow,
+            None => {
+                self.rewrite_any(side, to);
+                self.flow_key()
+            }
+        };
     }
 
-    /// TCP and UDP over IPv4, as nearly all that is translated. `None`: the packet is another one.
-    fn rewrite_v4(&mut self, side: Side, ip: Ipv4Addr, port: u16) -> Option<()> {
+    /// TCP and UDP over IPv4, as nearly all that is translated: its flow from now on. `None`: the
+    /// packet is another one.
+    fn rewrite_v4(&mut self, side: Side, ip: Ipv4Addr, port: u16) -> Option<FlowId> {
         let Layers { network, l3, l4, protocol, .. } = self.meta.layers;
         let checksum = match (network, protocol) {
             (Network::Ipv4, protocol::TCP) => 16,
@@ -61,14 +67,16 @@ impl Frame {
         let old_port = Sum::word(be16(transport, port_at));
         transport[port_at..port_at + 2].copy_from_slice(&port.to_be_bytes());
         let udp = protocol == protocol::UDP;
-        if udp && be16(transport, checksum) == 0 {
-            return Some(());
+        if !udp || be16(transport, checksum) != 0 {
+            update_sum(transport, checksum, old_port + old_ip, Sum::word(port) + new_ip);
+            if udp && be16(transport, checksum) == 0 {
+                transport[checksum..checksum + 2].copy_from_slice(&[0xff, 0xff]);
+            }
         }
-        update_sum(transport, checksum, old_port + old_ip, Sum::word(port) + new_ip);
-        if udp && be16(transport, checksum) == 0 {
-            transport[checksum..checksum + 2].copy_from_slice(&[0xff, 0xff]);
-        }
-        Some(())
+        let end = |address: usize, port: usize| {
+            (Ipv4Addr::from(be32(header, address)).into(), be16(transport, port))
+        };
+        Some(flow_id(protocol, end(12, 0), end(16, 2)))
     }
 
     fn rewrite_any(&mut self, side: Side, to: SocketAddr) {

@@ -396,7 +396,7 @@ impl World {
             ends: link.ends.map(|(node, _)| node),
             wires: [0, 1].map(|i| link.directions[i].spec),
             faults: [0, 1].map(|i| link.directions[i].faults()),
-            stats: [0, 1].map(|i| link.directions[i].stats),
+            stats: [0, 1].map(|i| link.directions[i].stats()),
             up: link.is_up(),
         })
     }
@@ -501,7 +501,7 @@ impl World {
     /// What passed through the two directions of a link, `up` first.
     pub fn link_stats(&self, link: LinkId) -> Option<[DirectionStats; 2]> {
         let link = self.seat.look().net.links.get(link.0 as usize)?;
-        Some([0, 1].map(|i| link.directions[i].stats))
+        Some([0, 1].map(|i| link.directions[i].stats()))
     }
 
     /// The addresses that a switch has learned, sorted; none on other nodes.

@@ -52,10 +52,12 @@ impl Table {
         self.len
     }
 
+    #[inline]
     pub(crate) fn get(&self, index: u32) -> Option<&Session> {
         slot(&self.blocks, index)
     }
 
+    #[inline]
     pub(crate) fn get_mut(&mut self, index: u32) -> Option<&mut Session> {
         let i = index as usize;
         self.blocks.get_mut(i / BLOCK)?.get_mut(i % BLOCK)?.as_mut()
@@ -125,6 +127,7 @@ impl Table {
     }
 
     /// Notes a packet: the session now expires `timeout` after `now`, as one of `kind`.
+    #[inline]
     pub(crate) fn refresh(&mut self, index: u32, kind: Timeout, now: Instant, timeout: Duration) {
         let Some(s) = self.get_mut(index) else { return };
         s.expires = now + timeout;

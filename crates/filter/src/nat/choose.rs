@@ -21,8 +21,19 @@ use crate::{Addresses, Filter, LocalPorts};
 type Way = (Option<IfIndex>, Option<IfIndex>);
 
 impl Filter {
-    /// Decides where the first packet of a flow really goes.
+    /// Decides where a packet really goes, when it is the first of a flow.
+    #[inline]
     pub(crate) fn choose_destination(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        way: Way,
+        own: &dyn Addresses,
+        frame: &mut Frame,
+    ) -> Result<(), DropReason> {
+        if self.is_first(frame) { self.destination_of_flow(cx, way, own, frame) } else { Ok(()) }
+    }
+
+    fn destination_of_flow(
         &mut self,
         cx: &mut Ctx<'_>,
         (input, output): Way,
@@ -31,11 +42,7 @@ impl Filter {
     ) -> Result<(), DropReason> {
         let chain = if input.is_some() { Chain::Prerouting } else { Chain::Output };
         let mapped = !self.nat.behaviour.overload && !self.nat.mappings.is_empty();
-        let idle = self.nat_rules.is_empty(chain) && !mapped;
-        if !self.is_first(frame) {
-            return Ok(());
-        }
-        if idle {
+        if self.nat_rules.is_empty(chain) && !mapped {
             self.nat_rules.count_policy(chain, frame.ip_len());
             return Ok(());
         }
@@ -172,7 +179,8 @@ impl Filter {
         Ok(())
     }
 
-    /// Decides from whom the first packet of a flow will seem to come.
+    /// Decides from whom a packet will seem to come, when it is the first of a flow.
+    #[inline]
     pub(crate) fn choose_source(
         &mut self,
         cx: &mut Ctx<'_>,
@@ -181,17 +189,28 @@ impl Filter {
         ports: &dyn LocalPorts,
         frame: &mut Frame,
     ) -> Result<(), DropReason> {
-        let chain = Chain::Postrouting;
         let first = self.is_first(frame);
+        if !first && self.conntrack.of(frame).is_some() {
+            return Ok(());
+        }
+        self.source_of_flow(cx, output, source, (ports, first), frame)
+    }
+
+    fn source_of_flow(
+        &mut self,
+        cx: &mut Ctx<'_>,
+        output: IfIndex,
+        source: IpAddr,
+        (ports, first): (&dyn LocalPorts, bool),
+        frame: &mut Frame,
+    ) -> Result<(), DropReason> {
+        let chain = Chain::Postrouting;
         let hairpin = first && self.is_hairpin();
         if self.nat_rules.is_empty(chain) && !hairpin {
             if first {
                 self.nat_rules.count_policy(chain, frame.ip_len());
             }
             return self.keep_source_apart(frame);
-        }
-        if !first && self.conntrack.of(frame).is_some() {
-            return Ok(());
         }
         let Some(facts) = Facts::of(frame, None, Some(output), self.state_of(frame)) else {
             return Ok(());

@@ -15,6 +15,7 @@ use crate::tuple::{Quoted, icmp_of, is_icmp_error};
 pub(crate) type Change = (SocketAddr, SocketAddr);
 
 /// Rewrites one side of a packet of direction `dir`, if the session says so. Idempotent.
+#[inline]
 pub(crate) fn translate(
     frame: &mut Frame,
     s: &Session,
@@ -28,24 +29,49 @@ pub(crate) fn translate(
     if is_icmp_error(frame) {
         return translate_error(frame, side, from, to);
     }
-    let has_ident = s.tuple(dir).is_icmp_request() == (side == Side::Source);
-    let port = match frame.ports() {
-        Some((src, dst)) => Some(if side == Side::Source { src } else { dst }),
-        None => icmp_of(frame).filter(|_| has_ident).map(|i| i.ident()),
-    };
     let Some(ip) = ip_of(frame, side) else { return Ok(None) };
-    if ip == to.ip() && port.is_none_or(|p| p == to.port()) {
-        return Ok(None);
-    }
-    // The identifier of a ping belongs to the asking side; the other side leaves it alone.
-    let new_port = match port {
+    let before = match frame.ports() {
+        Some((src, dst)) => {
+            let port = if side == Side::Source { src } else { dst };
+            if ip == to.ip() && port == to.port() {
+                return Ok(None);
+            }
+            frame.rewrite(side, to);
+            port
+        }
+        None if ip == to.ip() && !has_new_ident(frame, s, dir, (side, to)) => return Ok(None),
+        None => rewrite_query(frame, s, dir, (side, to)),
+    };
+    Ok(Some((SocketAddr::new(ip, before), to)))
+}
+
+/// The identifier of a ping belongs to the asking side; the other side leaves it alone.
+fn own_ident(frame: &Frame, s: &Session, dir: Direction, side: Side) -> Option<u16> {
+    let has_ident = s.tuple(dir).is_icmp_request() == (side == Side::Source);
+    icmp_of(frame).filter(|_| has_ident).map(|i| i.ident())
+}
+
+fn has_new_ident(frame: &Frame, s: &Session, dir: Direction, to: (Side, SocketAddr)) -> bool {
+    own_ident(frame, s, dir, to.0).is_some_and(|ident| ident != to.1.port())
+}
+
+/// Rewrites a packet without ports; its identifier before, or 0.
+fn rewrite_query(
+    frame: &mut Frame,
+    s: &Session,
+    dir: Direction,
+    (side, to): (Side, SocketAddr),
+) -> u16 {
+    let own = own_ident(frame, s, dir, side);
+    let ident = match own {
         Some(_) => to.port(),
         None => icmp_of(frame).map_or(0, |i| i.ident()),
     };
-    frame.rewrite(side, SocketAddr::new(to.ip(), new_port));
-    Ok(Some((SocketAddr::new(ip, port.unwrap_or(0)), to)))
+    frame.rewrite(side, SocketAddr::new(to.ip(), ident));
+    own.unwrap_or(0)
 }
 
+#[inline]
 fn ip_of(frame: &Frame, side: Side) -> Option<IpAddr> {
     match side {
         Side::Source => frame.src_ip(),
@@ -54,6 +80,7 @@ fn ip_of(frame: &Frame, side: Side) -> Option<IpAddr> {
 }
 
 /// One end point of packets of direction `dir`, before and after translation.
+#[inline]
 fn ends(s: &Session, dir: Direction, side: Side) -> Change {
     let (here, there) = (s.tuple(dir), s.tuple(dir.other()));
     match side {

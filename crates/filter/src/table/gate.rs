@@ -127,12 +127,30 @@ mod tests {
         let prefix = |i: usize| prefixes[i].parse::<Cidr>().expect("a prefix");
         let range = |(a, b)| PortRange::new(a, b).expect("a range");
         let rule = Match {
-            protocol: { let p = [6, 17, 1][draw(3)]; maybe(draw, p) },
-            source: { let p = prefix(draw(5)); maybe(draw, p) },
-            destination: { let p = prefix(draw(5)); maybe(draw, p) },
-            source_ports: { let r = range(ranges[draw(5)]); maybe(draw, r) },
-            destination_ports: { let r = range(ranges[draw(5)]); maybe(draw, r) },
-            states: { let s = states[draw(4)] | states[draw(4)] | more[draw(4)]; maybe(draw, s) },
+            protocol: {
+                let p = [6, 17, 1][draw(3)];
+                maybe(draw, p)
+            },
+            source: {
+                let p = prefix(draw(5));
+                maybe(draw, p)
+            },
+            destination: {
+                let p = prefix(draw(5));
+                maybe(draw, p)
+            },
+            source_ports: {
+                let r = range(ranges[draw(5)]);
+                maybe(draw, r)
+            },
+            destination_ports: {
+                let r = range(ranges[draw(5)]);
+                maybe(draw, r)
+            },
+            states: {
+                let s = states[draw(4)] | states[draw(4)] | more[draw(4)];
+                maybe(draw, s)
+            },
             ..Match::default()
         };
         let facts = Facts {

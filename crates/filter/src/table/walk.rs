@@ -50,7 +50,9 @@ impl Rules {
     /// Whether a built-in chain lets everything pass without a look; the packet is counted then.
     #[inline]
     pub(crate) fn pass(&mut self, base: Chain, bytes: usize) -> bool {
-        let Some(chain) = self.base(base).and_then(|at| self.chains.get_mut(at)) else { return true };
+        let Some(chain) = self.base(base).and_then(|at| self.chains.get_mut(at)) else {
+            return true;
+        };
         let open = chain.entries.is_empty() && chain.policy == Policy::Accept;
         if open {
             chain.policy_counters.count(bytes);
@@ -122,9 +124,9 @@ impl Walk {
     fn next(&mut self, chains: &[Links], probe: Probe, facts: &Facts) -> Option<Place> {
         loop {
             let rest = chains[self.at.chain].entries.get(self.at.rule..).unwrap_or_default();
-            let hit = rest.iter().position(|e| {
-                e.gate.lets(probe) && e.active && e.rule.matches().matches(facts)
-            });
+            let hit = rest
+                .iter()
+                .position(|e| e.gate.lets(probe) && e.active && e.rule.matches().matches(facts));
             if let Some(skipped) = hit {
                 let place = Place { rule: self.at.rule + skipped, ..self.at };
                 self.at.rule = place.rule + 1;

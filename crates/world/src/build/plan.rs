@@ -28,6 +28,9 @@ use crate::switch::{HubSpec, MirrorSpec, SwitchSpec, SwitchStats, Table};
 
 const PORTS_MAX: usize = 65_534;
 
+/// The nodes by name, while names are looked up for each wire and program.
+type Places = Map<Rc<str>, NodeId>;
+
 enum AnyNode {
     Host(HostSpec),
     Switch(SwitchSpec),
@@ -49,7 +52,7 @@ pub(super) fn build(b: WorldBuilder) -> Result<World, BuildError> {
     let mut nodes: Vec<AnyNode> = b.hosts.into_iter().map(AnyNode::Host).collect();
     nodes.extend(b.switches.into_iter().map(AnyNode::Switch));
     nodes.extend(b.hubs.into_iter().map(AnyNode::Hub));
-    nodes.sort_by(|x, y| x.name().cmp(y.name()));
+    let nodes = sorted(nodes, AnyNode::name);
     let links = sorted_links(&nodes, b.links);
     let count = nodes.len() + links.len();
     if count >= ORIGINS_MAX {
@@ -63,16 +66,19 @@ pub(super) fn build(b: WorldBuilder) -> Result<World, BuildError> {
     let origins = origins(&names);
     let mut mirrors = Vec::new();
     let mut made = make_nodes(seed, nodes, &mut names, &origins.nodes, &mut mirrors)?;
-    let links = make_links(seed, &links, &names, &origins.links, &mut made)?;
+    let ids = (0..).map(NodeId);
+    let places: Places = names.nodes.iter().map(Rc::clone).zip(ids).collect();
+    let links = make_links(seed, links, &places, &origins.links, &mut made)?;
     watch_for_loops(&links, &mut made);
     name_ports(&mut names, &made);
 
     let mut tracer = Tracer::new(b.trace_limit);
     let started = || Event::WorldStarted { seed: seed.0 };
     let root = tracer.emit(Instant::ZERO, Cause::NONE, Place::World, FlowId::NONE, started);
-    let gateway = b.gateway.map(|name| host_id(&names, &made, "the gateway", &name)).transpose()?;
+    let gateway =
+        b.gateway.map(|name| host_id(&places, &made, "the gateway", &name)).transpose()?;
     let mut queue = Queue::default();
-    let planned = plan_programs(b.starts, &names, &mut made, &mut queue, root)?;
+    let planned = plan_programs(b.starts, &places, &mut made, &mut queue, root)?;
     let net = net(queue, links, tracer);
     let mut hosts_table = Map::default();
     hosts_table.extend(b.names.into_iter().map(|(name, to)| (name.to_ascii_lowercase(), to)));
@@ -141,8 +147,15 @@ fn sorted_links(nodes: &[AnyNode], mut links: Vec<LinkSpec>) -> Vec<LinkSpec> {
             links.push(LinkSpec { up: wire, down: wire, ..LinkSpec::new(name, end.clone(), end) });
         }
     }
-    links.sort_by(|x, y| x.name.cmp(&y.name));
-    links
+    sorted(links, |link| &link.name)
+}
+
+/// Sorts large things by their names, moving each once.
+fn sorted<T>(things: Vec<T>, name: impl Fn(&T) -> &str) -> Vec<T> {
+    let mut order: Vec<usize> = (0..things.len()).collect();
+    order.sort_by(|&x, &y| name(&things[x]).cmp(name(&things[y])));
+    let mut things: Vec<Option<T>> = things.into_iter().map(Some).collect();
+    order.into_iter().filter_map(|i| things[i].take()).collect()
 }
 
 /// Stands for `lo` where interfaces are counted without it.
@@ -191,7 +204,9 @@ fn make_nodes(
     origins: &[u32],
     mirrors: &mut Vec<(String, MirrorSpec)>,
 ) -> Result<Vec<Node>, BuildError> {
-    let mut nodes = Vec::with_capacity(specs.len());
+    let mut nodes: Vec<Node> = Vec::with_capacity(specs.len());
+    // All hosts start with the same settings of TCP.
+    let mut first: Option<usize> = None;
     let mut words: BTreeMap<String, Rc<str>> = BTreeMap::new();
     for (i, spec) in specs.into_iter().enumerate() {
         let origin = origins[i];
@@ -204,9 +219,14 @@ fn make_nodes(
                     Rc::clone(words.entry(n).or_insert_with_key(|n| Rc::from(n.as_str())))
                 });
                 names.ifaces.push(shared.collect());
-                let host = make_host(seed, NodeId(i as u32), Rc::clone(&names.nodes[i]), host)?;
-                let mut node = Node::new(origin, title, Kind::Host(Box::new(host.0)));
-                node.ports.resize(host.1, None);
+                let name = Rc::clone(&names.nodes[i]);
+                let (mut host, ports) = make_host(seed, NodeId(i as u32), name, host)?;
+                match first.map(|first| &nodes[first].kind) {
+                    Some(Kind::Host(first)) => host.stack.share_tcp_config(&first.stack),
+                    _ => first = Some(i),
+                }
+                let mut node = Node::new(origin, title, Kind::Host(Box::new(host)));
+                node.ports.resize(ports, None);
                 node
             }
             AnyNode::Switch(s) => {
@@ -286,21 +306,21 @@ fn make_host(
 
 fn make_links(
     seed: Seed,
-    specs: &[LinkSpec],
-    names: &NameTable,
+    specs: Vec<LinkSpec>,
+    places: &Places,
     origins: &[u32],
     nodes: &mut [Node],
 ) -> Result<Vec<Link>, BuildError> {
     let mut links = Vec::with_capacity(specs.len());
-    for (i, spec) in specs.iter().enumerate() {
+    for (i, spec) in specs.into_iter().enumerate() {
         let id = LinkId(i as u32);
-        let a = plug(spec, &spec.a, names, nodes, DirId::from(id, LinkEnd::A))?;
+        let a = plug(&spec, &spec.a, places, nodes, DirId::from(id, LinkEnd::A))?;
         let b = match spec.b.iface {
             // Both ends of a loopback link are the one interface; it sends at the end A.
             LOOPBACK_END => a,
-            _ => plug(spec, &spec.b, names, nodes, DirId::from(id, LinkEnd::B))?,
+            _ => plug(&spec, &spec.b, places, nodes, DirId::from(id, LinkEnd::B))?,
         };
-        let [up, down] = spec.faults.clone();
+        let [up, down] = spec.faults;
         let wires = [(spec.up, up), (spec.down, down)];
         links.push(Link::new(seed, &spec.name, origins[i], [a, b], wires));
     }
@@ -331,12 +351,12 @@ fn watch_for_loops(links: &[Link], nodes: &mut [Node]) {
 fn plug(
     link: &LinkSpec,
     end: &EndSpec,
-    names: &NameTable,
+    places: &Places,
     nodes: &mut [Node],
     out: DirId,
 ) -> Result<(NodeId, IfIndex), BuildError> {
     let user = || format!("link {}", link.name);
-    let id = names.node_id(&end.node).ok_or_else(|| BuildError::NoSuchNode {
+    let id = places.get(end.node.as_str()).copied().ok_or_else(|| BuildError::NoSuchNode {
         user: user(),
         wanted: "node",
         name: end.node.clone(),
@@ -385,13 +405,8 @@ fn name_ports(names: &mut NameTable, nodes: &[Node]) {
     }
 }
 
-fn host_id(
-    names: &NameTable,
-    nodes: &[Node],
-    user: &str,
-    name: &str,
-) -> Result<NodeId, BuildError> {
-    let id = names.node_id(name);
+fn host_id(places: &Places, nodes: &[Node], user: &str, name: &str) -> Result<NodeId, BuildError> {
+    let id = places.get(name).copied();
     let host = id.filter(|id| matches!(nodes[id.0 as usize].kind, Kind::Host(_)));
     host.ok_or_else(|| BuildError::NoSuchNode {
         user: user.to_owned(),
@@ -402,7 +417,7 @@ fn host_id(
 
 fn plan_programs(
     specs: Vec<ProgramSpec>,
-    names: &NameTable,
+    places: &Places,
     nodes: &mut [Node],
     queue: &mut Queue<Due>,
     cause: Cause,
@@ -410,7 +425,7 @@ fn plan_programs(
     let mut planned = BTreeMap::new();
     for (number, spec) in (0..).zip(specs) {
         let user = spec.argv.first().map_or("a program", String::as_str);
-        let node = host_id(names, nodes, user, &spec.host)?;
+        let node = host_id(places, nodes, user, &spec.host)?;
         let key = nodes[node.0 as usize].key(spec.at);
         queue.push(key, Due::Start(number));
         let (argv, daemon) = (spec.argv.into(), spec.daemon);

@@ -182,6 +182,7 @@ impl Core {
                 return;
             }
             host.maybe_busy = false;
+            host.stack.rest();
             self.maybe_busy.pop();
         }
     }

@@ -69,7 +69,7 @@ impl Net {
             frame.meta.conntrack = None;
         }
         if !self.partitions.is_empty() && self.is_cut(direction, &frame) {
-            self.links[id.0 as usize].directions[end.index()].stats.dropped_partition += 1;
+            self.links[id.0 as usize].directions[end.index()].tally.rare().dropped_partition += 1;
             return self.drop_frame(place, &frame, DropReason::Partition);
         }
         let link = &mut self.links[id.0 as usize];

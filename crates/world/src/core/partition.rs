@@ -82,8 +82,8 @@ impl Net {
         let (taken, next) = wire.take_out(which);
         let count = taken.len() as u64;
         match reason {
-            DropReason::Partition => wire.stats.dropped_partition += count,
-            _ => wire.stats.dropped_cut += count,
+            DropReason::Partition => wire.tally.rare().dropped_partition += count,
+            _ => wire.tally.rare().dropped_cut += count,
         }
         next.into_iter().for_each(|key| self.queue.push(key, Due::Arrival(direction)));
         self.in_flight -= taken.len();

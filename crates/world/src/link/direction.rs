@@ -39,7 +39,25 @@ pub(crate) struct Direction {
     ordinals: Option<Box<Map<FlowId, u64>>>,
     /// What it does beyond that; absent in a direction that never did.
     odd: Option<Box<Odd>>,
-    pub(crate) stats: DirectionStats,
+    pub(crate) tally: Tally,
+}
+
+/// What a direction counts. Most of it never happens on most of ten thousand wires.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    sent_frames: u64,
+    sent_bytes: u64,
+    delivered_frames: u64,
+    delivered_bytes: u64,
+    /// Everything else; the first four are 0 here.
+    rare: Option<Box<DirectionStats>>,
+}
+
+impl Tally {
+    /// The counters of what happens to few frames.
+    pub(crate) fn rare(&mut self) -> &mut DirectionStats {
+        self.rare.get_or_insert_default()
+    }
 }
 
 /// A frame under way.
@@ -120,8 +138,16 @@ impl Direction {
             luck: seed.luck(link, &format!("loss {way}")),
             ordinals: (spec.loss > 0).then(Box::default),
             odd: odd.map(Box::new),
-            stats: DirectionStats::default(),
+            tally: Tally::default(),
         }
+    }
+
+    /// What happened so far.
+    pub(crate) fn stats(&self) -> DirectionStats {
+        let Tally { sent_frames, sent_bytes, delivered_frames, delivered_bytes, ref rare } =
+            self.tally;
+        let rare = rare.as_deref().copied().unwrap_or_default();
+        DirectionStats { sent_frames, sent_bytes, delivered_frames, delivered_bytes, ..rare }
     }
 
     /// Changes a setting, for frames that are handed over from now on. `new` makes the state of
@@ -155,7 +181,7 @@ impl Direction {
     pub(crate) fn hand_over(&mut self, now: Instant, frame: &Frame) -> Handed {
         let (flow, len) = (frame.meta.flow, frame.len());
         if !self.up {
-            self.stats.dropped_down += 1;
+            self.tally.rare().dropped_down += 1;
             return Handed::Dropped(DropReason::LinkDown);
         }
         while let Some(&(_, bytes)) = self.waiting.front().filter(|(start, _)| *start <= now) {
@@ -167,14 +193,14 @@ impl Direction {
         let mut full = full || self.line.len() >= TRAVELLING_MAX;
         if let Some(odd) = &self.odd {
             if odd.is_too_big(frame) {
-                self.stats.dropped_big += 1;
+                self.tally.rare().dropped_big += 1;
                 return Handed::Dropped(DropReason::FrameTooBig);
             }
             let limit = odd.faults.queue_bytes;
             full |= must_wait && limit.is_some_and(|n| self.waiting_bytes + len as u64 > n);
         }
         if full {
-            self.stats.dropped_full += 1;
+            self.tally.rare().dropped_full += 1;
             return Handed::Dropped(DropReason::LinkQueueFull);
         }
         let mut leaves = now;
@@ -187,15 +213,15 @@ impl Direction {
                 self.waiting.push_back((starts, len as u32));
                 self.waiting_bytes += len as u64;
                 depth = self.waiting.len() as u32;
-                self.stats.queued_frames += 1;
+                self.tally.rare().queued_frames += 1;
             }
         }
-        self.stats.sent_frames += 1;
-        self.stats.sent_bytes += len as u64;
+        self.tally.sent_frames += 1;
+        self.tally.sent_bytes += len as u64;
         let lost = self.loses(flow);
         let fate = self.odd.as_mut().map(|odd| odd.decide(frame));
         if lost {
-            self.stats.dropped_loss += 1;
+            self.tally.rare().dropped_loss += 1;
             return Handed::Lost { depth, reason: DropReason::LinkLoss };
         }
         if let Some(fate) = fate {
@@ -210,11 +236,11 @@ impl Direction {
     fn oddly(&mut self, leaves: Instant, depth: u32, mut fate: Fate) -> Handed {
         match fate.lost {
             Some(reason @ DropReason::LinkBurst) => {
-                self.stats.dropped_burst += 1;
+                self.tally.rare().dropped_burst += 1;
                 return Handed::Lost { depth, reason };
             }
             Some(reason) => {
-                self.stats.dropped_picked += 1;
+                self.tally.rare().dropped_picked += 1;
                 return Handed::Lost { depth, reason };
             }
             None => {}
@@ -224,7 +250,7 @@ impl Direction {
         let arrives = match fate.late {
             // It stands outside the order: nothing waits for it.
             Some(late) => {
-                self.stats.reordered += 1;
+                self.tally.rare().reordered += 1;
                 due.max(self.last_arrival) + late
             }
             None => {
@@ -234,8 +260,9 @@ impl Direction {
             }
         };
         fate.copy &= self.line.len() + 1 < TRAVELLING_MAX;
-        self.stats.duplicated += u64::from(fate.copy);
-        self.stats.corrupted += u64::from(fate.bit.is_some());
+        let rare = self.tally.rare();
+        rare.duplicated += u64::from(fate.copy);
+        rare.corrupted += u64::from(fate.bit.is_some());
         if fate.is_told() {
             Handed::Oddly { arrives, depth, fate: Box::new(fate) }
         } else {
@@ -290,8 +317,8 @@ impl Direction {
             return None;
         }
         let Travelling { frame, serial, hops, .. } = self.line.pop_front()?;
-        self.stats.delivered_frames += 1;
-        self.stats.delivered_bytes += frame.len() as u64;
+        self.tally.delivered_frames += 1;
+        self.tally.delivered_bytes += frame.len() as u64;
         if self.line.is_empty() && self.line.capacity() > LINE_KEPT {
             // The room for a burst is not kept on each of ten thousand wires.
             self.line = VecDeque::new();
@@ -401,7 +428,10 @@ mod tests {
         assert_eq!(hand(100), Handed::Travels { arrives: at(405), depth: 2 });
         // The wire is free from 400 on.
         assert_eq!(hand(400), Handed::Travels { arrives: at(505), depth: 0 });
-        assert_eq!((d.stats.sent_frames, d.stats.queued_frames, d.stats.dropped_full), (5, 3, 1));
+        assert_eq!(
+            (d.stats().sent_frames, d.stats().queued_frames, d.stats().dropped_full),
+            (5, 3, 1)
+        );
     }
 
     #[test]
@@ -421,7 +451,7 @@ mod tests {
         change(&mut d, LinkChange::Rate(None));
         assert_eq!(hand(&mut d, 1_300), Some(1_301));
         change(&mut d, LinkChange::Loss(probability(1.0)));
-        assert_eq!((hand(&mut d, 1_400), d.stats.dropped_loss), (None, 1));
+        assert_eq!((hand(&mut d, 1_400), d.stats().dropped_loss), (None, 1));
         change(&mut d, LinkChange::Loss(0));
         assert_eq!(hand(&mut d, 1_500), Some(1_501));
     }
@@ -449,7 +479,7 @@ mod tests {
             arrived.push((key.at().as_nanos(), frame.head()[0]));
         }
         assert_eq!(arrived, [(30, 6), (40, 3), (40, 5), (50, 0), (55, 2), (60, 1), (70, 4)]);
-        assert!(d.line.is_empty() && d.stats.delivered_frames == 7);
+        assert!(d.line.is_empty() && d.stats().delivered_frames == 7);
     }
 
     #[test]
@@ -481,7 +511,7 @@ mod tests {
             losses += u32::from(a);
         }
         assert!((230..370).contains(&losses), "{losses}");
-        assert_eq!(alone.stats.dropped_loss, u64::from(losses));
+        assert_eq!(alone.stats().dropped_loss, u64::from(losses));
         let mut down = Direction::new(Seed(1), "web.home", "down", spec, Faults::default());
         let mut again = direction(spec);
         assert!((0..100).any(|_| lost(&mut down, 7) != lost(&mut again, 7)));

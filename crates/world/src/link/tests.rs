@@ -92,9 +92,9 @@ fn shares_are_what_was_asked() {
         expect_share("reordering", late, p);
         expect_share("corruption", flipped, p);
         expect_share("two draws are independent", together, p * p);
-        let s = odd.stats;
+        let s = odd.stats();
         assert_eq!((s.duplicated, s.reordered, s.corrupted), (copies, late, flipped));
-        assert_eq!((lossy.stats.dropped_loss, lossy.stats.sent_frames), (lost, FRAMES));
+        assert_eq!((lossy.stats().dropped_loss, lossy.stats().sent_frames), (lost, FRAMES));
     }
 }
 
@@ -132,9 +132,9 @@ fn bursts_have_the_length_that_was_asked() {
     let singles = lengths.iter().filter(|&&n| n == 1).count() as f64 / bursts;
     assert!((singles - 0.25).abs() < 4.0 * (0.25 * 0.75 / bursts).sqrt(), "{singles}");
     // Losses come in clusters: the count varies more than a binomial one, by (2−r)/r or so.
-    let share = d.stats.dropped_burst as f64 / FRAMES as f64;
+    let share = d.stats().dropped_burst as f64 / FRAMES as f64;
     assert!((share - 0.01 / 0.26).abs() < 0.0025, "{share}");
-    assert_eq!(d.stats.dropped_burst, lengths.iter().sum::<usize>() as u64);
+    assert_eq!(d.stats().dropped_burst, lengths.iter().sum::<usize>() as u64);
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn states_of_a_burst_have_losses_of_their_own() {
     let burst = Some("p 10% r 10% good 1% bad 21%".parse().unwrap());
     let mut d = direction(Faults { burst, ..Faults::default() });
     run(&mut d, |_, _| {});
-    let share = d.stats.dropped_burst as f64 / FRAMES as f64;
+    let share = d.stats().dropped_burst as f64 / FRAMES as f64;
     assert!((share - 0.11).abs() < 0.002, "{share}");
 }
 
@@ -153,7 +153,7 @@ fn frames_are_chosen_by_number_and_by_what_they_carry() {
     let mut lost = Vec::new();
     run(&mut d, |n, told| lost.extend(told.lost.map(|_| n + 1)));
     assert_eq!(lost[..3], [3, 5, 100_000]);
-    assert_eq!((lost.len(), d.stats.dropped_picked), (12, 12));
+    assert_eq!((lost.len(), d.stats().dropped_picked), (12, 12));
     // All frames of the run are 100 bytes long.
     let mut fits = direction(Faults { matching: "less 100".parse().ok(), ..Faults::default() });
     run(&mut fits, |_, told| assert_eq!(told.lost, Some(DropReason::LinkPicked)));
@@ -206,7 +206,7 @@ fn a_frame_that_is_held_back_is_overtaken_and_delays_nobody() {
         let late = if fourth { 5_000_000 } else { 0 };
         assert_eq!(told.arrives, n * 1_000 + 1_000_000 + late, "frame {n}");
     });
-    assert_eq!(d.stats.reordered, FRAMES / 4);
+    assert_eq!(d.stats().reordered, FRAMES / 4);
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn a_queue_is_bounded_in_bytes_and_an_mtu_is_not_passed() {
     assert_eq!([hand(2, 1_000), hand(2, 1)], [Ok(1), full]);
     assert_eq!(hand(100, 1_415), Err(DropReason::FrameTooBig), "14 bytes of it are no packet");
     assert_eq!(hand(100, 1_414), Ok(0));
-    assert_eq!((d.stats.dropped_full, d.stats.dropped_big), (2, 1));
+    assert_eq!((d.stats().dropped_full, d.stats().dropped_big), (2, 1));
 }
 
 /// The luck of one kind of fault does not depend on which others there are.

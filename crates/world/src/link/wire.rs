@@ -50,8 +50,8 @@ impl Wire {
     }
 
     /// What passed through the direction that starts at `from`.
-    pub fn stats(&self, from: LinkEnd) -> &DirectionStats {
-        &self.link.directions[from.index()].stats
+    pub fn stats(&self, from: LinkEnd) -> DirectionStats {
+        self.link.directions[from.index()].stats()
     }
 
     /// A frame enters the wire at `from`. Whether it will arrive: when not, the counters say why.

@@ -1,5 +1,6 @@
 //! How processes start, get signals and end.
 
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use netarium_base::{Cause, Event, FlowId, Instant, NodeId, Pid, Place};
@@ -221,6 +222,10 @@ impl Core {
         self.net.tracer.emit(now, cause, Place::Process(node, pid), FlowId::NONE, exited);
         let host = self.host_mut(node);
         let Some(proc) = host.procs.remove(&pid) else { return };
+        if host.procs.is_empty() {
+            // An empty tree would keep the room for eleven.
+            host.procs = BTreeMap::new();
+        }
         self.foreground -= usize::from(!proc.daemon);
         self.lookup_ended(node, pid);
         if proc.ppid == WORLD_PID {

@@ -20,6 +20,15 @@ pub(crate) struct SocketWait {
     write: WakerSet,
 }
 
+/// Most hosts never have more sockets than these.
+const FEW: usize = 4;
+
+impl SocketWait {
+    fn is_empty(&self) -> bool {
+        self.port.is_none() && self.read.is_empty() && self.write.is_empty()
+    }
+}
+
 /// For what a task waits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Interest {
@@ -31,8 +40,7 @@ pub(crate) enum Interest {
 fn entry(waits: &mut Vec<SocketWait>, id: SocketId) -> &mut SocketWait {
     let index = id.index as usize;
     if waits.len() <= index {
-        if index < 4 {
-            // Most hosts never have more sockets than these.
+        if index < FEW {
             waits.reserve_exact(index + 1 - waits.len());
         }
         waits.resize_with(index + 1, SocketWait::default);
@@ -50,11 +58,15 @@ pub(crate) fn assign(waits: &mut Vec<SocketWait>, id: SocketId, port: PortId) {
 }
 
 /// Forgets a socket that was closed.
-pub(crate) fn forget(waits: &mut [SocketWait], id: SocketId) {
+pub(crate) fn forget(waits: &mut Vec<SocketWait>, id: SocketId) {
     if let Some(wait) = waits.get_mut(id.index as usize)
         && wait.generation == id.generation
     {
         *wait = SocketWait { generation: id.generation, ..SocketWait::default() };
+    }
+    // No entry says as much as an empty one.
+    if waits.len() <= FEW && waits.iter().all(SocketWait::is_empty) {
+        *waits = Vec::new();
     }
 }
 

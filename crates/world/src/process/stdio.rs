@@ -3,12 +3,13 @@
 //! A descriptor ([`Fd`]) is a small word: nothing, the process's log, a session's terminal or pipe
 //! outside, or an open file description of the host (a pipe's end, a file), which descriptors share
 //! as after `dup(2)` and `fork(2)`. A daemon of the lab file reads nothing, and the last
-//! [`LOG_MAX`] bytes of its output are kept.
+//! [`LOG_MAX`] bytes of its output, and of what its children write to theirs, are kept.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
+use netarium_base::Pid;
 use netarium_stack::Errno;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -24,6 +25,9 @@ pub(crate) enum Slot {
     Null,
     /// The kept output of the process; reading it gives its end at once.
     Log,
+    /// The kept output of the process that it was inherited from, or of the process itself once that
+    /// one is gone.
+    LogOf(Pid),
     /// A session's input, or one of its outputs.
     Session(PortId, Stream),
     /// An open file description of the host.
@@ -36,6 +40,11 @@ pub(crate) const LOGGED: [Slot; 3] = [Slot::Log; 3];
 /// The standard streams of a session's first process.
 pub(crate) fn session_slots(port: PortId) -> [Slot; 3] {
     [Stream::Stdout, Stream::Stdout, Stream::Stderr].map(|stream| Slot::Session(port, stream))
+}
+
+/// What a child of `parent` has of its parent's stream.
+pub(crate) fn inherited(slot: Slot, parent: Pid) -> Slot {
+    if slot == Slot::Log { Slot::LogOf(parent) } else { slot }
 }
 
 /// Keeps the last bytes of output.
@@ -238,6 +247,13 @@ impl Core {
                 log(&mut proc.log, bytes);
                 Poll::Ready(Ok(bytes.len()))
             }
+            Slot::LogOf(from) => {
+                let holder = if self.proc_mut(node, from).is_some() { from } else { pid };
+                if let Some(proc) = self.proc_mut(node, holder) {
+                    log(&mut proc.log, bytes);
+                }
+                Poll::Ready(Ok(bytes.len()))
+            }
             Slot::Session(port, stream) => match self.session_write(port, stream, bytes, waker) {
                 Some(poll) => poll.map(Ok),
                 None => self.write_to(process, Slot::Log, bytes, waker),
@@ -320,7 +336,7 @@ impl Core {
     ) -> Poll<io::Result<()>> {
         let (node, pid) = (process.node(), process.pid());
         match slot {
-            Slot::Null | Slot::Log => Poll::Ready(Ok(())),
+            Slot::Null | Slot::Log | Slot::LogOf(_) => Poll::Ready(Ok(())),
             Slot::Session(port, _) => self.session_read(port, node, pid, take, waker).map(Ok),
             Slot::Open(id) => {
                 let (ready, cause) = (std::sync::Arc::clone(&self.ready), self.current);

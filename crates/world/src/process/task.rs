@@ -6,11 +6,11 @@
 //! with other causes are queued as remarks, for the trace.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 
-use netarium_base::Cause;
+use netarium_base::{Cause, EventId};
 use smallvec::SmallVec;
 
 /// How many remarks about further wakes are kept at once; more are left out.
@@ -33,16 +33,23 @@ pub(crate) struct Woken {
 }
 
 /// The tasks that are ready to run, in the order in which they were woken.
+///
+/// A world is looked after by one thread, but wakers must be able to go anywhere. Whether anything
+/// waits is asked after every event, and why something happens is noted for every frame: neither
+/// takes the lock.
 #[derive(Debug, Default)]
 pub(crate) struct ReadyQueue {
     state: Mutex<State>,
+    /// How many entries the queue has.
+    waiting: AtomicUsize,
+    /// The parts of a [`Cause`].
+    cause: [AtomicU64; 3],
 }
 
 #[derive(Debug, Default)]
 struct State {
     queue: VecDeque<Woken>,
     remarks: usize,
-    cause: Cause,
 }
 
 impl ReadyQueue {
@@ -52,21 +59,37 @@ impl ReadyQueue {
 
     /// Notes why wakes happen from now on.
     pub(crate) fn set_cause(&self, cause: Cause) {
-        self.lock().cause = cause;
+        for (part, id) in self.cause.iter().zip([cause.id, cause.origin, cause.root]) {
+            part.store(id.0, Ordering::Relaxed);
+        }
+    }
+
+    fn cause(&self) -> Cause {
+        let [id, origin, root] = [0, 1, 2].map(|i| EventId(self.cause[i].load(Ordering::Relaxed)));
+        Cause { id, origin, root }
     }
 
     /// Puts a wake back that was held while its process was stopped.
     pub(crate) fn requeue(&self, woken: Woken) {
-        self.lock().queue.push_back(woken);
+        self.push(&mut self.lock(), woken);
+    }
+
+    fn push(&self, state: &mut State, woken: Woken) {
+        state.queue.push_back(woken);
+        self.waiting.store(state.queue.len(), Ordering::Relaxed);
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.lock().queue.is_empty()
+        self.waiting.load(Ordering::Relaxed) == 0
     }
 
     pub(crate) fn pop(&self) -> Option<Woken> {
+        if self.is_empty() {
+            return None;
+        }
         let mut state = self.lock();
         let woken = state.queue.pop_front()?;
+        self.waiting.store(state.queue.len(), Ordering::Relaxed);
         state.remarks -= usize::from(!woken.first);
         Some(woken)
     }
@@ -94,14 +117,14 @@ impl TaskWaker {
 
     fn push(&self) {
         let mut state = self.ready.lock();
-        let cause = state.cause;
+        let cause = self.ready.cause();
         let first = !self.queued.swap(true, Ordering::Relaxed);
         let last = self.last.swap(cause.id.0, Ordering::Relaxed);
         if !first && (last == cause.id.0 || state.remarks >= REMARKS_MAX) {
             return;
         }
         state.remarks += usize::from(!first);
-        state.queue.push_back(Woken { task: self.key, cause, first });
+        self.ready.push(&mut state, Woken { task: self.key, cause, first });
     }
 }
 
@@ -126,6 +149,10 @@ impl WakerSet {
         }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(crate) fn wake(&mut self, ready: &ReadyQueue, cause: Cause) {
         if self.0.is_empty() {
             return;
@@ -138,7 +165,6 @@ impl WakerSet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use netarium_base::EventId;
 
     fn cause(n: u64) -> Cause {
         Cause { id: EventId(n), origin: EventId(n), root: EventId(n) }
