@@ -4,7 +4,7 @@
 //! `crates/netarium/tests/arbitrary_bytes.rs` runs them over mutations of the seeds here, a bounded
 //! number of times, or for as long as `NETARIUM_SOAK` says (seconds). None of them may panic, hang or
 //! grow without bound. `commands` types at programs, `hosts` sends frames to hosts, `names` speaks DNS
-//! and DHCP and writes configurations; the others are here.
+//! and DHCP and writes configurations, both through `drive`; the others are here.
 
 mod commands;
 mod drive;

@@ -8,8 +8,8 @@
 //!    [`Process::resolve`](netarium_world::process::Process::resolve); `dhcp`; `attach`, behind
 //!    which a real server stands; `bench` has `source` and `sink`, for measuring;
 //! 3. clients: [`curl`], `visit`, `ping`, `traceroute`; `dig`, `nslookup`, `host`; `nc`, `iperf`;
-//! 4. what is there: `netstat`, `ss`, `lsof`, `ps`, `ip`, `ifconfig`, `ipconfig`, `route`, `arp`, `conntrack`, `dmesg`, `tcpdump`; filters:
-//!    `iptables`, `netsh`;
+//! 4. what is there: `netstat`, `ss`, `lsof`, `ps`, `ip`, `interfaces` (`ifconfig` and `ipconfig`),
+//!    `route`, `arp`, `conntrack`, `dmesg`, `tcpdump`; filters: `iptables`, `netsh`;
 //! 5. `shell`, and `tools` for scripts: `cat`, `ls`, `grep`, `sort`, `kill` and their relatives;
 //! 6. `macof`, which floods switches; what they share: `cookies`, `services`, [`getopt`], [`calendar`], `table`, `wait`.
 //!

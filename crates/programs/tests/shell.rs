@@ -25,6 +25,11 @@ fn check(script: &str, code: i32, out: &str) {
 
 /// Scripts whose output, messages and exit codes are the real dash's, too.
 const SCRIPTS: &[&str] = &[
+    "exec 2>&1; nosuch; echo a",
+    "exec >f && echo in f; echo too; exec >&2; cat f",
+    "{ exec >f; echo in f; } >g; echo out; cat f; cat g",
+    "if true; then exec >f; fi; echo in f; cat f >&2",
+    "g() { exec 2>f; }; g; nosuch; cat f",
     "echo a 'b  c' \"d  e\" f\\ g",
     "x=1; y=\"$x 2\"; echo $y \"$y\" '$y' ${y}z ${#y} ${none:-deflt} ${x:+set} ${none+set}",
     "x=a.tar.gz; echo ${x%.*} ${x%%.*} ${x#*.} ${x##*.}",

@@ -208,6 +208,7 @@ impl Shell {
     async fn exec(&mut self, args: &[String], io: &Io) -> Flow {
         if args.is_empty() {
             self.streams = Some(io.clone());
+            self.execs += 1;
             return Ok(0);
         }
         let flow = self.run_program(args, io).await;
@@ -478,7 +479,9 @@ impl Shell {
                 self.jobs.all_settled().await;
                 true
             };
-            self.jobs.0.retain(|j| !matches!(j.state(), JobState::Done(_)));
+            if !self.options.interactive {
+                self.jobs.0.retain(|j| !matches!(j.state(), JobState::Done(_)));
+            }
             return Ok(if done { 0 } else { interrupted });
         }
         let mut code = 0;
@@ -507,7 +510,10 @@ impl Shell {
                 None => return Ok(interrupted),
                 Some(JobState::Done(ended)) => {
                     code = ended;
-                    self.jobs.0.remove(at);
+                    // At a terminal the next prompt tells of it, and forgets it.
+                    if !self.options.interactive {
+                        self.jobs.0.remove(at);
+                    }
                 }
                 Some(_) => code = 128 + i32::from(signal::TSTP),
             }

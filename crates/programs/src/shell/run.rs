@@ -22,11 +22,34 @@ const DEPTH_MAX: usize = 64;
 /// What one round of a loop takes: time must pass where a script goes round without end.
 const ROUND: Duration = Duration::from_micros(1);
 
+/// The streams of the commands of a list: as given, until one of them is an `exec` that sets others.
+struct Streams<'a> {
+    given: &'a Io,
+    set: Option<Io>,
+    execs: u32,
+}
+
+impl<'a> Streams<'a> {
+    fn of(shell: &Shell, given: &'a Io) -> Streams<'a> {
+        Streams { given, set: None, execs: shell.execs }
+    }
+
+    fn now(&mut self, shell: &Shell) -> &Io {
+        if self.execs != shell.execs {
+            self.execs = shell.execs;
+            self.set.clone_from(&shell.streams);
+        }
+        self.set.as_ref().unwrap_or(self.given)
+    }
+}
+
 impl Shell {
     /// Runs commands one after the other.
     pub(super) fn script<'a>(&'a mut self, script: &'a Script, io: &'a Io) -> LocalBox<'a, Flow> {
         Box::pin(async move {
+            let mut streams = Streams::of(self, io);
             for and_or in script {
+                let io = streams.now(self);
                 if self.options.interactive && self.process.take_signal(&[signal::INT]).is_some() {
                     return Err(Stop::Interrupt);
                 }
@@ -42,7 +65,9 @@ impl Shell {
 
     async fn and_or(&mut self, and_or: &AndOr, io: &Io) -> Flow {
         let last = and_or.pipelines.len() - 1;
+        let mut streams = Streams::of(self, io);
         for (n, (join, pipeline)) in and_or.pipelines.iter().enumerate() {
+            let io = streams.now(self);
             let wanted = match join {
                 Join::Always => true,
                 Join::And => self.status == 0,
@@ -262,9 +287,22 @@ impl Shell {
             if let What::Simple { .. } = command.what {
                 return self.simple(command, io).await;
             }
-            let Some(io) = &self.redirected(&command.redirects, io).await? else {
+            let Some(inside) = self.redirected(&command.redirects, io).await? else {
                 return Ok(self.status);
             };
+            let before = (self.streams.clone(), self.execs);
+            let flow = self.compound(command, &inside).await;
+            if !command.redirects.is_empty() {
+                // What `exec` set inside ends with the redirections around it.
+                (self.streams, self.execs) = before;
+            }
+            flow
+        })
+    }
+
+    /// Runs what is made of commands, with its streams.
+    fn compound<'a>(&'a mut self, command: &'a Command, io: &'a Io) -> LocalBox<'a, Flow> {
+        Box::pin(async move {
             match &command.what {
                 What::Group(script) => self.script(script, io).await,
                 What::Subshell(script) => {

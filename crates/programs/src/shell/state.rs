@@ -93,6 +93,8 @@ pub(super) struct Shell {
     pub(super) history: Vec<String>,
     /// What `exec` with redirections and without a command has set.
     pub(super) streams: Option<Io>,
+    /// How often `exec` has set them.
+    pub(super) execs: u32,
     /// The exit code of the last `$(…)`.
     pub(super) substituted: Option<i32>,
     /// What was typed for the command that runs, when it was typed alone: a job's name.
@@ -119,6 +121,7 @@ impl Shell {
             jobs: Jobs::default(),
             history: Vec::new(),
             streams: None,
+            execs: 0,
             substituted: None,
             typed: None,
         };
@@ -139,6 +142,7 @@ impl Shell {
             jobs: Jobs::default(),
             history: Vec::new(),
             streams: None,
+            execs: 0,
             typed: None,
             ..*self
         }

@@ -49,9 +49,9 @@ impl AnyNode {
 
 pub(super) fn build(b: WorldBuilder) -> Result<World, BuildError> {
     let seed = b.seed;
-    let mut nodes: Vec<AnyNode> = b.hosts.into_iter().map(AnyNode::Host).collect();
-    nodes.extend(b.switches.into_iter().map(AnyNode::Switch));
-    nodes.extend(b.hubs.into_iter().map(AnyNode::Hub));
+    let hosts = b.hosts.into_iter().map(AnyNode::Host);
+    let switches = b.switches.into_iter().map(AnyNode::Switch);
+    let nodes = hosts.chain(switches).chain(b.hubs.into_iter().map(AnyNode::Hub)).collect();
     let nodes = sorted(nodes, AnyNode::name);
     let links = sorted_links(&nodes, b.links);
     let count = nodes.len() + links.len();
@@ -80,15 +80,13 @@ pub(super) fn build(b: WorldBuilder) -> Result<World, BuildError> {
     let mut queue = Queue::default();
     let planned = plan_programs(b.starts, &places, &mut made, &mut queue, root)?;
     let net = net(queue, links, tracer);
-    let mut hosts_table = Map::default();
-    hosts_table.extend(b.names.into_iter().map(|(name, to)| (name.to_ascii_lowercase(), to)));
     let mut core = Core {
         net,
         nodes: made,
         seed,
         epoch: b.epoch,
         names: Rc::new(names),
-        hosts_table,
+        hosts_table: b.names.into_iter().map(|(n, to)| (n.to_ascii_lowercase(), to)).collect(),
         dynamic_names: Default::default(),
         programs: b.programs,
         environment: crate::process::environment(),

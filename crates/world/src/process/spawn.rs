@@ -13,7 +13,7 @@ use std::task::{Poll, Waker};
 use netarium_base::{Cause, NodeId, Pid};
 
 use super::life::{Body, Start};
-use super::stdio::{LOGGED, inherited};
+use super::stdio::{self, LOGGED};
 use super::task::WakerSet;
 use super::{ARGUMENTS_MAX, Fd, LocalBoxFuture, Process, Slot, StartError, slot};
 use crate::core::Core;
@@ -226,7 +226,7 @@ impl Core {
             return Err(StartError::TooLong);
         }
         let mut slots =
-            if spawn.daemon { LOGGED } else { proc.slots.map(|slot| inherited(slot, ppid)) };
+            if spawn.daemon { LOGGED } else { proc.slots.map(|slot| stdio::inherited(slot, ppid)) };
         for (slot, stream) in slots.iter_mut().zip(&spawn.streams) {
             *slot = stream.as_ref().map_or(*slot, Fd::slot);
         }
