@@ -111,7 +111,7 @@ struct Conversation {
 
 impl Conversation {
     async fn run(&mut self) -> Result<(i32, Option<String>), Error> {
-        let mut stop = Stops::new();
+        let mut stop = Stops::new().map_err(Error::failed)?;
         loop {
             tokio::select! {
                 biased;
@@ -208,33 +208,43 @@ impl Conversation {
     }
 }
 
-/// Ctrl-C and Ctrl-Z.
+/// Ctrl-C and Ctrl-Z. They are listened to all the time: one that comes while output is shown waits.
 struct Stops {
     #[cfg(unix)]
-    suspend: Option<tokio::signal::unix::Signal>,
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    suspend: tokio::signal::unix::Signal,
+    #[cfg(windows)]
+    interrupt: tokio::signal::windows::CtrlC,
 }
 
 impl Stops {
-    fn new() -> Stops {
-        Stops {
-            #[cfg(unix)]
-            suspend: {
-                use tokio::signal::unix::{SignalKind, signal};
-                let number = if cfg!(target_os = "linux") { 20 } else { 18 };
-                signal(SignalKind::from_raw(number)).ok()
-            },
+    #[cfg(unix)]
+    fn new() -> std::io::Result<Stops> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let tstp = if cfg!(target_os = "linux") { 20 } else { 18 };
+        Ok(Stops {
+            interrupt: signal(SignalKind::interrupt())?,
+            suspend: signal(SignalKind::from_raw(tstp))?,
+        })
+    }
+
+    #[cfg(windows)]
+    fn new() -> std::io::Result<Stops> {
+        Ok(Stops { interrupt: tokio::signal::windows::ctrl_c()? })
+    }
+
+    #[cfg(unix)]
+    async fn next(&mut self) -> u8 {
+        tokio::select! {
+            _ = self.interrupt.recv() => SIGINT,
+            _ = self.suspend.recv() => SIGTSTP,
         }
     }
 
+    #[cfg(windows)]
     async fn next(&mut self) -> u8 {
-        #[cfg(unix)]
-        if let Some(suspend) = &mut self.suspend {
-            return tokio::select! {
-                _ = tokio::signal::ctrl_c() => SIGINT,
-                _ = suspend.recv() => SIGTSTP,
-            };
-        }
-        let _ = tokio::signal::ctrl_c().await;
+        self.interrupt.recv().await;
         SIGINT
     }
 }

@@ -14,7 +14,9 @@ use std::task::Poll;
 
 use netarium_base::{Duration, Instant};
 use netarium_stack::{Errno, IcmpError, SocketOption};
-use netarium_world::process::{LocalBoxFuture, PingReply, PingSocket, Process, Sleep, errno};
+use netarium_world::process::{
+    LocalBoxFuture, PingReply, PingSocket, Process, Sleep, errno, signal,
+};
 
 use options::{Options, Usage};
 use stats::{Stats, round_trip};
@@ -182,10 +184,10 @@ impl Run {
 
     /// What happens next until `until`; at the same instant a signal comes first, time last.
     async fn happens(&self, until: Instant) -> Happened {
-        let mut signal = pin!(self.process.terminated());
+        let mut interrupt = pin!(self.process.catch(&[signal::INT]));
         let mut timer: Sleep = self.process.sleep_until(until);
         poll_fn(|cx| {
-            if signal.as_mut().poll(cx).is_ready() {
+            if interrupt.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Happened::Signal);
             }
             if let Poll::Ready(answer) = self.socket.poll_recv(cx) {
