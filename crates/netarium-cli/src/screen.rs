@@ -162,7 +162,9 @@ fn visit(
         let Some(gateway) = &lab.gateway else { return false };
         h.interfaces.iter().any(|i| gateway.interfaces.iter().any(|g| g.network == i.network))
     };
-    if let Some(port) = lab.published.iter().find(|p| !p.udp)
+    // A name server is no web server.
+    let web = |to: &str| !to.ends_with(":53");
+    if let Some(port) = lab.published.iter().find(|p| !p.udp && web(&p.to.to_string()))
         && let Some(client) = hosts.iter().filter(ordinary).find(near_gateway)
     {
         return Some((client.name.clone(), format!("http://{}/", port.to)));

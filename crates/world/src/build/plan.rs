@@ -79,9 +79,8 @@ pub(super) fn build(b: WorldBuilder) -> Result<World, BuildError> {
         b.gateway.map(|name| host_id(&places, &made, "the gateway", &name)).transpose()?;
     let mut queue = Queue::default();
     let planned = plan_programs(b.starts, &places, &mut made, &mut queue, root)?;
-    let net = net(queue, links, tracer);
     let mut core = Core {
-        net,
+        net: net(queue, links, tracer),
         nodes: made,
         seed,
         epoch: b.epoch,
