@@ -1,7 +1,16 @@
 //! The labs that come with the program: whole, in two languages, and the same when written out.
 
-use netarium::Lab;
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "asks the real tshark what it sees"
+)]
+
+#[allow(dead_code, reason = "shared by the tests that read captures")]
+mod common;
+
 use netarium::lab::{builtin, builtins};
+use netarium::{BuildOptions, Duration, Lab};
 
 #[test]
 fn they_are_whole_and_have_titles_in_both_languages() {
@@ -59,4 +68,29 @@ fn the_course_comes_with_its_pages() {
         assert_eq!(course.get(&format!("shop/{path}")), Some(contents), "{path}");
     }
     assert!(course.get("shop/lab.toml").is_none());
+}
+
+/// What happens in each lab by itself, as Wireshark's dissectors see it: nothing is malformed, and each
+/// checksum is right.
+#[test]
+fn tshark_finds_nothing_wrong_in_any_lab() {
+    const WRONG: &str = "_ws.malformed || eth.fcs.status == 0 || ip.checksum.status == 0 \
+        || tcp.checksum.status == 0 || udp.checksum.status == 0 || icmp.checksum.status == 0";
+    let mut packets = 0;
+    for built_in in builtins() {
+        let options = BuildOptions { seed: Some(1), runs: true, ..BuildOptions::default() };
+        let mut world = Lab::builtin(built_in.name).unwrap().build_with(options).unwrap();
+        let capture = world.capture();
+        world.run_for(Duration::from_secs(30));
+        let capture = world.end_capture(capture);
+        let checks = ["ip", "tcp", "udp"].map(|p| format!("{p}.check_checksum:TRUE"));
+        let mut args: Vec<&str> = checks.iter().flat_map(|c| ["-o", c]).collect();
+        args.extend(["-T", "fields", "-e", "frame.number"]);
+        let Some(all) = common::tshark(built_in.name, &capture, &args) else { return };
+        args.extend(["-e", "frame.protocols", "-Y", WRONG]);
+        let wrong = common::tshark(built_in.name, &capture, &args).unwrap_or_default();
+        assert!(wrong.is_empty(), "{}:\n{wrong}", built_in.name);
+        packets += all.lines().count();
+    }
+    assert!(packets > 2_000, "{packets}");
 }

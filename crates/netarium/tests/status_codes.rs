@@ -10,9 +10,8 @@
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::Command;
 
-use common::{ACK, SYN, segments};
+use common::{ACK, SYN, segments, tshark};
 use netarium::{BuildOptions, Duration, Lab};
 
 /// What the class heard of, and what stands beside it in the standards.
@@ -117,28 +116,10 @@ fn the_lab_requests_shows_every_code() {
     for code in CODES {
         assert!(logged(&log, &code.to_string()).is_some(), "{code} in the log:\n{log}");
     }
-    if let Some(seen) = tshark(&capture) {
+    let args = ["-Y", "http.response", "-T", "fields", "-e", "http.response.code"];
+    if let Some(text) = tshark("codes", &capture, &args) {
+        let seen: BTreeSet<u16> = text.lines().map(|l| l.parse().expect("a code")).collect();
         assert_eq!(seen, answered);
-    }
-}
-
-/// The status codes that tshark reads from a capture.
-fn tshark(capture: &[u8]) -> Option<BTreeSet<u16>> {
-    let file = std::env::temp_dir().join(format!("netarium-codes-{}.pcapng", std::process::id()));
-    std::fs::write(&file, capture).unwrap();
-    let path = file.to_str().unwrap();
-    let args = ["-r", path, "-Y", "http.response", "-T", "fields", "-e", "http.response.code"];
-    let out = Command::new("tshark").args(args).output();
-    std::fs::remove_file(&file).unwrap();
-    match out {
-        Ok(out) => {
-            let text = String::from_utf8_lossy(&out.stdout).into_owned();
-            Some(text.lines().map(|l| l.parse().expect("a code")).collect())
-        }
-        Err(e) => {
-            println!("skipped: tshark: {e}");
-            None
-        }
     }
 }
 

@@ -4,6 +4,25 @@
 pub(crate) const SYN: u8 = 2;
 pub(crate) const ACK: u8 = 16;
 
+/// What the real tshark prints of a capture when asked so. `None`, and a line that says why, where it
+/// is not installed.
+pub(crate) fn tshark(name: &str, capture: &[u8], args: &[&str]) -> Option<String> {
+    let file = std::env::temp_dir().join(format!("netarium-{name}-{}.pcapng", std::process::id()));
+    std::fs::write(&file, capture).unwrap();
+    let out = std::process::Command::new("tshark").arg("-r").arg(&file).args(args).output();
+    std::fs::remove_file(&file).unwrap();
+    match out {
+        Ok(out) => {
+            assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+            Some(String::from_utf8_lossy(&out.stdout).into_owned())
+        }
+        Err(e) => {
+            println!("skipped: tshark: {e}");
+            None
+        }
+    }
+}
+
 /// A TCP segment of a capture.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Segment<'a> {
