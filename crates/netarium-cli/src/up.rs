@@ -144,11 +144,20 @@ async fn serve(
         let ends = args.ends.into();
         lab.capture_to(file, ends).await.map_err(Error::failed)?;
     }
+    // Listened to before anybody is told that there is something to end.
+    let mut end = std::pin::pin!(interrupted());
+    let ended = tokio::select! {
+        biased;
+        () = &mut end => true,
+        () = std::future::ready(()) => false,
+    };
     announce(&lab, &doors, edited, json, &limits, &terminal);
     let notices = notices.write(json, terminal).map_err(Error::failed)?;
-    tokio::select! {
-        () = interrupted() => {}
-        () = lab.broken() => broken.store(true, Ordering::Relaxed),
+    if !ended {
+        tokio::select! {
+            () = &mut end => {}
+            () = lab.broken() => broken.store(true, Ordering::Relaxed),
+        }
     }
     let name = lab.info().name.clone();
     lab.stop().await.map_err(Error::failed)?;
