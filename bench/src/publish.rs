@@ -73,15 +73,16 @@ struct Rate {
 }
 
 /// Requests per second of ours and of the peers, and what one costs ours.
-fn requests(what: &str, lab: &Lab, peers: &[Peer], ask: fn(SocketAddr) -> Option<Rate>) {
+fn requests(what: &str, lab: &Lab, peers: &[Peer], ask: fn(&str, SocketAddr) -> Option<Rate>) {
     let mut cost = Vec::new();
     let ours = |at| {
         let before = lab.processor_seconds();
-        let rate = ask(at)?;
+        let rate = ask("netarium", at)?;
         cost.push((lab.processor_seconds() - before) * 1e6 / rate.requests);
         Some(rate.per_second)
     };
-    let Some(line) = in_turns(lab, peers, 0, ours, |at| Some(ask(at)?.per_second)) else {
+    let Some(line) = in_turns(lab, peers, 0, ours, |peer, at| Some(ask(peer, at)?.per_second))
+    else {
         return println!("  {what}: skipped, the tool is missing");
     };
     println!("  {what}, requests/s: {line}; {:.1} µs of processor time each", median(cost));
@@ -89,7 +90,7 @@ fn requests(what: &str, lab: &Lab, peers: &[Peer], ask: fn(SocketAddr) -> Option
 
 /// Rates of bulk transfers, in Gbit/s.
 fn bulk(what: &str, lab: &Lab, peers: &[Peer], door: usize, carry: fn(SocketAddr) -> f64) {
-    if let Some(line) = in_turns(lab, peers, door, |at| Some(carry(at)), |at| Some(carry(at))) {
+    if let Some(line) = in_turns(lab, peers, door, |at| Some(carry(at)), |_, at| Some(carry(at))) {
         println!("  {what}, Gbit/s: {line}");
     }
 }
@@ -100,14 +101,14 @@ fn in_turns(
     peers: &[Peer],
     door: usize,
     mut ours: impl FnMut(SocketAddr) -> Option<f64>,
-    mut theirs: impl FnMut(SocketAddr) -> Option<f64>,
+    mut theirs: impl FnMut(&str, SocketAddr) -> Option<f64>,
 ) -> Option<String> {
     let (mut own, mut others) = (Vec::new(), vec![Vec::new(); peers.len()]);
     for _ in 0..RUNS {
         own.push(ours(lab.doors[door])?);
-        for ((_, doors), figures) in peers.iter().zip(&mut others) {
+        for ((name, doors), figures) in peers.iter().zip(&mut others) {
             let at = doors.as_ref().and_then(|served| served.doors.get(door));
-            figures.extend(at.and_then(|at| theirs(*at)));
+            figures.extend(at.and_then(|at| theirs(name, *at)));
         }
     }
     let own = median(own);
@@ -120,14 +121,14 @@ fn in_turns(
     Some(line)
 }
 
-/// What a program says, when it is there.
-fn said(program: &str, args: &[&str]) -> Option<String> {
+/// What a load generator says of `who`, when it is there.
+fn said(who: &str, program: &str, args: &[&str]) -> Option<String> {
     let out = Command::new(program).args(args).stderr(Stdio::null()).output().ok()?;
     let text = String::from_utf8_lossy(&out.stdout).into_owned();
     let failed = |l: &&str| l.starts_with("Failed requests:") && !l.ends_with(" 0");
     for line in text.lines().map(str::trim) {
         if line.contains("Non-2xx") || line.contains("Socket errors") || failed(&line) {
-            println!("  ({program}: {line})");
+            println!("  ({program} of {who}: {line})");
         }
     }
     Some(text)
@@ -139,15 +140,15 @@ fn figure(text: &str, words: &str) -> Option<f64> {
     line.split_whitespace().find_map(|w| w.parse().ok())
 }
 
-fn wrk(at: SocketAddr) -> Option<Rate> {
-    let text = said("wrk", &["-t1", "-c64", "-d3s", &format!("http://{at}/1k")])?;
+fn wrk(who: &str, at: SocketAddr) -> Option<Rate> {
+    let text = said(who, "wrk", &["-t1", "-c64", "-d3s", &format!("http://{at}/1k")])?;
     let (per_second, requests) = (figure(&text, "Requests/sec")?, figure(&text, "requests in")?);
     Some(Rate { per_second, requests })
 }
 
-fn ab(at: SocketAddr) -> Option<Rate> {
+fn ab(who: &str, at: SocketAddr) -> Option<Rate> {
     let url = format!("http://{at}/1k");
-    let text = said("ab", &["-q", "-n", "20000", "-c", "32", &url])?;
+    let text = said(who, "ab", &["-q", "-n", "20000", "-c", "32", &url])?;
     Some(Rate { per_second: figure(&text, "Requests per second")?, requests: 20_000.0 })
 }
 

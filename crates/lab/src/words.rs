@@ -75,14 +75,16 @@ fn double(chars: &mut std::str::Chars<'_>, word: &mut String) -> Result<(), Spli
     }
 }
 
-/// The command that [`split`] turns back into `words`.
+/// The command that [`split`] turns back into `words`. What a shell would take for more than a
+/// character of a word is quoted, too, so that it can be typed at one.
 pub fn join<S: AsRef<str>>(words: &[S]) -> String {
     let quoted: Vec<String> = words.iter().map(|w| quote(w.as_ref())).collect();
     quoted.join(" ")
 }
 
 fn quote(word: &str) -> String {
-    let plain = |c: char| !c.is_whitespace() && !matches!(c, '\'' | '"' | '\\');
+    const SPECIAL: &str = "'\"\\|&;<>()$`";
+    let plain = |c: char| !c.is_whitespace() && !SPECIAL.contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()
     } else {
@@ -117,7 +119,8 @@ mod tests {
 
     #[test]
     fn join_is_the_inverse() {
-        let words = ["a", "", "b c", "it's", "\\", "\"", "한글"];
+        let words = ["a", "", "b c", "it's", "\\", "\"", "한글", "http://a/?x=1&y", "$(b)"];
         assert_eq!(split(&join(&words)).unwrap(), words);
+        assert_eq!(join(&words), r#"a '' 'b c' 'it'\''s' '\' '"' 한글 'http://a/?x=1&y' '$(b)'"#);
     }
 }

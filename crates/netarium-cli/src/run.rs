@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::rc::Rc;
 
+use netarium::lab::words;
 use netarium::world::{ByteSink, CaptureId, JsonTrace, NodeKind};
 use netarium::{BuildOptions, CaptureSpec, Duration, Lab, RunEnd, World, program_names};
 use netarium_server::api::{DropView, drops};
@@ -180,7 +181,7 @@ impl Summary {
                 .into_iter()
                 .map(|(host, e)| Ended {
                     host,
-                    command: e.info.command,
+                    command: words::join(&e.argv),
                     code: e.code,
                     output: String::from_utf8_lossy(&e.log).into_owned(),
                 })

@@ -77,6 +77,15 @@ fn a_run_shows_what_its_programs_wrote() {
 }
 
 #[test]
+fn a_run_shows_what_children_of_its_programs_wrote() {
+    let home = tempfile::tempdir().unwrap();
+    let out = netarium(home.path(), &["run", "requests"]);
+    let text = String::from_utf8_lossy(&out.stdout);
+    let typed = "client$ sh -c 'echo GET / HTTP/2.0 | nc -C web 80'\nHTTP/1.1 505 ";
+    assert!(text.contains(typed), "{text}");
+}
+
+#[test]
 fn an_unknown_lab_is_told_what_there_is() {
     let told = told(&["run", "cuorse"]);
     let start = "error: there is no lab `cuorse`: no file, no folder, and the built-in labs are ";

@@ -229,9 +229,10 @@ impl Core {
         self.foreground -= usize::from(!proc.daemon);
         self.lookup_ended(node, pid);
         if proc.ppid == WORLD_PID {
-            let (info, log) = (proc.info(pid), proc.kept());
+            let (info, argv, log) = (proc.info(pid), proc.argv.to_vec(), proc.kept());
             self.host_mut(node).exited.push(ExitedProcess {
                 info,
+                argv,
                 at: now,
                 code,
                 message: message.clone(),

@@ -228,7 +228,7 @@ impl Core {
         let mut slots =
             if spawn.daemon { LOGGED } else { proc.slots.map(|slot| stdio::inherited(slot, ppid)) };
         for (slot, stream) in slots.iter_mut().zip(&spawn.streams) {
-            *slot = stream.as_ref().map_or(*slot, Fd::slot);
+            *slot = stream.as_ref().map_or(*slot, Fd::for_child);
         }
         let group = match spawn.group {
             Group::Inherit => Some(proc.group),

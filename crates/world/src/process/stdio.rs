@@ -69,8 +69,9 @@ impl Fd {
         Fd { owner, slot }
     }
 
-    pub(super) fn slot(&self) -> Slot {
-        self.slot
+    /// What a child has that is given this descriptor.
+    pub(super) fn for_child(&self) -> Slot {
+        inherited(self.slot, self.owner.pid())
     }
 
     /// Whether it leads to a terminal: `isatty(3)`.

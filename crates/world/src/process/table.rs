@@ -46,6 +46,8 @@ pub struct ProcessInfo {
 pub struct ExitedProcess {
     /// What it was.
     pub info: ProcessInfo,
+    /// The words of its command line.
+    pub argv: Vec<String>,
     /// When it ended.
     pub at: Instant,
     /// Its exit code.
