@@ -53,6 +53,19 @@ fn a_changed_port_is_changed_back_in_the_quotation() {
 }
 
 #[test]
+fn a_quoted_checksum_of_ones_does_not_become_none() {
+    // RFC 768: a sum of 0 is sent as ones, because 0 says that there is none.
+    let about = (1024..u16::MAX)
+        .map(|port| udp(&format!("192.168.17.20:{port}"), "10.0.0.7:53"))
+        .find(|f| f.to_vec()[40..42] == [0xff, 0xff])
+        .expect("one port in 65,536 gives this sum");
+    let mut r = Router::nat();
+    let out = r.arrive(INSIDE, &about).left();
+    let e = r.arrive(OUTSIDE, &error_about("10.0.0.9", &out, 500)).left();
+    assert_eq!(quoted(&e).to_vec()[14..], about.to_vec()[14..]);
+}
+
+#[test]
 fn eight_quoted_bytes_are_enough() {
     let mut r = Router::nat();
     let about = tcp("192.168.17.20:40000", "10.0.0.7:80", SYN);

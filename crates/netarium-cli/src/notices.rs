@@ -3,7 +3,7 @@
 //! Whoever moves bytes only puts a notice into a queue. So a screen that is slow, or a pipe that nobody
 //! reads, stops no connection: when [`WAITING`] notices wait, further ones are counted, and the
 //! count is told when writing goes on. Text goes to the standard error, and a storm of connections is
-//! counted there instead of told; JSON goes to the standard output, all of it.
+//! counted there instead of told; JSON goes to the standard output, line by line.
 
 use std::io::Write;
 use std::sync::Arc;

@@ -123,7 +123,7 @@ fn unix(i: &Interface) -> String {
 }
 
 /// Linux' loopback is wider than ours can say.
-fn mtu(i: &Interface) -> u32 {
+pub(crate) fn mtu(i: &Interface) -> u32 {
     if is_loopback(i) { 65_536 } else { i.mtu.into() }
 }
 

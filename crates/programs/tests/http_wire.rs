@@ -135,6 +135,13 @@ fn requests_in_a_row_are_answered_in_order() {
     let said = shell.exchange(raw.as_bytes());
     assert_eq!(statuses(&said), [200, 405, 404, 200, 200], "{said}");
     assert!(said.ends_with("\r\n\r\ndocs"));
+    // The same where the body that nobody wants comes in chunks.
+    let body = format!(
+        "POST /a.txt HTTP/1.1\r\n{HOST}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+    );
+    let said = shell.exchange(format!("{body}{}", one("/docs/")).as_bytes());
+    assert_eq!(statuses(&said), [405, 200], "{said}");
+    assert!(!said.contains("Connection: close"), "{said}");
     // A refusal in the middle: what came before is answered, what comes after is not.
     let raw = format!("{}{}BAD\r\n\r\n{}", one("/a.txt"), one("/docs/"), one("/a.txt"));
     assert_eq!(statuses(&shell.exchange(raw.as_bytes())), [200, 200, 400]);
@@ -174,6 +181,28 @@ fn the_go_ahead_comes_before_the_body() {
     shell.send(port, head.as_bytes());
     shell.wait(50);
     assert_eq!(statuses(&String::from_utf8(shell.came(port).0).unwrap()), [405]);
+}
+
+#[test]
+fn an_answer_before_the_body_says_that_the_connection_ends() {
+    let routes = "[[route]]\npath = \"upload\"\nmethods = [\"POST\"]\nlength_required = true\ntext = \"thanks\"\n";
+    let mut shell =
+        Shell::new(lab_with(&["httpd --root htdocs --routes r.toml"], &[("r.toml", routes)]));
+    for expect in ["", "Expect: 100-continue\r\n"] {
+        let port = shell.connect();
+        let fields = format!("{HOST}Transfer-Encoding: chunked\r\n{expect}");
+        shell.send(port, format!("POST /upload HTTP/1.1\r\n{fields}\r\n").as_bytes());
+        shell.wait(50);
+        let (said, end) = shell.came(port);
+        let said = String::from_utf8(said).unwrap();
+        assert_eq!(statuses(&said), [411], "{said}");
+        assert!(said.contains("Connection: close\r\n") && end, "{said}");
+    }
+    // All of it is there: the connection stays.
+    let whole =
+        format!("POST /upload HTTP/1.1\r\n{HOST}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
+    let said = shell.exchange(whole.repeat(2).as_bytes());
+    assert_eq!(statuses(&said), [411, 411], "{said}");
 }
 
 #[test]

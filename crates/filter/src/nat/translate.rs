@@ -175,6 +175,12 @@ impl Patch {
         let unsummed = self.protocol == protocol::UDP && b.get(field..field + 2) == Some(&[0, 0]);
         if !unsummed {
             patch_checksum(b, field, old, new);
+            // RFC 768: 0 would say that there is none.
+            if self.protocol == protocol::UDP
+                && let Some(sum @ [0, 0]) = b.get_mut(field..field + 2)
+            {
+                sum.fill(0xff);
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderValue};
@@ -16,7 +16,7 @@ use netarium_base::trace::Text;
 use netarium_base::{Event, FlowId, Instant};
 use netarium_world::process::Process;
 
-use super::application::{Admission, Call};
+use super::application::Call;
 use super::body::Contents;
 use super::conf::{Config, ErrorDocument, HeaderChange, Level, Rules, Site};
 use super::files::{self, Disk, Wanted, put};
@@ -65,7 +65,10 @@ pub(super) async fn answer(
     let success = response.status().is_success() || response.status() == StatusCode::NOT_MODIFIED;
     finish(&site, &rules, process, &mut response, head, success);
     // To look for the body of who waits for `100 Continue` would send it.
-    let unread = body.is_some_and(|body| !body.is_end_stream() && (waits || !is_there(body)));
+    let unread = match body {
+        Some(body) if !body.is_end_stream() => waits || !is_there(body).await,
+        _ => false,
+    };
     // One that became too large was left in its middle.
     let left = response.status() == StatusCode::PAYLOAD_TOO_LARGE;
     if last || unread || left || state.is_last() || state.take_refusal().is_some() {
@@ -156,9 +159,7 @@ async fn handle(
         return Err(redirection);
     }
     if !places::may(rules.require.as_deref(), state.client.ip()) {
-        let path = places::file_path(site, &target.path);
-        let text = format!("AH01630: client denied by server configuration: {path}");
-        return Err(Failure::logged(StatusCode::FORBIDDEN, "authz_core", text));
+        return Err(files::denied(&places::file_path(site, &target.path)));
     }
     let most = rules.body.unwrap_or(u64::MAX);
     if content_length(&parts.headers).is_some_and(|n| n > most) {
@@ -170,8 +171,17 @@ async fn handle(
     for application in &site.applications {
         let Some(admission) = application.admit(&parts, &target.path) else { continue };
         let admission = admission?;
+        let length = content_length(&parts.headers);
+        let expected = [Method::POST, Method::PUT, Method::PATCH].contains(&parts.method);
+        if admission.length_required && expected && length.is_none() {
+            return Err(StatusCode::LENGTH_REQUIRED.into());
+        }
+        let most = most.min(admission.body_max);
+        if length.is_some_and(|n| n > most) {
+            return Err(StatusCode::PAYLOAD_TOO_LARGE.into());
+        }
         let body = match body.take() {
-            Some(body) => read_body(state, &parts, body, &admission, most).await?,
+            Some(body) => read_body(state, body, most).await?,
             None => Bytes::new(),
         };
         let call = Call {
@@ -182,12 +192,12 @@ async fn handle(
         };
         return caught(application.handle(call)).await;
     }
-    static_file(site, state.process, &parts, &target, rules)
+    static_file(site, state, &parts, &target, rules)
 }
 
 fn static_file(
     site: &Site,
-    process: Process,
+    state: &State,
     parts: &Parts,
     target: &Target,
     rules: &Rules,
@@ -201,8 +211,9 @@ fn static_file(
         }
     }
     let query = parts.uri.query();
-    let wanted = Wanted { method: &parts.method, target, query, fields: &parts.headers };
-    files::answer(site, &process, wanted, rules)
+    let (client, fields) = (state.client.ip(), &parts.headers);
+    let wanted = Wanted { client, method: &parts.method, target, query, fields };
+    files::answer(site, &state.process, wanted, rules)
 }
 
 /// RFC 9110 §10.1.1: an expectation that cannot be met is answered with 417.
@@ -293,42 +304,38 @@ fn content_length(fields: &HeaderMap) -> Option<u64> {
 /// The most bytes of a body that nobody wants which are read for the next request's sake.
 const UNWANTED_MAX: usize = 64 * 1024;
 
+/// How often such a body is looked for again: hyper hands over one chunk at a time, and its end last.
+const LOOKS: u32 = 4;
+
 /// Throws away a body that nobody wants, and says whether all of it had come. When not, the
 /// connection has to end with the response, and the response to say so: what follows is no request.
-fn is_there(body: Incoming) -> bool {
-    let (mut body, mut left) = (pin!(body), UNWANTED_MAX);
-    let mut cx = Context::from_waker(Waker::noop());
-    loop {
-        match body.as_mut().poll_frame(&mut cx) {
-            Poll::Ready(None) => return true,
-            Poll::Ready(Some(Ok(frame))) => {
-                let Some(rest) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) else {
-                    return false;
-                };
-                left = rest;
+async fn is_there(body: Incoming) -> bool {
+    let (mut body, mut left, mut looks) = (pin!(body), UNWANTED_MAX, LOOKS);
+    poll_fn(|cx| {
+        loop {
+            match body.as_mut().poll_frame(cx) {
+                Poll::Ready(None) => return Poll::Ready(true),
+                Poll::Ready(Some(Ok(frame))) => {
+                    let Some(rest) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len))
+                    else {
+                        return Poll::Ready(false);
+                    };
+                    (left, looks) = (rest, LOOKS);
+                }
+                Poll::Pending if looks > 0 => {
+                    looks -= 1;
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Poll::Ready(Some(Err(_))) | Poll::Pending => return Poll::Ready(false),
             }
-            Poll::Ready(Some(Err(_))) | Poll::Pending => return false,
         }
-    }
+    })
+    .await
 }
 
 /// Reads a body whole, as far as it may go.
-async fn read_body(
-    state: &State,
-    parts: &Parts,
-    body: Incoming,
-    admission: &Admission,
-    most: u64,
-) -> Result<Bytes, Failure> {
-    let length = content_length(&parts.headers);
-    let expected = [Method::POST, Method::PUT, Method::PATCH].contains(&parts.method);
-    if admission.length_required && expected && length.is_none() {
-        return Err(StatusCode::LENGTH_REQUIRED.into());
-    }
-    let most = most.min(admission.body_max);
-    if length.is_some_and(|n| n > most) {
-        return Err(StatusCode::PAYLOAD_TOO_LARGE.into());
-    }
+async fn read_body(state: &State, body: Incoming, most: u64) -> Result<Bytes, Failure> {
     let mut body = pin!(body);
     let mut all = BytesMut::new();
     while let Some(frame) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::hash::Hasher as _;
+use std::net::IpAddr;
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -33,6 +34,7 @@ pub(super) trait Disk {
 /// The head of a request for a file.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted<'a> {
+    pub(super) client: IpAddr,
     pub(super) method: &'a Method,
     pub(super) target: &'a Target,
     pub(super) query: Option<&'a str>,
@@ -79,12 +81,15 @@ fn folder(
         if let Ok(found) = disk.open(&index) {
             // What holds for the file by its name holds for it here, too.
             let rules = places::rules(site, &format!("{}{name}", wanted.target.path));
+            if !places::may(rules.require.as_deref(), wanted.client) {
+                return Err(denied(&index));
+            }
             return file(disk, wanted, &index, found, &rules);
         }
     }
     if rules.listing == Some(true) {
         let entries = disk.list(path.trim_end_matches('/')).map_err(|e| status_of(e, path))?;
-        return Ok(listing(disk, site, wanted.target, &entries));
+        return Ok(listing(disk, site, wanted, &entries));
     }
     let text = format!(
         "AH01276: Cannot serve directory {path}: No matching DirectoryIndex ({}) found, and \
@@ -92,6 +97,12 @@ fn folder(
         names.join(",")
     );
     Err(Failure::logged(StatusCode::FORBIDDEN, "autoindex", text))
+}
+
+/// `Require` says no.
+pub(super) fn denied(path: &str) -> Failure {
+    let text = format!("AH01630: client denied by server configuration: {path}");
+    Failure::logged(StatusCode::FORBIDDEN, "authz_core", text)
 }
 
 fn status_of(e: FileError, path: &str) -> Failure {
@@ -206,11 +217,11 @@ fn etag(contents: &Bytes, modified: u64) -> String {
     format!("W/\"{:x}-{:016x}\"", contents.len(), hasher.finish())
 }
 
-/// `Options +Indexes`: what is in the folder, without what may not be read.
+/// `Options +Indexes`: what is in the folder, without what this client may not read.
 fn listing(
     disk: &impl Disk,
     site: &Site,
-    target: &Target,
+    Wanted { client, target, .. }: Wanted<'_>,
     entries: &[DirEntry],
 ) -> Response<Contents> {
     let title = html(&target.path);
@@ -231,11 +242,7 @@ fn listing(
     for entry in entries {
         let slash = if entry.metadata.is_dir { "/" } else { "" };
         let path = format!("{}{}{slash}", target.path, entry.name);
-        let denied = places::rules(site, &path)
-            .require
-            .as_ref()
-            .is_some_and(|r| r.iter().any(|r| !r.not && r.who == super::conf::Who::Denied));
-        if denied {
+        if !places::may(places::rules(site, &path).require.as_deref(), client) {
             continue;
         }
         let date = Date::from_unix(disk.unix_seconds(entry.metadata.modified)).short();

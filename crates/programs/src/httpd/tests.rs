@@ -1,6 +1,7 @@
 //! What a site answers, over files without a world.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response};
@@ -82,7 +83,8 @@ fn ask_of(
     }
     let (path, query) = target.split_once('?').map_or((target, None), |(p, q)| (p, Some(q)));
     let target = Target::parse(path, false).expect("a target");
-    let wanted = Wanted { method, target: &target, query, fields: &map };
+    let client = Ipv4Addr::new(10, 0, 0, 9).into();
+    let wanted = Wanted { client, method, target: &target, query, fields: &map };
     let rules = places::rules(site, &target.path);
     files::answer(site, &Files(files.into()), wanted, &rules)
 }
@@ -113,6 +115,21 @@ fn folders_need_their_slash_and_an_index() {
     assert_eq!(get("/d/e.css/", &[]).0, 404);
     let other = site("DirectoryIndex none.html e.css");
     assert_eq!(ask_of(&other, &Method::GET, "/d/", &[]).unwrap().body().bytes(), b"0123456789");
+}
+
+#[test]
+fn an_index_that_may_not_be_read_is_not_shown() {
+    for (who, status) in [("all denied", 403), ("ip 10.1.0.0/16", 403), ("ip 10.0.0.0/8", 200)] {
+        let conf = format!("DirectoryIndex e.css\n<Files \"e.css\">\nRequire {who}\n</Files>");
+        let answer = ask_of(&site(&conf), &Method::GET, "/d/", &[]);
+        let found = answer.map_or_else(|f| f.status, |r| r.status());
+        assert_eq!(found, status, "{who}");
+        let conf = format!("<Directory htdocs/d>\nOptions +Indexes\n</Directory>\n{conf}");
+        let conf = conf.replace("DirectoryIndex e.css", "DirectoryIndex none");
+        let page = ask_of(&site(&conf), &Method::GET, "/d/", &[]).unwrap();
+        let text = String::from_utf8(page.body().bytes()).unwrap();
+        assert_eq!(text.contains("e.css"), status == 200, "{who}: {text}");
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use netarium_base::Instant;
 use netarium_stack::{Interface, Route, SocketInfo, SocketKind, StackStats};
 
 use super::Flags;
+use crate::interfaces::mtu;
 use crate::services;
 use crate::table::{Owners, interface_name};
 
@@ -136,7 +137,16 @@ pub(super) fn interfaces(interfaces: &[Interface]) -> String {
         let _ = writeln!(
             out,
             "{:<15} {:>5} {:>8} {:>6} {:>6} {:<6} {:>8} {:>6} {:>6} {:>6} {flags}",
-            i.name, i.mtu, c.rx_packets, 0, c.rx_dropped, 0, c.tx_packets, 0, c.tx_dropped, 0
+            i.name,
+            mtu(i),
+            c.rx_packets,
+            0,
+            c.rx_dropped,
+            0,
+            c.tx_packets,
+            0,
+            c.tx_dropped,
+            0
         );
     }
     out

@@ -6,7 +6,7 @@ use tokio::io::AsyncWriteExt;
 
 use super::jobs::{self, JobState};
 use super::lexer::name_len;
-use super::state::{Flow, Io, Shell, Stop};
+use super::state::{Flow, Shell, Stop};
 use crate::tools::{echo, printf, signals, test};
 
 /// Their names, sorted, and what `help` says.
@@ -55,71 +55,71 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 
 impl Shell {
     /// Runs a builtin; `argv` begins with its name.
-    pub(super) async fn builtin(&mut self, argv: Vec<String>, io: &Io) -> Flow {
+    pub(super) async fn builtin(&mut self, argv: Vec<String>) -> Flow {
         let args = &argv[1..];
         match argv[0].as_str() {
             ":" | "true" => Ok(0),
             "false" => Ok(1),
-            "." | "source" => Box::pin(self.source(args, io)).await,
-            "break" | "continue" | "exit" | "return" => self.leave(&argv, io).await,
-            "cd" => self.cd(args, io).await,
-            "pwd" => self.say(io, &format!("{}\n", self.process.cwd())).await,
-            "echo" => self.say(io, &echo::render(args)).await,
+            "." | "source" => Box::pin(self.source(args)).await,
+            "break" | "continue" | "exit" | "return" => self.leave(&argv).await,
+            "cd" => self.cd(args).await,
+            "pwd" => self.say(&format!("{}\n", self.process.cwd())).await,
+            "echo" => self.say(&echo::render(args)).await,
             "printf" => match printf::render(args) {
-                Ok(text) => self.say(io, &text).await,
-                Err(why) => Ok(self.error(io, 2, &format!("printf: {why}")).await),
+                Ok(text) => self.say(&text).await,
+                Err(why) => Ok(self.error(2, &format!("printf: {why}")).await),
             },
-            "test" | "[" => match test::run(&argv, &self.process, &io.0) {
+            "test" | "[" => match test::run(&argv, &self.process, &self.io.0) {
                 Ok(true) => Ok(0),
                 Ok(false) => Ok(1),
-                Err(why) => Ok(self.error(io, 2, &format!("{}: {why}", argv[0])).await),
+                Err(why) => Ok(self.error(2, &format!("{}: {why}", argv[0])).await),
             },
             "eval" => {
                 let text = args.join(" ");
-                self.enter(io).await?;
-                let flow = Box::pin(self.text(&text, io)).await;
+                self.enter().await?;
+                let flow = Box::pin(self.text(&text)).await;
                 self.depth -= 1;
                 flow
             }
-            "command" => Box::pin(self.command_builtin(args, io)).await,
-            "exec" => Box::pin(self.exec(args, io)).await,
-            "export" => self.export_all(args, io).await,
+            "command" => Box::pin(self.command_builtin(args)).await,
+            "exec" => Box::pin(self.exec(args)).await,
+            "export" => self.export_all(args).await,
             "unset" => self.forget(args),
-            "set" => self.set_options(args, io).await,
-            "shift" => self.shift(args, io).await,
-            "read" => self.read(args, io).await,
-            "type" => self.types(args, io).await,
-            "help" => self.help(io).await,
+            "set" => self.set_options(args).await,
+            "shift" => self.shift(args).await,
+            "read" => self.read(args).await,
+            "type" => self.types(args).await,
+            "help" => self.help().await,
             "history" => {
                 let lines = self.history.iter().enumerate();
                 let text: String = lines.map(|(n, l)| format!("{:>5}  {l}\n", n + 1)).collect();
-                self.say(io, &text).await
+                self.say(&text).await
             }
-            _ => self.job_builtin(&argv, io).await,
+            _ => self.job_builtin(&argv).await,
         }
     }
 
     /// Writes a builtin's output. A reader that is gone has ended this process already.
-    async fn say(&self, io: &Io, text: &str) -> Flow {
-        match io.0[1].clone().write_all(text.as_bytes()).await {
+    async fn say(&self, text: &str) -> Flow {
+        match self.io.0[1].clone().write_all(text.as_bytes()).await {
             Ok(()) => Ok(0),
-            Err(e) => Ok(self.error(io, 1, &format!("write error: {e}")).await),
+            Err(e) => Ok(self.error(1, &format!("write error: {e}")).await),
         }
     }
 
-    async fn number(&mut self, word: Option<&String>, io: &Io) -> Result<Option<i32>, Stop> {
+    async fn number(&mut self, word: Option<&String>) -> Result<Option<i32>, Stop> {
         match word.map(|w| w.parse::<u16>()) {
             None => Ok(None),
             Some(Ok(n)) => Ok(Some(i32::from(n))),
             Some(Err(_)) => {
                 let why = format!("Illegal number: {}", word.map_or("", |w| w));
-                Err(self.fail(io, &why).await)
+                Err(self.fail(&why).await)
             }
         }
     }
 
-    async fn leave(&mut self, argv: &[String], io: &Io) -> Flow {
-        let n = self.number(argv.get(1), io).await?;
+    async fn leave(&mut self, argv: &[String]) -> Flow {
+        let n = self.number(argv.get(1)).await?;
         let times = n.map_or(1, |n| n.max(1) as usize);
         Err(match argv[0].as_str() {
             "break" => Stop::Break(times),
@@ -129,7 +129,7 @@ impl Shell {
         })
     }
 
-    async fn cd(&mut self, args: &[String], io: &Io) -> Flow {
+    async fn cd(&mut self, args: &[String]) -> Flow {
         let to = match args.first().map(String::as_str) {
             None => self.value("HOME").unwrap_or_else(|| "/".to_owned()),
             Some("-") => self.value("OLDPWD").unwrap_or_else(|| self.process.cwd()),
@@ -137,27 +137,27 @@ impl Shell {
         };
         let old = self.process.cwd();
         if self.process.set_cwd(&to).is_err() {
-            return Ok(self.error(io, 2, &format!("cd: can't cd to {to}")).await);
+            return Ok(self.error(2, &format!("cd: can't cd to {to}")).await);
         }
         let now = self.process.cwd();
         // Paths are short.
         let _ = (self.set("OLDPWD", old), self.set("PWD", now.clone()));
         if args.first().is_some_and(|a| a == "-") {
-            return self.say(io, &format!("{now}\n")).await;
+            return self.say(&format!("{now}\n")).await;
         }
         Ok(0)
     }
 
-    async fn source(&mut self, args: &[String], io: &Io) -> Flow {
+    async fn source(&mut self, args: &[String]) -> Flow {
         let Some(name) = args.first() else {
-            return Err(self.fail(io, ".: filename argument required").await);
+            return Err(self.fail(".: filename argument required").await);
         };
         let Ok(bytes) = self.process.read_file(name) else {
-            return Err(self.fail(io, &format!(".: cannot open {name}: No such file")).await);
+            return Err(self.fail(&format!(".: cannot open {name}: No such file")).await);
         };
-        self.enter(io).await?;
+        self.enter().await?;
         let lines = (self.lines, self.line);
-        let flow = self.text(&String::from_utf8_lossy(&bytes), io).await;
+        let flow = self.text(&String::from_utf8_lossy(&bytes)).await;
         (self.lines, self.line) = lines;
         self.depth -= 1;
         match flow {
@@ -166,7 +166,7 @@ impl Shell {
         }
     }
 
-    async fn command_builtin(&mut self, args: &[String], io: &Io) -> Flow {
+    async fn command_builtin(&mut self, args: &[String]) -> Flow {
         match args.first().map(String::as_str) {
             None => Ok(0),
             Some("-v") => {
@@ -175,22 +175,22 @@ impl Shell {
                     match self.kind(name) {
                         Kind::Missing => code = 127,
                         Kind::Program(path) => {
-                            self.say(io, &format!("{path}\n")).await?;
+                            self.say(&format!("{path}\n")).await?;
                         }
                         _ => {
-                            self.say(io, &format!("{name}\n")).await?;
+                            self.say(&format!("{name}\n")).await?;
                         }
                     }
                 }
                 Ok(code)
             }
-            Some(name) if is_builtin(name) => self.builtin(args.to_vec(), io).await,
-            Some(_) => self.run_program(args, io).await,
+            Some(name) if is_builtin(name) => self.builtin(args.to_vec()).await,
+            Some(_) => self.run_program(args).await,
         }
     }
 
-    async fn run_program(&mut self, args: &[String], io: &Io) -> Flow {
-        let [stdin, stdout, stderr] = io.0.clone();
+    async fn run_program(&mut self, args: &[String]) -> Flow {
+        let [stdin, stdout, stderr] = self.io.0.clone();
         let group = if self.options.interactive { Group::New } else { Group::Inherit };
         let spawn = Spawn::new(args.to_vec()).env(self.environment()).group(group);
         match self.process.spawn_program(spawn.stdin(stdin).stdout(stdout).stderr(stderr)) {
@@ -200,24 +200,23 @@ impl Shell {
             }
             Err(e) => {
                 let why = if e.code() == 127 { "not found".to_owned() } else { e.to_string() };
-                Ok(self.error(io, e.code(), &format!("{}: {why}", args[0])).await)
+                Ok(self.error(e.code(), &format!("{}: {why}", args[0])).await)
             }
         }
     }
 
-    async fn exec(&mut self, args: &[String], io: &Io) -> Flow {
+    async fn exec(&mut self, args: &[String]) -> Flow {
         if args.is_empty() {
-            self.streams = Some(io.clone());
-            self.execs += 1;
+            self.redirected = true;
             return Ok(0);
         }
-        let flow = self.run_program(args, io).await;
+        let flow = self.run_program(args).await;
         Err(Stop::Exit(self.ended(flow)))
     }
 
-    async fn export_all(&mut self, args: &[String], io: &Io) -> Flow {
+    async fn export_all(&mut self, args: &[String]) -> Flow {
         if args.is_empty() || args[0] == "-p" {
-            return self.say(io, &self.listing(true)).await;
+            return self.say(&self.listing(true)).await;
         }
         for arg in args {
             let (name, value) = match arg.split_once('=') {
@@ -225,12 +224,12 @@ impl Shell {
                 None => (arg.as_str(), None),
             };
             if name.is_empty() || name_len(name) != name.len() {
-                return Err(self.fail(io, &format!("export: {name}: bad variable name")).await);
+                return Err(self.fail(&format!("export: {name}: bad variable name")).await);
             }
             if let Some(value) = value
                 && let Err(why) = self.set(name, value.to_owned())
             {
-                return Err(self.fail(io, &why).await);
+                return Err(self.fail(&why).await);
             }
             self.export(name);
         }
@@ -249,9 +248,9 @@ impl Shell {
         Ok(0)
     }
 
-    async fn set_options(&mut self, args: &[String], io: &Io) -> Flow {
+    async fn set_options(&mut self, args: &[String]) -> Flow {
         if args.is_empty() {
-            return self.say(io, &self.listing(false)).await;
+            return self.say(&self.listing(false)).await;
         }
         for (n, arg) in args.iter().enumerate() {
             let on = arg.starts_with('-');
@@ -268,7 +267,7 @@ impl Shell {
                             'x' => self.options.xtrace = on,
                             c => {
                                 let why = format!("set: Illegal option {}{c}", &letters[..1]);
-                                return Err(self.fail(io, &why).await);
+                                return Err(self.fail(&why).await);
                             }
                         }
                     }
@@ -282,22 +281,22 @@ impl Shell {
         Ok(0)
     }
 
-    async fn shift(&mut self, args: &[String], io: &Io) -> Flow {
-        let n = self.number(args.first(), io).await?.unwrap_or(1) as usize;
+    async fn shift(&mut self, args: &[String]) -> Flow {
+        let n = self.number(args.first()).await?.unwrap_or(1) as usize;
         if n > self.parameters.len() {
-            return Err(self.fail(io, "shift: can't shift that many").await);
+            return Err(self.fail("shift: can't shift that many").await);
         }
         self.parameters.drain(..n);
         Ok(0)
     }
 
-    async fn read(&mut self, args: &[String], io: &Io) -> Flow {
+    async fn read(&mut self, args: &[String]) -> Flow {
         let raw = args.first().is_some_and(|a| a == "-r");
         let names = if raw { &args[1..] } else { args };
         if names.is_empty() {
-            return Ok(self.error(io, 2, "read: arg count").await);
+            return Ok(self.error(2, "read: arg count").await);
         }
-        let (mut line, mut input) = (Vec::new(), io.0[0].clone());
+        let (mut line, mut input) = (Vec::new(), self.io.0[0].clone());
         loop {
             if input.read_line(&mut line).await.unwrap_or(0) == 0 {
                 break;
@@ -323,7 +322,7 @@ impl Shell {
                 value
             };
             if let Err(why) = self.set(name, value.to_owned()) {
-                return Err(self.fail(io, &why).await);
+                return Err(self.fail(&why).await);
             }
         }
         Ok(i32::from(!complete))
@@ -344,7 +343,7 @@ impl Shell {
         }
     }
 
-    async fn types(&mut self, args: &[String], io: &Io) -> Flow {
+    async fn types(&mut self, args: &[String]) -> Flow {
         let mut code = 0;
         for name in args {
             let what = match self.kind(name) {
@@ -353,16 +352,16 @@ impl Shell {
                 Kind::Program(path) => format!("is {path}"),
                 Kind::Missing => {
                     code = 127;
-                    self.say(io, &format!("{name}: not found\n")).await?;
+                    self.say(&format!("{name}: not found\n")).await?;
                     continue;
                 }
             };
-            self.say(io, &format!("{name} {what}\n")).await?;
+            self.say(&format!("{name} {what}\n")).await?;
         }
         Ok(code)
     }
 
-    async fn help(&mut self, io: &Io) -> Flow {
+    async fn help(&mut self) -> Flow {
         let mut text = "Commands of this shell:\n".to_owned();
         BUILTINS.iter().for_each(|b| text += &format!("  {}\n", b.1));
         text += "\nPrograms of this host (most answer --help):\n ";
@@ -376,10 +375,10 @@ impl Shell {
             width += name.len() + 1;
         }
         text += "\n\nWords may be joined: | > >> < 2> 2>&1 && || ; & and if, for, while, case.\n";
-        self.say(io, &text).await
+        self.say(&text).await
     }
 
-    async fn job_builtin(&mut self, argv: &[String], io: &Io) -> Flow {
+    async fn job_builtin(&mut self, argv: &[String]) -> Flow {
         let args = &argv[1..];
         match argv[0].as_str() {
             "jobs" => {
@@ -393,29 +392,29 @@ impl Shell {
                         .collect(),
                     _ => self.jobs.list(),
                 };
-                self.say(io, &text).await
+                self.say(&text).await
             }
-            "kill" => self.kill(args, io).await,
-            "wait" => self.wait(args, io).await,
+            "kill" => self.kill(args).await,
+            "wait" => self.wait(args).await,
             name => {
                 let Some(at) = self.jobs.find(args.first().map(String::as_str)) else {
                     let which = args.first().map_or("current", |a| a);
                     let why = format!("{name}: No such job: {which}");
-                    return Ok(self.error(io, 2, &why).await);
+                    return Ok(self.error(2, &why).await);
                 };
                 let job = self.jobs.0.remove(at);
                 let Some(group) = job.group else {
                     self.jobs.put(job);
                     let why = format!("{name}: job not created under job control");
-                    return Ok(self.error(io, 2, &why).await);
+                    return Ok(self.error(2, &why).await);
                 };
                 if name == "bg" {
                     self.process.kill_group(group, signal::CONT);
                     let text = format!("[{}]+ {} &\n", job.number, job.text);
                     self.jobs.put(job);
-                    return self.say(io, &text).await;
+                    return self.say(&text).await;
                 }
-                self.say(io, &format!("{}\n", job.text)).await?;
+                self.say(&format!("{}\n", job.text)).await?;
                 self.process.set_foreground(group);
                 self.process.kill_group(group, signal::CONT);
                 self.wait_for(job).await
@@ -423,12 +422,12 @@ impl Shell {
         }
     }
 
-    async fn kill(&mut self, args: &[String], io: &Io) -> Flow {
+    async fn kill(&mut self, args: &[String]) -> Flow {
         let request = match signals::parse(args) {
-            Ok(signals::Request::List(text)) => return self.say(io, &text).await,
+            Ok(signals::Request::List(text)) => return self.say(&text).await,
             Ok(signals::Request::Send(number, whom)) => (number, whom),
             Err(why) => {
-                let _ = io.0[2].clone().write_all(why.as_bytes()).await;
+                let _ = self.io.0[2].clone().write_all(why.as_bytes()).await;
                 return Ok(1);
             }
         };
@@ -450,26 +449,26 @@ impl Shell {
                         any
                     }
                     None => {
-                        code = self.error(io, 1, &format!("kill: No such job: {word}")).await;
+                        code = self.error(1, &format!("kill: No such job: {word}")).await;
                         continue;
                     }
                 }
             } else {
                 if word.parse::<i64>().is_err() {
-                    return Ok(self.error(io, 2, &format!("kill: Illegal number: {word}")).await);
+                    return Ok(self.error(2, &format!("kill: Illegal number: {word}")).await);
                 }
                 signals::send(&self.process, &word, request.0)
             };
             if !there {
                 // With an empty line behind it, as dash has it.
-                code = self.error(io, 1, "kill: No such process\n").await;
+                code = self.error(1, "kill: No such process\n").await;
             }
         }
         Ok(code)
     }
 
     /// `wait`: until jobs have ended, or Ctrl-C.
-    async fn wait(&mut self, args: &[String], io: &Io) -> Flow {
+    async fn wait(&mut self, args: &[String]) -> Flow {
         let interrupted = 128 + i32::from(signal::INT);
         if args.is_empty() {
             let done = if self.options.interactive {
@@ -495,7 +494,7 @@ impl Shell {
             };
             let Some(at) = at else {
                 if word.starts_with('%') {
-                    return Ok(self.error(io, 2, &format!("wait: No such job: {word}")).await);
+                    return Ok(self.error(2, &format!("wait: No such job: {word}")).await);
                 }
                 code = 127;
                 continue;

@@ -18,6 +18,7 @@ mod jobs;
 mod lexer;
 mod parser;
 mod pattern;
+mod redirect;
 mod run;
 mod state;
 mod sum;
@@ -28,7 +29,7 @@ mod words;
 use netarium_world::process::{Fd, LocalBoxFuture, Process, signal};
 
 use parser::ParseError;
-use state::{Flow, Io, Shell, Stop};
+use state::{Flow, Shell, Stop};
 
 /// The longest command that is read from a terminal or standard input, bytes.
 const COMMAND_MAX: usize = 1 << 20;
@@ -72,7 +73,6 @@ pub(crate) fn main(process: Process) -> LocalBoxFuture<i32> {
                 }
             }
         }
-        let io = Io::of(&process);
         let flow = if command {
             let Some(text) = rest.first() else {
                 process.eprint("sh: 0: -c requires an argument\n").await;
@@ -82,7 +82,7 @@ pub(crate) fn main(process: Process) -> LocalBoxFuture<i32> {
                 shell.name.clone_from(name);
             }
             shell.parameters = rest.get(2..).unwrap_or_default().to_vec();
-            shell.text(text, &io).await
+            shell.text(text).await
         } else if let Some(file) = rest.first() {
             shell.parameters = rest[1..].to_vec();
             let contents = match process.read_file(file) {
@@ -93,9 +93,9 @@ pub(crate) fn main(process: Process) -> LocalBoxFuture<i32> {
                 }
             };
             shell.name.clone_from(file);
-            shell.text(&String::from_utf8_lossy(&contents), &io).await
+            shell.text(&String::from_utf8_lossy(&contents)).await
         } else {
-            shell.commands_of_input(&io).await
+            shell.commands_of_input().await
         };
         shell.ended(flow)
     })
@@ -103,35 +103,30 @@ pub(crate) fn main(process: Process) -> LocalBoxFuture<i32> {
 
 impl Shell {
     /// Runs a text line by line.
-    async fn text(&mut self, text: &str, io: &Io) -> Flow {
+    async fn text(&mut self, text: &str) -> Flow {
         let mut rest = text;
         loop {
             match parser::line(rest) {
                 Ok(None) => return Ok(self.status),
                 Ok(Some((script, len))) => {
-                    self.status = self.script(&script, &self.io(io)).await?;
+                    self.status = self.script(&script).await?;
                     self.lines += rest[..len].matches('\n').count();
                     rest = &rest[len..];
                 }
                 Err((e, line)) => {
                     self.line = line;
-                    return Err(self.syntax(&e, io).await);
+                    return Err(self.syntax(&e).await);
                 }
             }
         }
     }
 
-    /// The streams that `exec` has set, else the given ones.
-    fn io(&self, io: &Io) -> Io {
-        self.streams.clone().unwrap_or_else(|| io.clone())
-    }
-
-    async fn syntax(&mut self, e: &ParseError, io: &Io) -> Stop {
-        self.fail(io, &e.text()).await
+    async fn syntax(&mut self, e: &ParseError) -> Stop {
+        self.fail(&e.text()).await
     }
 
     /// Reads commands from standard input, with a prompt at a terminal.
-    async fn commands_of_input(&mut self, io: &Io) -> Flow {
+    async fn commands_of_input(&mut self) -> Flow {
         if self.options.interactive {
             self.process.make_terminal();
             self.process.set_foreground(self.process.group());
@@ -167,7 +162,7 @@ impl Shell {
                 continue;
             }
             let end = n == 0;
-            match self.step(&pending, end, io).await {
+            match self.step(&pending, end).await {
                 Ok(true) => pending.clear(),
                 Ok(false) if end => {}
                 Ok(false) => continue,
@@ -187,9 +182,9 @@ impl Shell {
     }
 
     /// Runs what was read, when it is complete. False: more must be read.
-    async fn step(&mut self, text: &str, end: bool, io: &Io) -> Result<bool, Stop> {
+    async fn step(&mut self, text: &str, end: bool) -> Result<bool, Stop> {
         if text.len() > COMMAND_MAX {
-            return Err(self.fail(io, "Out of space").await);
+            return Err(self.fail("Out of space").await);
         }
         let mut rest = text;
         loop {
@@ -198,13 +193,13 @@ impl Shell {
                 Err((e, _)) if e.is_open() && !end => return Ok(false),
                 Err((e, line)) => {
                     self.line = line;
-                    return Err(self.syntax(&e, io).await);
+                    return Err(self.syntax(&e).await);
                 }
                 Ok(Some((script, len))) => {
                     if self.options.interactive {
                         self.remember(&rest[..len]);
                     }
-                    self.status = self.script(&script, &self.io(io)).await?;
+                    self.status = self.script(&script).await?;
                     self.lines += rest[..len].matches('\n').count();
                     rest = &rest[len..];
                 }

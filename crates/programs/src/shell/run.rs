@@ -3,18 +3,15 @@
 use std::rc::Rc;
 
 use netarium_base::{Duration, Pid};
-use netarium_world::files::FileError;
-use netarium_world::process::{
-    Child, ChildState, Environment, Fd, Group, OpenError, OpenMode, PIPE_MAX, Spawn, StartError,
-    signal,
-};
+use netarium_world::process::{Child, ChildState, Environment, Group, Spawn, StartError, signal};
 use tokio::io::AsyncWriteExt;
 
-use super::ast::{AndOr, Command, Join, Part, Pipeline, Redirect, RedirectKind, Script, What};
+use super::ast::{AndOr, Command, Join, Part, Pipeline, Script, What, Word};
 use super::builtins;
 use super::jobs::{Job, JobState, signal_words};
 use super::pattern;
-use super::state::{Flow, Io, Shell, Stop};
+use super::redirect::Io;
+use super::state::{Flow, Shell, Stop};
 use super::words::LocalBox;
 
 /// How deep functions, files and substitutions may call each other.
@@ -22,52 +19,35 @@ const DEPTH_MAX: usize = 64;
 /// What one round of a loop takes: time must pass where a script goes round without end.
 const ROUND: Duration = Duration::from_micros(1);
 
-/// The streams of the commands of a list: as given, until one of them is an `exec` that sets others.
-struct Streams<'a> {
-    given: &'a Io,
-    set: Option<Io>,
-    execs: u32,
-}
-
-impl<'a> Streams<'a> {
-    fn of(shell: &Shell, given: &'a Io) -> Streams<'a> {
-        Streams { given, set: None, execs: shell.execs }
-    }
-
-    fn now(&mut self, shell: &Shell) -> &Io {
-        if self.execs != shell.execs {
-            self.execs = shell.execs;
-            self.set.clone_from(&shell.streams);
-        }
-        self.set.as_ref().unwrap_or(self.given)
-    }
+/// What has come of a simple command.
+enum Done {
+    /// It has ended, with this exit code.
+    Code(i32),
+    /// It runs as a program, under this name as a job.
+    Started(Child, String),
 }
 
 impl Shell {
     /// Runs commands one after the other.
-    pub(super) fn script<'a>(&'a mut self, script: &'a Script, io: &'a Io) -> LocalBox<'a, Flow> {
+    pub(super) fn script<'a>(&'a mut self, script: &'a Script) -> LocalBox<'a, Flow> {
         Box::pin(async move {
-            let mut streams = Streams::of(self, io);
             for and_or in script {
-                let io = streams.now(self);
                 if self.options.interactive && self.process.take_signal(&[signal::INT]).is_some() {
                     return Err(Stop::Interrupt);
                 }
                 self.status = if and_or.background {
-                    self.in_background(and_or, io).await?
+                    self.in_background(and_or).await?
                 } else {
-                    self.and_or(and_or, io).await?
+                    self.and_or(and_or).await?
                 };
             }
             Ok(self.status)
         })
     }
 
-    async fn and_or(&mut self, and_or: &AndOr, io: &Io) -> Flow {
+    async fn and_or(&mut self, and_or: &AndOr) -> Flow {
         let last = and_or.pipelines.len() - 1;
-        let mut streams = Streams::of(self, io);
         for (n, (join, pipeline)) in and_or.pipelines.iter().enumerate() {
-            let io = streams.now(self);
             let wanted = match join {
                 Join::Always => true,
                 Join::And => self.status == 0,
@@ -79,7 +59,7 @@ impl Shell {
             let tested = n < last || pipeline.negated;
             self.conditions += usize::from(tested);
             let text = (and_or.text.as_str(), self.options.interactive && last == 0);
-            let status = self.pipeline(pipeline, text, io).await;
+            let status = self.pipeline(pipeline, text).await;
             self.conditions -= usize::from(tested);
             self.status = status?;
             if pipeline.negated {
@@ -92,17 +72,12 @@ impl Shell {
         Ok(self.status)
     }
 
-    async fn pipeline(
-        &mut self,
-        pipeline: &Pipeline,
-        (text, alone): (&str, bool),
-        io: &Io,
-    ) -> Flow {
+    async fn pipeline(&mut self, pipeline: &Pipeline, (text, alone): (&str, bool)) -> Flow {
         if let [command] = pipeline.commands.as_slice() {
             self.typed = alone.then(|| text.to_owned());
-            return self.command(command, io).await;
+            return self.command(command).await;
         }
-        let (children, group) = match self.stages(&pipeline.commands, io).await? {
+        let (children, group) = match self.stages(&pipeline.commands).await? {
             Ok(started) => started,
             Err(status) => return Ok(status),
         };
@@ -113,17 +88,16 @@ impl Shell {
     async fn stages(
         &mut self,
         commands: &[Command],
-        io: &Io,
     ) -> Result<Result<(Vec<Child>, Option<Pid>), i32>, Stop> {
         let (mut children, mut group) = (Vec::new(), None);
-        let mut input = io.0[0].clone();
+        let mut input = self.io.0[0].clone();
         for (n, command) in commands.iter().enumerate() {
-            let mut own = io.clone();
+            let mut own = self.io.clone();
             own.0[0] = input;
             input = self.process.null();
             if n + 1 < commands.len() {
                 let Ok((read, write)) = self.process.pipe() else {
-                    return Ok(Err(self.error(io, 2, "Pipe call failed").await));
+                    return Ok(Err(self.error(2, "Pipe call failed").await));
                 };
                 own.0[1] = write;
                 input = read;
@@ -133,14 +107,14 @@ impl Shell {
                 None => Group::New,
                 Some(leader) => Group::Join(leader),
             };
-            if let Some(child) = self.stage(command, &own, wanted).await? {
+            if let Some(child) = self.stage(command, own, wanted).await? {
                 if self.options.interactive {
                     group = group.or(Some(child.pid()));
                 }
                 children.push(child);
             } else if n + 1 == commands.len() {
                 // Its last command is what a pipeline's exit code comes from.
-                drop((own, input));
+                drop(input);
                 for child in &children {
                     child.wait().await;
                 }
@@ -154,60 +128,61 @@ impl Shell {
     async fn stage(
         &mut self,
         command: &Command,
-        io: &Io,
+        io: Io,
         group: Group,
     ) -> Result<Option<Child>, Stop> {
+        let outer = std::mem::replace(&mut self.io, io);
+        let started = self.stage_here(command, group).await;
+        self.io = outer;
+        started
+    }
+
+    async fn stage_here(&mut self, command: &Command, group: Group) -> Result<Option<Child>, Stop> {
         self.line = command.line;
         if let What::Simple { assigns, words } = &command.what
             && let Some([Part::Text { text, .. }]) = words.first().map(Vec::as_slice)
             && !builtins::is_builtin(text)
             && !self.functions.contains_key(text)
         {
-            let argv = self.expand(words, io).await?;
-            let Some(io) = self.redirected(&command.redirects, io).await? else {
+            let argv = self.expand(words).await?;
+            if !self.redirect(&command.redirects).await? {
                 return Ok(None);
-            };
+            }
             let mut env = self.environment();
             for (name, word) in assigns {
-                let value = self.expand_one(word, &io).await?;
+                let value = self.expand_one(word).await?;
                 env.insert(name.clone(), value);
             }
-            self.trace(&argv, &io).await;
-            return self.spawn(argv, env, &io, group).await;
+            self.trace(&argv).await;
+            return self.spawn(argv, env, group).await;
         }
         let command = Rc::new(command.clone());
-        let spawn = self.child(vec![self.name.clone()], io).group(group);
-        let state = self.subshell(self.process);
+        let spawn = self.child(vec![self.name.clone()]).group(group);
+        let state = self.subshell();
         let child = self.process.fork(spawn, move |process| {
             Box::pin(async move {
                 let mut shell = state;
-                shell.process = process;
-                let io = Io::of(&process);
+                (shell.process, shell.io) = (process, Io::of(&process));
                 let flow = match &command.what {
                     // This process is the subshell.
-                    What::Subshell(script) => match shell.redirected(&command.redirects, &io).await
-                    {
-                        Ok(Some(io)) => shell.script(script, &io).await,
-                        Ok(None) => Ok(shell.status),
+                    What::Subshell(script) => match shell.redirect(&command.redirects).await {
+                        Ok(true) => shell.script(script).await,
+                        Ok(false) => Ok(shell.status),
                         Err(stop) => Err(stop),
                     },
-                    _ => shell.command(&command, &io).await,
+                    _ => shell.command(&command).await,
                 };
                 shell.ended(flow)
             })
         });
-        self.started(child, io).await
+        self.started(child).await
     }
 
-    async fn started(
-        &mut self,
-        child: Result<Child, StartError>,
-        io: &Io,
-    ) -> Result<Option<Child>, Stop> {
+    async fn started(&mut self, child: Result<Child, StartError>) -> Result<Option<Child>, Stop> {
         match child {
             Ok(child) => Ok(Some(child)),
             Err(_) => {
-                self.status = self.error(io, 2, "Cannot fork").await;
+                self.status = self.error(2, "Cannot fork").await;
                 Ok(None)
             }
         }
@@ -219,13 +194,12 @@ impl Shell {
         spawn: Spawn,
         script: Rc<Script>,
     ) -> Result<Child, StartError> {
-        let state = self.subshell(self.process);
+        let state = self.subshell();
         self.process.fork(spawn, move |process| {
             Box::pin(async move {
                 let mut shell = state;
-                shell.process = process;
-                let io = Io::of(&process);
-                let flow = shell.script(&script, &io).await;
+                (shell.process, shell.io) = (process, Io::of(&process));
+                let flow = shell.script(&script).await;
                 shell.ended(flow)
             })
         })
@@ -240,8 +214,8 @@ impl Shell {
         }
     }
 
-    fn child(&self, argv: Vec<String>, io: &Io) -> Spawn {
-        let [stdin, stdout, stderr] = io.0.clone();
+    fn child(&self, argv: Vec<String>) -> Spawn {
+        let [stdin, stdout, stderr] = self.io.0.clone();
         Spawn::new(argv).stdin(stdin).stdout(stdout).stderr(stderr).env(self.environment())
     }
 
@@ -250,7 +224,6 @@ impl Shell {
         &mut self,
         argv: Vec<String>,
         env: Environment,
-        io: &Io,
         group: Group,
     ) -> Result<Option<Child>, Stop> {
         let name = argv.first().cloned().unwrap_or_default();
@@ -258,14 +231,14 @@ impl Shell {
         if name.contains('/') {
             match self.process.metadata(&name) {
                 Ok(m) if m.is_dir => {
-                    self.status = self.error(io, 126, &format!("{name}: Permission denied")).await;
+                    self.status = self.error(126, &format!("{name}: Permission denied")).await;
                     return Ok(None);
                 }
                 Ok(_) => argv.insert(0, "sh".to_owned()),
                 Err(_) => {}
             }
         }
-        let spawn = self.child(argv, io).env(env).group(group);
+        let spawn = self.child(argv).env(env).group(group);
         match self.process.spawn_program(spawn) {
             Ok(child) => Ok(Some(child)),
             Err(e) => {
@@ -274,67 +247,63 @@ impl Shell {
                     StartError::TooLong => (126, format!("{name}: {e}")),
                     _ => (2, "Cannot fork".to_owned()),
                 };
-                self.status = self.error(io, code, &text).await;
+                self.status = self.error(code, &text).await;
                 Ok(None)
             }
         }
     }
 
     /// Runs one command here.
-    fn command<'a>(&'a mut self, command: &'a Command, io: &'a Io) -> LocalBox<'a, Flow> {
+    fn command<'a>(&'a mut self, command: &'a Command) -> LocalBox<'a, Flow> {
         Box::pin(async move {
             self.line = command.line;
             if let What::Simple { .. } = command.what {
-                return self.simple(command, io).await;
+                return self.simple(command).await;
             }
-            let Some(inside) = self.redirected(&command.redirects, io).await? else {
-                return Ok(self.status);
+            let outer = self.io.clone();
+            let flow = match self.redirect(&command.redirects).await {
+                Ok(true) => self.compound(command).await,
+                Ok(false) => Ok(self.status),
+                Err(stop) => Err(stop),
             };
-            let before = (self.streams.clone(), self.execs);
-            let flow = self.compound(command, &inside).await;
-            if !command.redirects.is_empty() {
-                // What `exec` set inside ends with the redirections around it.
-                (self.streams, self.execs) = before;
-            }
+            self.restore(&command.redirects, &outer);
             flow
         })
     }
 
-    /// Runs what is made of commands, with its streams.
-    fn compound<'a>(&'a mut self, command: &'a Command, io: &'a Io) -> LocalBox<'a, Flow> {
+    /// Runs what is made of commands.
+    fn compound<'a>(&'a mut self, command: &'a Command) -> LocalBox<'a, Flow> {
         Box::pin(async move {
             match &command.what {
-                What::Group(script) => self.script(script, io).await,
+                What::Group(script) => self.script(script).await,
                 What::Subshell(script) => {
-                    let spawn = self.child(vec![self.name.clone()], io).group(self.own_group());
+                    let spawn = self.child(vec![self.name.clone()]).group(self.own_group());
                     let child = self.fork_script(spawn, Rc::clone(script));
-                    match self.started(child, io).await? {
+                    match self.started(child).await? {
                         Some(child) => self.alone(child, "( … )").await,
                         None => Ok(self.status),
                     }
                 }
-                What::If { arms, otherwise } => {
-                    self.conditional(arms, otherwise.as_ref(), io).await
-                }
+                What::If { arms, otherwise } => self.conditional(arms, otherwise.as_ref()).await,
                 What::For { name, words, body } => {
                     let words = match words {
-                        Some(words) => self.expand(words, io).await?,
+                        Some(words) => self.expand(words).await?,
                         None => self.parameters.clone(),
                     };
-                    self.for_each(name, words, body, io).await
+                    self.for_each(name, words, body).await
                 }
                 What::While { until, condition, body } => {
-                    self.while_loop(*until, condition, body, io).await
+                    self.while_loop(*until, condition, body).await
                 }
                 What::Case { word, arms } => {
-                    let text = self.expand_one(word, io).await?;
+                    let text = self.expand_one(word).await?;
                     let text: Vec<char> = text.chars().collect();
                     for (patterns, body) in arms {
                         for pattern in patterns {
-                            let letters = self.letters_of(pattern, io).await?;
+                            let letters = self.letters_of(pattern).await?;
                             if pattern::matches(&letters, &text) {
                                 self.status = 0;
-                                return self.script(body, io).await;
+                                return self.script(body).await;
                             }
                         }
                     }
@@ -353,39 +322,34 @@ impl Shell {
         if self.options.interactive { Group::New } else { Group::Inherit }
     }
 
-    async fn conditional(
-        &mut self,
-        arms: &[(Script, Script)],
-        otherwise: Option<&Script>,
-        io: &Io,
-    ) -> Flow {
+    async fn conditional(&mut self, arms: &[(Script, Script)], otherwise: Option<&Script>) -> Flow {
         for (condition, body) in arms {
-            if self.condition(condition, io).await? {
+            if self.condition(condition).await? {
                 self.status = 0;
-                return self.script(body, io).await;
+                return self.script(body).await;
             }
         }
         self.status = 0;
         match otherwise {
-            Some(body) => self.script(body, io).await,
+            Some(body) => self.script(body).await,
             None => Ok(0),
         }
     }
 
-    async fn condition(&mut self, script: &Script, io: &Io) -> Result<bool, Stop> {
+    async fn condition(&mut self, script: &Script) -> Result<bool, Stop> {
         self.conditions += 1;
-        let flow = self.script(script, io).await;
+        let flow = self.script(script).await;
         self.conditions -= 1;
         Ok(flow? == 0)
     }
 
-    async fn for_each(&mut self, name: &str, words: Vec<String>, body: &Script, io: &Io) -> Flow {
+    async fn for_each(&mut self, name: &str, words: Vec<String>, body: &Script) -> Flow {
         let mut status = 0;
         for word in words {
             if let Err(why) = self.set(name, word) {
-                return Err(self.fail(io, &why).await);
+                return Err(self.fail(&why).await);
             }
-            match self.round(body, io).await? {
+            match self.round(body).await? {
                 Some(code) => status = code,
                 None => break,
             }
@@ -393,16 +357,10 @@ impl Shell {
         Ok(status)
     }
 
-    async fn while_loop(
-        &mut self,
-        until: bool,
-        condition: &Script,
-        body: &Script,
-        io: &Io,
-    ) -> Flow {
+    async fn while_loop(&mut self, until: bool, condition: &Script, body: &Script) -> Flow {
         let mut status = 0;
-        while self.condition(condition, io).await? != until {
-            match self.round(body, io).await? {
+        while self.condition(condition).await? != until {
+            match self.round(body).await? {
                 Some(code) => status = code,
                 None => break,
             }
@@ -411,10 +369,10 @@ impl Shell {
     }
 
     /// One round of a loop. `None`: the loop ends.
-    async fn round(&mut self, body: &Script, io: &Io) -> Result<Option<i32>, Stop> {
+    async fn round(&mut self, body: &Script) -> Result<Option<i32>, Stop> {
         self.process.sleep(ROUND).await;
         self.status = 0;
-        match self.script(body, io).await {
+        match self.script(body).await {
             Ok(code) => Ok(Some(code)),
             Err(Stop::Break(1)) => Ok(None),
             Err(Stop::Break(n)) => Err(Stop::Break(n - 1)),
@@ -424,45 +382,58 @@ impl Shell {
         }
     }
 
-    async fn simple(&mut self, command: &Command, io: &Io) -> Flow {
+    async fn simple(&mut self, command: &Command) -> Flow {
         let What::Simple { assigns, words } = &command.what else { return Ok(self.status) };
         self.substituted = None;
-        let argv = self.expand(words, io).await?;
-        let Some(own) = self.redirected(&command.redirects, io).await? else {
-            let special = argv.first().is_some_and(|name| name == "exec");
-            return if special { Err(Stop::Exit(self.status)) } else { Ok(self.status) };
+        let argv = self.expand(words).await?;
+        let outer = self.io.clone();
+        let done = match self.redirect(&command.redirects).await {
+            Ok(true) => self.run(assigns, argv).await,
+            Ok(false) if argv.first().is_some_and(|name| name == "exec") => {
+                Err(Stop::Exit(self.status))
+            }
+            Ok(false) => Ok(Done::Code(self.status)),
+            Err(stop) => Err(stop),
         };
+        if !std::mem::take(&mut self.redirected) {
+            self.restore(&command.redirects, &outer);
+        }
+        match done? {
+            Done::Code(code) => Ok(code),
+            Done::Started(child, text) => self.alone(child, &text).await,
+        }
+    }
+
+    /// Runs a simple command with the streams that it has now.
+    async fn run(&mut self, assigns: &[(String, Word)], argv: Vec<String>) -> Result<Done, Stop> {
         let mut values = Vec::new();
         for (name, word) in assigns {
-            values.push((name.clone(), self.expand_one(word, io).await?));
+            values.push((name.clone(), self.expand_one(word).await?));
         }
         let Some(name) = argv.first() else {
             for (name, value) in values {
                 if let Err(why) = self.set(&name, value) {
-                    return Err(self.fail(io, &why).await);
+                    return Err(self.fail(&why).await);
                 }
             }
-            return Ok(self.substituted.unwrap_or(0));
+            return Ok(Done::Code(self.substituted.unwrap_or(0)));
         };
-        self.trace(&argv, &own).await;
+        self.trace(&argv).await;
         if let Some(body) = self.functions.get(name).cloned() {
             self.assign_all(values);
-            return self.call(&body, argv, &own).await;
+            return self.call(&body, argv).await.map(Done::Code);
         }
         if builtins::is_builtin(name) {
             self.assign_all(values);
-            return self.builtin(argv, &own).await;
+            return self.builtin(argv).await.map(Done::Code);
         }
         let mut env = self.environment();
         env.extend(values);
         let text = self.typed.take().unwrap_or_else(|| argv.join(" "));
-        match self.spawn(argv, env, &own, self.own_group()).await? {
-            Some(child) => {
-                drop(own);
-                self.alone(child, &text).await
-            }
-            None => Ok(self.status),
-        }
+        Ok(match self.spawn(argv, env, self.own_group()).await? {
+            Some(child) => Done::Started(child, text),
+            None => Done::Code(self.status),
+        })
     }
 
     fn assign_all(&mut self, values: Vec<(String, String)>) {
@@ -473,10 +444,10 @@ impl Shell {
     }
 
     /// Calls a function.
-    async fn call(&mut self, body: &Command, argv: Vec<String>, io: &Io) -> Flow {
-        self.enter(io).await?;
+    async fn call(&mut self, body: &Command, argv: Vec<String>) -> Flow {
+        self.enter().await?;
         let outer = std::mem::replace(&mut self.parameters, argv[1..].to_vec());
-        let flow = self.command(body, io).await;
+        let flow = self.command(body).await;
         self.parameters = outer;
         self.depth -= 1;
         match flow {
@@ -486,10 +457,10 @@ impl Shell {
     }
 
     /// Goes one step deeper.
-    pub(super) async fn enter(&mut self, io: &Io) -> Result<(), Stop> {
+    pub(super) async fn enter(&mut self) -> Result<(), Stop> {
         if self.depth >= DEPTH_MAX {
             let why = format!("Maximum function recursion depth ({DEPTH_MAX}) reached");
-            return Err(self.fail(io, &why).await);
+            return Err(self.fail(&why).await);
         }
         self.depth += 1;
         Ok(())
@@ -570,23 +541,27 @@ impl Shell {
     }
 
     /// `command &`
-    async fn in_background(&mut self, and_or: &AndOr, io: &Io) -> Flow {
-        let mut own = io.clone();
+    async fn in_background(&mut self, and_or: &AndOr) -> Flow {
+        let outer = self.io.clone();
         if !self.options.interactive {
-            own.0[0] = self.process.null();
+            self.io.0[0] = self.process.null();
         }
+        let flow = self.in_background_here(and_or).await;
+        self.io = outer;
+        flow
+    }
+
+    async fn in_background_here(&mut self, and_or: &AndOr) -> Flow {
         let (children, group) = match and_or.pipelines.as_slice() {
-            [(_, Pipeline { negated: false, commands })] => {
-                match self.stages(commands, &own).await? {
-                    Ok(started) => started,
-                    Err(status) => return Ok(status),
-                }
-            }
+            [(_, Pipeline { negated: false, commands })] => match self.stages(commands).await? {
+                Ok(started) => started,
+                Err(status) => return Ok(status),
+            },
             _ => {
                 let script = vec![AndOr { background: false, ..and_or.clone() }];
-                let spawn = self.child(vec![self.name.clone()], &own).group(self.own_group());
+                let spawn = self.child(vec![self.name.clone()]).group(self.own_group());
                 let child = self.fork_script(spawn, Rc::new(script));
-                match self.started(child, io).await? {
+                match self.started(child).await? {
                     Some(child) => {
                         let group = self.options.interactive.then(|| child.pid());
                         (vec![child], group)
@@ -604,85 +579,25 @@ impl Shell {
         Ok(0)
     }
 
-    /// The streams of a command. `None`: a file could not be opened, and `status` says so.
-    async fn redirected(&mut self, redirects: &[Redirect], io: &Io) -> Result<Option<Io>, Stop> {
-        let mut own = io.clone();
-        for r in redirects {
-            let target = self.expand_one(&r.target, io).await?;
-            if r.fd > 2 {
-                self.status = self.error(io, 2, &format!("{}: bad file number", r.fd)).await;
-                return Ok(None);
-            }
-            let opened = match r.kind {
-                RedirectKind::Duplicate => match target.as_str() {
-                    "-" => Ok(self.process.null()),
-                    "0" | "1" | "2" => Ok(own.0[usize::from(target.as_bytes()[0] - b'0')].clone()),
-                    _ => Err(format!("{target}: bad fd number")),
-                },
-                RedirectKind::Here => self.here(&target).await,
-                RedirectKind::Read => self.opened(&target, OpenMode::Read),
-                RedirectKind::Write => self.opened(&target, OpenMode::Truncate),
-                RedirectKind::Append => self.opened(&target, OpenMode::Append),
-            };
-            match opened {
-                Ok(fd) => own.0[r.fd] = fd,
-                Err(why) => {
-                    self.status = self.error(io, 2, &why).await;
-                    return Ok(None);
-                }
-            }
-        }
-        Ok(Some(own))
-    }
-
-    fn opened(&self, path: &str, mode: OpenMode) -> Result<Fd, String> {
-        let (verb, missing) = match mode {
-            OpenMode::Read => ("open", "No such file"),
-            _ => ("create", "Directory nonexistent"),
-        };
-        let folder = path.rsplit_once('/').map(|(folder, _)| folder).filter(|f| !f.is_empty());
-        let there = folder.is_none_or(|f| self.process.metadata(f).is_ok_and(|m| m.is_dir));
-        let opened = if there || path == "/dev/null" {
-            self.process.open(path, mode)
-        } else {
-            Err(OpenError::File(FileError::NotFound))
-        };
-        opened.map_err(|e| match e {
-            OpenError::File(FileError::NotFound | FileError::NotDirectory) => {
-                format!("cannot {verb} {path}: {missing}")
-            }
-            e => format!("cannot {verb} {path}: {e}"),
-        })
-    }
-
-    /// A descriptor that gives a text, which a pipe must hold: nobody reads it yet.
-    async fn here(&self, text: &str) -> Result<Fd, String> {
-        if text.len() > PIPE_MAX {
-            return Err(format!("here document of more than {PIPE_MAX} bytes"));
-        }
-        let (read, mut write) = self.process.pipe().map_err(|e| e.to_string())?;
-        write.write_all(text.as_bytes()).await.map_err(|e| e.to_string())?;
-        Ok(read)
-    }
-
     /// `-x`
-    async fn trace(&self, argv: &[String], io: &Io) {
+    async fn trace(&self, argv: &[String]) {
         if self.options.xtrace {
-            let _ = io.0[2].clone().write_all(format!("+ {}\n", argv.join(" ")).as_bytes()).await;
+            let _ =
+                self.io.0[2].clone().write_all(format!("+ {}\n", argv.join(" ")).as_bytes()).await;
         }
     }
 
     /// Says what is wrong; gives the exit code back.
-    pub(super) async fn error(&self, io: &Io, code: i32, why: &str) -> i32 {
+    pub(super) async fn error(&self, code: i32, why: &str) -> i32 {
         let text = format!("{}{why}\n", self.prefix());
         // Who cannot be told goes without.
-        let _ = io.0[2].clone().write_all(text.as_bytes()).await;
+        let _ = self.io.0[2].clone().write_all(text.as_bytes()).await;
         code
     }
 
     /// Says what is wrong, where that ends the shell; at a terminal only the command.
-    pub(super) async fn fail(&mut self, io: &Io, why: &str) -> Stop {
-        self.status = self.error(io, 2, why).await;
+    pub(super) async fn fail(&mut self, why: &str) -> Stop {
+        self.status = self.error(2, why).await;
         if self.options.interactive { Stop::Interrupt } else { Stop::Exit(2) }
     }
 }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use netarium_base::Pid;
-use netarium_world::process::{Environment, Fd, Process};
+use netarium_world::process::{Environment, Process};
 
 use super::ast::Command;
 use super::jobs::Jobs;
+use super::redirect::Io;
 use super::sum::Variables;
 
 /// The longest value of a variable, and the longest output of `$(…)`, bytes.
@@ -34,16 +35,6 @@ pub(super) enum Stop {
 
 /// An exit code, or why there is none.
 pub(super) type Flow = Result<i32, Stop>;
-
-/// The streams of a command.
-#[derive(Clone, Debug)]
-pub(super) struct Io(pub(super) [Fd; 3]);
-
-impl Io {
-    pub(super) fn of(process: &Process) -> Io {
-        Io([0, 1, 2].map(|n| process.fd(n)))
-    }
-}
 
 /// A variable.
 #[derive(Clone, Debug, Default)]
@@ -91,10 +82,10 @@ pub(super) struct Shell {
     pub(super) conditions: usize,
     pub(super) jobs: Jobs,
     pub(super) history: Vec<String>,
-    /// What `exec` with redirections and without a command has set.
-    pub(super) streams: Option<Io>,
-    /// How often `exec` has set them.
-    pub(super) execs: u32,
+    /// Where the command that runs reads and writes.
+    pub(super) io: Io,
+    /// An `exec` without a command has run: the redirections of this command stay.
+    pub(super) redirected: bool,
     /// The exit code of the last `$(…)`.
     pub(super) substituted: Option<i32>,
     /// What was typed for the command that runs, when it was typed alone: a job's name.
@@ -120,8 +111,8 @@ impl Shell {
             conditions: 0,
             jobs: Jobs::default(),
             history: Vec::new(),
-            streams: None,
-            execs: 0,
+            io: Io::of(&process),
+            redirected: false,
             substituted: None,
             typed: None,
         };
@@ -130,8 +121,9 @@ impl Shell {
         shell
     }
 
-    /// A subshell: another process that knows the same.
-    pub(super) fn subshell(&self, process: Process) -> Shell {
+    /// A subshell: what another process knows that is forked here.
+    pub(super) fn subshell(&self) -> Shell {
+        let process = self.process;
         Shell {
             process,
             name: self.name.clone(),
@@ -141,8 +133,8 @@ impl Shell {
             options: Options { interactive: false, ..self.options },
             jobs: Jobs::default(),
             history: Vec::new(),
-            streams: None,
-            execs: 0,
+            io: Io::of(&process),
+            redirected: false,
             typed: None,
             ..*self
         }

@@ -7,7 +7,7 @@ use tokio::io::AsyncReadExt;
 
 use super::ast::{Change, Part, Script, Word};
 use super::pattern::{self, Letter};
-use super::state::{Io, Shell, Stop, VALUE_MAX};
+use super::state::{Shell, Stop, VALUE_MAX};
 use super::sum;
 
 /// What a word becomes: fields of letters.
@@ -53,36 +53,36 @@ impl Fields {
 
 impl Shell {
     /// The words of a command, with everything expanded.
-    pub(super) async fn expand(&mut self, words: &[Word], io: &Io) -> Result<Vec<String>, Stop> {
+    pub(super) async fn expand(&mut self, words: &[Word]) -> Result<Vec<String>, Stop> {
         let mut all = Vec::new();
         let mut size = 0;
         for word in words {
-            let fields = self.fields(word, true, io).await?;
+            let fields = self.fields(word, true).await?;
             size += fields.size + 16;
             for field in fields.done {
                 all.extend(pattern::paths(&self.process, &field));
             }
             if size > VALUE_MAX {
-                return Err(self.fail(io, "Out of space").await);
+                return Err(self.fail("Out of space").await);
             }
         }
         Ok(all)
     }
 
     /// A word as one text: no splitting, no file names.
-    pub(super) async fn expand_one(&mut self, word: &Word, io: &Io) -> Result<String, Stop> {
-        Ok(pattern::text(&self.letters_of(word, io).await?))
+    pub(super) async fn expand_one(&mut self, word: &Word) -> Result<String, Stop> {
+        Ok(pattern::text(&self.letters_of(word).await?))
     }
 
     /// A word as a pattern.
-    pub(super) async fn letters_of(&mut self, word: &Word, io: &Io) -> Result<Vec<Letter>, Stop> {
-        let fields = self.fields(word, false, io).await?;
+    pub(super) async fn letters_of(&mut self, word: &Word) -> Result<Vec<Letter>, Stop> {
+        let fields = self.fields(word, false).await?;
         Ok(fields.done.into_iter().next().unwrap_or_default())
     }
 
-    async fn fields(&mut self, word: &Word, split: bool, io: &Io) -> Result<Fields, Stop> {
+    async fn fields(&mut self, word: &Word, split: bool) -> Result<Fields, Stop> {
         let mut fields = Fields::default();
-        self.parts(word, split, io, &mut fields).await?;
+        self.parts(word, split, &mut fields).await?;
         fields.end();
         Ok(fields)
     }
@@ -91,7 +91,6 @@ impl Shell {
         &'a mut self,
         word: &'a Word,
         split: bool,
-        io: &'a Io,
         fields: &'a mut Fields,
     ) -> LocalBox<'a, Result<(), Stop>> {
         Box::pin(async move {
@@ -103,24 +102,24 @@ impl Shell {
                         fields.add(&home, true);
                     }
                     Part::Variable { name, change, quoted } => {
-                        self.variable(name, change, (*quoted, split), io, fields).await?;
+                        self.variable(name, change, (*quoted, split), fields).await?;
                     }
                     Part::Command { script, quoted } => {
-                        let text = self.substitute(script, io).await?;
+                        let text = self.substitute(script).await?;
                         self.result(&text, *quoted, split, fields);
                     }
                     Part::Sum { text, quoted } => {
-                        let text = self.expand_one(text, io).await?;
+                        let text = self.expand_one(text).await?;
                         match sum::evaluate(&text, self) {
                             Ok(value) => {
                                 self.result(&value.to_string(), *quoted, split, fields);
                             }
-                            Err(why) => return Err(self.fail(io, &why).await),
+                            Err(why) => return Err(self.fail(&why).await),
                         }
                     }
                 }
                 if fields.size > VALUE_MAX {
-                    return Err(self.fail(io, "Out of space").await);
+                    return Err(self.fail("Out of space").await);
                 }
             }
             Ok(())
@@ -142,7 +141,6 @@ impl Shell {
         name: &str,
         change: &Change,
         (quoted, split): (bool, bool),
-        io: &Io,
         fields: &mut Fields,
     ) -> Result<(), Stop> {
         if name == "@" && *change == Change::None && quoted && split {
@@ -157,14 +155,14 @@ impl Shell {
         let value = self.value(name);
         let unset = value.is_none() && !matches!(change, Change::Default { .. });
         if unset && self.options.nounset && !matches!(name, "@" | "*") {
-            return Err(self.fail(io, &format!("{name}: parameter not set")).await);
+            return Err(self.fail(&format!("{name}: parameter not set")).await);
         }
         let text = match change {
             Change::None => value.unwrap_or_default(),
             Change::Length if matches!(name, "@" | "*") => self.parameters.len().to_string(),
             Change::Length => value.unwrap_or_default().chars().count().to_string(),
             Change::Strip { suffix, longest, pattern } => {
-                let pattern = self.letters_of(pattern, io).await?;
+                let pattern = self.letters_of(pattern).await?;
                 strip(&value.unwrap_or_default(), &pattern, *suffix, *longest)
             }
             Change::Default { operator, colon, word } => {
@@ -173,20 +171,20 @@ impl Shell {
                     ('+', None) => String::new(),
                     ('-' | '=' | '?', Some(value)) => value,
                     ('=', None) => {
-                        let value = self.expand_one(word, io).await?;
+                        let value = self.expand_one(word).await?;
                         if let Err(why) = self.set(name, value.clone()) {
-                            return Err(self.fail(io, &why).await);
+                            return Err(self.fail(&why).await);
                         }
                         value
                     }
                     ('?', None) => {
-                        let mut why = self.expand_one(word, io).await?;
+                        let mut why = self.expand_one(word).await?;
                         if why.is_empty() {
                             why = "parameter not set".to_owned();
                         }
-                        return Err(self.fail(io, &format!("{name}: {why}")).await);
+                        return Err(self.fail(&format!("{name}: {why}")).await);
                     }
-                    _ => return self.parts(word, split, io, fields).await,
+                    _ => return self.parts(word, split, fields).await,
                 }
             }
         };
@@ -195,19 +193,19 @@ impl Shell {
     }
 
     /// The output of a script, without the newlines at its end.
-    async fn substitute(&mut self, script: &Rc<Script>, io: &Io) -> Result<String, Stop> {
+    async fn substitute(&mut self, script: &Rc<Script>) -> Result<String, Stop> {
         let Ok((mut read, write)) = self.process.pipe() else {
-            return Err(self.fail(io, "Cannot fork").await);
+            return Err(self.fail("Cannot fork").await);
         };
         let spawn = Spawn::new(vec![self.name.clone()])
-            .stdin(io.0[0].clone())
+            .stdin(self.io.0[0].clone())
             .stdout(write)
-            .stderr(io.0[2].clone())
+            .stderr(self.io.0[2].clone())
             .group(Group::Inherit)
             .env(self.environment());
         let child = match self.fork_script(spawn, Rc::clone(script)) {
             Ok(child) => child,
-            Err(e) => return Err(self.fail(io, &format!("Cannot {e}")).await),
+            Err(e) => return Err(self.fail(&format!("Cannot {e}")).await),
         };
         let mut out = Vec::new();
         // More than this is not asked for: the writer then gets SIGPIPE.
@@ -216,7 +214,7 @@ impl Shell {
         drop(read);
         self.substituted = Some(child.wait().await);
         if out.len() > VALUE_MAX {
-            return Err(self.fail(io, "Out of space").await);
+            return Err(self.fail("Out of space").await);
         }
         let mut text = String::from_utf8_lossy(&out).into_owned();
         text.truncate(text.trim_end_matches('\n').len());

@@ -14,7 +14,7 @@ const USAGE: &str = "Usage: tcpdump [-AdDefhKlLnNOpqStuUvxX#] [ -B size ] [ -c c
 \t\t[ -F file ] [ -i interface ] [ --immediate-mode ] [ --number ]
 \t\t[ --print ] [ -Q in|out|inout ] [ -r file ] [ -s snaplen ]
 \t\t[ --version ] [ -w file ] [ --time-stamp-precision precision ]
-\t\t[ --micro ] [ --nano ] [ expression ]
+\t\t[ --micro ] [ --nano ] [ -Z user ] [ expression ]
 ";
 
 const LONG: &[Long] = &[
