@@ -112,6 +112,12 @@ impl LabBuilder {
         self
     }
 
+    /// The host that the proxy's connections come from, instead of the gateway.
+    pub fn proxy_from(mut self, host: &str) -> Self {
+        self.put(&["proxy", "from"], host);
+        self
+    }
+
     /// A command that runs by itself when the lab runs headless.
     pub fn run(mut self, at: &str, host: &str, command: &str) -> Self {
         let entry = [("at", at), ("host", host), ("command", command)];

@@ -28,6 +28,7 @@ pub struct Lab {
     pub(crate) gateway: Option<Gateway>,
     pub(crate) publish: Vec<Publish>,
     pub(crate) attach: Vec<Attach>,
+    pub(crate) proxy_from: Option<String>,
     pub(crate) runs: Vec<Run>,
     pub(crate) schedule: Vec<Schedule>,
     pub(crate) files: Arc<Files>,
@@ -82,6 +83,11 @@ impl Lab {
     /// The attached servers, by host and port.
     pub fn attach(&self) -> &[Attach] {
         &self.attach
+    }
+
+    /// The host that the proxy's connections come from; `None` means the gateway, where there is one.
+    pub fn proxy_from(&self) -> Option<&str> {
+        self.proxy_from.as_deref()
     }
 
     /// What happens by itself when the lab runs headless, by time; at one time as in the file.

@@ -88,6 +88,8 @@ table! {
             publish: Named<RawPublish>,
             /// Ports of lab hosts behind which a real server stands: `"web:80" = "127.0.0.1:8000"`.
             attach: Named<At<String>>,
+            /// The proxy by which real programs see the lab.
+            proxy: RawProxy,
             /// What happens by itself when the lab runs headless.
             run: Vec<RawRun>,
             /// Commands that change the lab while it runs, at their times.
@@ -355,6 +357,17 @@ table! {
             /// Its wire.
             link: RawLink,
         }
+    }
+}
+
+table! {
+    /// The proxy by which real programs see the lab.
+    RawProxy: "[proxy]" {
+        required {
+            /// The host that its connections come from, and whose names it knows.
+            from: At<String>,
+        }
+        optional {}
     }
 }
 

@@ -98,6 +98,9 @@ impl Lab {
         for a in &self.attach {
             line(out, &quoted(&format!("{}:{}", a.host, a.port)), &quoted(&a.to.to_string()));
         }
+        if let Some(from) = &self.proxy_from {
+            let _ = writeln!(out, "\n[proxy]\nfrom = {}", quoted(from));
+        }
     }
 }
 

@@ -221,6 +221,8 @@ fn doors_are_read_in_every_form() {
         [attach]
         "web:8000" = "127.0.0.1:8000"
         "web:80" = "[::1]:3000"
+        [proxy]
+        from = "pc"
     "#);
     let open: Vec<_> =
         lab.publish().iter().filter(|p| !p.loopback).map(|p| p.listen.port()).collect();
@@ -229,6 +231,7 @@ fn doors_are_read_in_every_form() {
     assert_eq!(udp.from.as_deref(), Some("pc"));
     let ports: Vec<_> = lab.attach().iter().map(|a| a.port).collect();
     assert_eq!(ports, [80, 8000]);
+    assert_eq!(lab.proxy_from(), Some("pc"));
     assert_eq!(again(&lab), lab);
 }
 
@@ -261,6 +264,7 @@ fn a_builder_makes_what_a_file_makes() {
         .set(&["gateway", "title"], "my browser")
         .publish("127.0.0.1:8080", "10.0.0.2:65535")
         .attach("web:443", "127.0.0.1:8443")
+        .proxy_from("web")
         .run("1s", "friend", "curl 'http://10.0.0.2:65535/a b'")
         .file("htdocs/index.html", "hello")
         .build(&PROGRAMS)

@@ -186,7 +186,7 @@ pub(crate) struct Up {
     /// [default: 127.0.0.1:1080, or the next free port]
     #[arg(long, value_name = "ADDR")]
     pub(crate) proxy: Option<ProxyAt>,
-    /// The host from which the proxy's connections come [default: the gateway]
+    /// The host from which the proxy's connections come [default: the lab file's, else the gateway]
     #[arg(long, value_name = "HOST")]
     pub(crate) proxy_from: Option<String>,
     /// Connections that published ports and the proxy may have at once; further ones are reset

@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::args::{Ends, Run};
 use crate::exit::{self, Error};
 use crate::files::{OutputFile, SharedFile, finish, recorded_all, recording_file};
-use crate::terminal::{Style, Terminal};
+use crate::terminal::{Style, Terminal, plain};
 
 /// A lab that is never idle is stopped after so much virtual time.
 const LONGEST: Duration = Duration::from_secs(3600);
@@ -146,11 +146,6 @@ impl Ended {
             code => writeln!(out, "[exit code {code}]\n"),
         }
     }
-}
-
-/// A line that a lab's program wrote cannot steer the terminal it is shown on.
-fn plain(line: &str) -> String {
-    line.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
 }
 
 impl Summary {

@@ -2,11 +2,15 @@
 
 use std::fmt::Write;
 
-use netarium_server::api::view::{HostView, LabView};
+use netarium::lab::words;
+use netarium_server::api::view::{AttachedView, HostView, LabView};
 use netarium_server::report::Notice;
 use netarium_server::stops::Stopped;
 
-use crate::terminal::{Style, Terminal, bytes};
+use crate::terminal::{Style, Terminal, bytes, plain};
+
+/// How many of the last lines of a program that failed are told.
+const SAID_LINES: usize = 3;
 
 /// The first screen.
 pub(crate) fn welcome(lab: &LabView, edited: bool, terminal: &Terminal) -> String {
@@ -75,20 +79,22 @@ fn hosts(lab: &LabView, terminal: &Terminal, out: &mut String) {
 }
 
 fn doors(lab: &LabView, terminal: &Terminal, out: &mut String) {
-    let (datagrams, connections): (Vec<_>, Vec<_>) = lab.published.iter().partition(|p| p.udp);
-    if !connections.is_empty() {
+    let (pages, others): (Vec<_>, Vec<_>) =
+        lab.published.iter().partition(|p| !p.udp && is_web(&p.to.to_string()));
+    if !pages.is_empty() {
         let _ = writeln!(out, "\n  Open in your browser:");
     }
-    for port in connections {
+    for port in pages {
         let url = terminal.paint(Style::Bold, format_args!("http://{}/", port.listen));
         let _ = writeln!(out, "    {url}   leads to {} in the lab", port.to);
     }
-    if !datagrams.is_empty() {
-        let _ = writeln!(out, "\n  For datagrams (UDP):");
+    if !others.is_empty() {
+        let _ = writeln!(out, "\n  For other programs:");
     }
-    for port in datagrams {
+    for port in others {
         let listen = terminal.paint(Style::Bold, port.listen);
-        let _ = writeln!(out, "    {listen}   leads to {} in the lab", port.to);
+        let kind = if port.udp { "UDP" } else { "TCP" };
+        let _ = writeln!(out, "    {listen} ({kind})   leads to {} in the lab", port.to);
     }
     let attached: Vec<_> = lab.attached.iter().filter(|a| a.allowed).collect();
     if !attached.is_empty() {
@@ -117,18 +123,31 @@ pub(crate) fn suggestions(lab: &LabView) -> Vec<String> {
         format!("--on {} ", lab.running_as)
     };
     let hosts = at_first_glance(lab);
-    let server = hosts.iter().find(|h| !h.programs.is_empty()).or(hosts.first()).copied();
+    let web = hosts.iter().find(|h| serves_pages(lab, h)).copied();
+    let any = || hosts.iter().find(|h| !h.programs.is_empty()).or(hosts.first()).copied();
     let mut commands = Vec::new();
-    if let Some((client, url)) = visit(lab, &hosts, server) {
+    if let Some((client, url)) = visit(lab, &hosts, web) {
         commands.push(format!("exec {on}{client} curl -v {url}"));
     }
-    if let Some(server) = server {
+    if let Some(server) = web.or_else(any) {
         commands.push(format!("exec {on}{} netstat -ano", server.name));
         if let Some(iface) = server.interfaces.first() {
             commands.push(format!("capture {on}{} -w - | tshark -r -", iface.link));
         }
     }
     commands
+}
+
+/// A name server is no web server.
+fn is_web(to: &str) -> bool {
+    !to.ends_with(":53")
+}
+
+/// Whether a web server of the lab runs on a host, or a real one stands behind its port 80.
+fn serves_pages(lab: &LabView, host: &HostView) -> bool {
+    let server = |p: &String| ["httpd", "shop"].contains(&p.split(' ').next().unwrap_or_default());
+    let attached = |a: &AttachedView| a.allowed && a.port == 80 && a.host == host.name;
+    host.programs.iter().any(server) || lab.attached.iter().any(attached)
 }
 
 /// All hosts, first those that no group folds away.
@@ -162,9 +181,7 @@ fn visit(
         let Some(gateway) = &lab.gateway else { return false };
         h.interfaces.iter().any(|i| gateway.interfaces.iter().any(|g| g.network == i.network))
     };
-    // A name server is no web server.
-    let web = |to: &str| !to.ends_with(":53");
-    if let Some(port) = lab.published.iter().find(|p| !p.udp && web(&p.to.to_string()))
+    if let Some(port) = lab.published.iter().find(|p| !p.udp && is_web(&p.to.to_string()))
         && let Some(client) = hosts.iter().filter(ordinary).find(near_gateway)
     {
         return Some((client.name.clone(), format!("http://{}/", port.to)));
@@ -205,6 +222,11 @@ pub(crate) fn line(notice: &Notice) -> String {
             format!("{listen}  cannot accept connections for now: {error}")
         }
         Notice::Stopped(stopped) => stopped_line(stopped),
+        Notice::Failed { host, argv, code, said } => {
+            let all: Vec<&str> = said.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
+            let said = plain(&all[all.len().saturating_sub(SAID_LINES)..].join(" "));
+            format!("{host}  `{}` has ended with exit code {code}: {said}", words::join(argv))
+        }
         Notice::Trouble(text) => text.clone(),
         other => format!("{other:?}"),
     }
@@ -245,6 +267,9 @@ pub(crate) fn json(notice: &Notice) -> serde_json::Value {
             json!({"event": "starved", "listen": listen, "error": error})
         }
         Notice::Stopped(stopped) => json!({"event": "stopped", "stopped": stopped}),
+        Notice::Failed { host, argv, code, said } => json!({
+            "event": "failed", "host": host, "argv": argv, "code": code, "said": said,
+        }),
         other => json!({"event": "note", "text": line(other)}),
     }
 }

@@ -25,6 +25,11 @@ pub(crate) enum Style {
     Cyan,
 }
 
+/// A line that a lab's program wrote cannot steer the terminal it is shown on.
+pub(crate) fn plain(line: &str) -> String {
+    line.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
+}
+
 impl Terminal {
     /// As the options and the environment say. `NO_COLOR` counts when it is not empty.
     pub(crate) fn new(global: &Global) -> Terminal {

@@ -156,7 +156,9 @@ fn requests_in_a_row_are_answered_in_order() {
     let old = "GET /a.txt HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n";
     let said = shell.exchange(old.repeat(120).as_bytes());
     assert_eq!(statuses(&said).len(), 100);
-    assert_eq!(said.matches("Connection: keep-alive\r\n").count(), 99);
+    assert_eq!(said.matches("Connection: Keep-Alive\r\n").count(), 99);
+    assert_eq!(said.matches("Keep-Alive: timeout=5, max=100\r\n").count(), 1);
+    assert_eq!(said.matches("Keep-Alive: timeout=5, max=2\r\n").count(), 1);
     assert_eq!(said.matches("Connection: close\r\n").count(), 1);
 }
 
@@ -181,6 +183,16 @@ fn the_go_ahead_comes_before_the_body() {
     shell.send(port, head.as_bytes());
     shell.wait(50);
     assert_eq!(statuses(&String::from_utf8(shell.came(port).0).unwrap()), [405]);
+}
+
+#[test]
+fn the_log_has_the_line_that_was_refused() {
+    let mut shell = Shell::new(web());
+    for line in ["GET / HTTP/3.0", "GET /x#y HTTP/1.1", "GET / HTP/1.1", "GET hello HTTP/1.1"] {
+        shell.exchange(format!("{line}\r\n{HOST}\r\n").as_bytes());
+        let log = shell.run("web", "tail -n 1 /var/log/httpd/access_log").out;
+        assert!(log.contains(&format!("\"{line}\" ")), "{log}");
+    }
 }
 
 #[test]

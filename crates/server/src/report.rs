@@ -95,6 +95,17 @@ pub enum Notice {
     },
     /// An event fulfilled a breakpoint's condition, and the lab stands still.
     Stopped(Stopped),
+    /// A program that the lab file started in the background ended by itself, and not well.
+    Failed {
+        /// The host.
+        host: String,
+        /// The words of the command.
+        argv: Vec<String>,
+        /// Its exit code, 1 to 128.
+        code: i32,
+        /// The last of what it wrote.
+        said: String,
+    },
     /// Something else that the person should know.
     Trouble(String),
 }

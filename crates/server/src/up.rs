@@ -127,6 +127,7 @@ impl RunningLab {
         let served = api.serve(token, world.handle(), shown, source, options.tape, proxies);
         tasks.spawn(served);
         tasks.spawn(tell_stops(world.handle(), reporter.clone()));
+        tasks.spawn(tell_failed(world.handle(), reporter.clone()));
         if let Some(folder) = options.folder {
             tasks.spawn(watch(folder, world.handle(), reporter));
         }
@@ -264,6 +265,17 @@ async fn tell_stops(world: WorldHandle, reporter: Reporter) {
     if world.desk(move |desk| desk.stops.tell(tx)).await.is_ok() {
         while let Some(stopped) = stops.recv().await {
             reporter.tell(Notice::Stopped(stopped));
+        }
+    }
+}
+
+async fn tell_failed(world: WorldHandle, reporter: Reporter) {
+    let (tx, mut failed) = tokio::sync::mpsc::unbounded_channel();
+    if world.desk(move |desk| desk.failed = Some(tx)).await.is_ok() {
+        while let Some((host, process)) = failed.recv().await {
+            let said = String::from_utf8_lossy(&process.log).into_owned();
+            let (argv, code) = (process.argv, process.code);
+            reporter.tell(Notice::Failed { host, argv, code, said });
         }
     }
 }

@@ -448,6 +448,17 @@ impl World {
         }
     }
 
+    /// The programs that ran in the background and ended by themselves with an exit code other than 0,
+    /// since the last call; of more than 64, the latest.
+    pub fn take_failed(&mut self) -> Vec<(NodeId, ExitedProcess)> {
+        let failed = std::mem::take(&mut self.seat.core().failed);
+        let last = |(node, pid): (NodeId, Pid)| {
+            let process = self.exited(node).into_iter().rev().find(|e| e.info.pid == pid)?;
+            Some((node, process))
+        };
+        failed.into_iter().filter_map(last).collect()
+    }
+
     /// The names of all programs that can be started, sorted.
     pub fn programs(&self) -> Vec<&'static str> {
         self.seat.look().programs.names()

@@ -169,6 +169,12 @@ impl Targets<'_> {
     }
 }
 
+/// The host that the proxy's connections come from.
+pub(super) fn proxy_from(raw: &RawLab, names: &Names<'_>, errors: &mut Errors) -> Option<String> {
+    let from = raw.proxy.as_ref()?.from.as_ref()?;
+    names.host(from, from.spot, errors).then(|| from.value.clone())
+}
+
 /// The attached servers, by host and port.
 pub(super) fn attach(raw: &RawLab, names: &Names<'_>, errors: &mut Errors) -> Vec<Attach> {
     let Some(list) = &raw.attach else { return Vec::new() };

@@ -58,6 +58,7 @@ pub(crate) fn validate(
     resolvers::settle(raw, &mut hosts, gateway.as_mut(), errors);
     let publish = doors::publish(raw, &hosts, gateway.as_ref(), &names, errors);
     let attach = doors::attach(raw, &names, errors);
+    let proxy_from = doors::proxy_from(raw, &names, errors);
     let runs = programs.runs(raw, &names, errors);
     let at = gateway.as_ref();
     switching::mirrors(raw, &mut networks, &mut switches, &hosts, at, errors);
@@ -83,6 +84,7 @@ pub(crate) fn validate(
         gateway,
         publish,
         attach,
+        proxy_from,
         runs,
         schedule,
         files,

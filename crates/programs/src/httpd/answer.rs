@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{self, HeaderMap, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::{Body as _, Incoming};
@@ -50,6 +50,7 @@ pub(super) async fn answer(
     let last = refused.is_some();
     let mut rules = Rc::clone(&site.base);
     let waits = parts.headers.contains_key(header::EXPECT);
+    let keeps = asks_to_keep(&parts.headers);
     let mut body = Some(body);
     let result = match refused {
         Some(r) => {
@@ -76,6 +77,8 @@ pub(super) async fn answer(
         // hyper adds `keep-alive` to a 1.1 response to a 1.0 client that asked for it; a 1.0 response
         // it leaves as it is.
         *response.version_mut() = version;
+    } else if keeps {
+        tell_keep_alive(&state, response.headers_mut());
     }
     let (status, bytes) = (response.status(), response.body().len());
     process.emit(flow, || Event::HttpResponse { status: status.as_u16(), bytes: bytes as u64 });
@@ -83,6 +86,22 @@ pub(super) async fn answer(
     response.body_mut().tell(Rc::clone(&done));
     state.responding(lines, status, bytes, asked_at, done);
     response
+}
+
+/// `Connection: keep-alive`, which browsers still say in HTTP/1.1.
+fn asks_to_keep(fields: &HeaderMap) -> bool {
+    let values = fields.get_all(header::CONNECTION);
+    let mut options = values.iter().flat_map(|v| v.as_bytes().split(|b| *b == b','));
+    options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"keep-alive"))
+}
+
+/// How long, and for how many more requests, the connection is kept: RFC 2068 §19.7.1.1, as Apache
+/// says it to who asks.
+fn tell_keep_alive(state: &State, fields: &mut HeaderMap) {
+    let (seconds, left) = state.kept_for();
+    let left = left.map_or_else(String::new, |left| format!(", max={left}"));
+    put(fields, HeaderName::from_static("keep-alive"), format!("timeout={seconds}{left}"));
+    put(fields, header::CONNECTION, "Keep-Alive");
 }
 
 /// A request's target, as it stood in its line.
@@ -144,7 +163,7 @@ async fn handle(
         return trace(site, &parts);
     }
     if parts.method == Method::CONNECT {
-        return Err(StatusCode::METHOD_NOT_ALLOWED.into());
+        return Err(Failure::from(StatusCode::METHOD_NOT_ALLOWED).field(header::ALLOW, ALLOW));
     }
     let target = Target::parse(parts.uri.path(), site.encoded_slashes).map_err(|e| match e {
         TargetError::Bad => Failure::logged(
@@ -430,7 +449,9 @@ fn document(site: &Site, process: Process, path: &str) -> Result<(Bytes, HeaderV
     let target = Target::parse(path, false).map_err(|_| "not a path".to_owned())?;
     let file = places::file_path(site, &target.path);
     let bytes = process.read_file(&file).map_err(|e| e.to_string())?;
-    Ok((bytes, HeaderValue::from_static(super::mime::content_type(&file))))
+    // Who writes an error page without an extension means a page.
+    let kind = super::mime::content_type(&file).unwrap_or("text/html; charset=utf-8");
+    Ok((bytes, HeaderValue::from_static(kind)))
 }
 
 /// What every response has: date and server first, as people know it from Apache, its length, and

@@ -158,29 +158,26 @@ fn file(
             }
             parts => {
                 let boundary = boundary(&contents);
-                let text = kind.to_str().unwrap_or("application/octet-stream");
+                let text = kind.as_ref().and_then(|kind| kind.to_str().ok());
                 let body = ranges::multipart(&contents, parts, text, &boundary);
                 let kind = format!("multipart/byteranges; boundary={boundary}");
-                let kind = HeaderValue::from_str(&kind).unwrap_or_else(|_| octets());
-                (StatusCode::PARTIAL_CONTENT, body, kind)
+                (StatusCode::PARTIAL_CONTENT, body, HeaderValue::from_str(&kind).ok())
             }
         },
     };
-    fields.insert(header::CONTENT_TYPE, kind);
+    if let Some(kind) = kind {
+        fields.insert(header::CONTENT_TYPE, kind);
+    }
     *response.status_mut() = status;
     *response.body_mut() = body;
     Ok(response)
 }
 
-fn octets() -> HeaderValue {
-    HeaderValue::from_static("application/octet-stream")
-}
-
-fn type_of(path: &str, rules: &Rules) -> HeaderValue {
+fn type_of(path: &str, rules: &Rules) -> Option<HeaderValue> {
     let name = path.rsplit('/').next().unwrap_or(path);
     let extension = name.rsplit_once('.').map(|e| e.1.to_ascii_lowercase());
     let own = rules.types.iter().rev().find(|t| Some(&t.0) == extension.as_ref());
-    own.map_or_else(|| HeaderValue::from_static(content_type(path)), |t| t.1.clone())
+    own.map(|t| t.1.clone()).or_else(|| content_type(path).map(HeaderValue::from_static))
 }
 
 /// A line that is not in the file: the first of a fixed series.

@@ -254,9 +254,10 @@ impl HeadScan {
                     }
                 }
                 (None, false) => {
+                    // Known before it is judged: the log shows what was refused.
+                    self.request = Some((start, start + line.len().min(limits.line)));
                     check_length(line.len(), limits.line, true)?;
                     self.one_zero = request_line(line)?;
-                    self.request = Some((start, start + line.len()));
                 }
                 (Some(_), true) => {
                     self.check_whole()?;

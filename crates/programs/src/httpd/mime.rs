@@ -1,13 +1,11 @@
 //! Content types by file extension: what a small site holds, as Apache's `mime.types` names it.
 
-/// The type of a file by its name's extension; `application/octet-stream` when unknown. Text is
-/// declared as UTF-8, which lab folders hold.
-pub(super) fn content_type(path: &str) -> &'static str {
+/// The type of a file by its name's extension; none when that is unknown, as with Apache: a browser looks
+/// for itself. Text is declared as UTF-8, which lab folders hold.
+pub(super) fn content_type(path: &str) -> Option<&'static str> {
     let name = path.rsplit('/').next().unwrap_or(path);
-    let Some((_, extension)) = name.rsplit_once('.') else {
-        return "application/octet-stream";
-    };
-    match extension.to_ascii_lowercase().as_str() {
+    let (_, extension) = name.rsplit_once('.')?;
+    Some(match extension.to_ascii_lowercase().as_str() {
         "html" | "htm" => "text/html; charset=utf-8",
         "txt" | "text" | "log" | "conf" => "text/plain; charset=utf-8",
         "css" => "text/css; charset=utf-8",
@@ -40,8 +38,8 @@ pub(super) fn content_type(path: &str) -> &'static str {
         "wav" => "audio/wav",
         "mp4" => "video/mp4",
         "webm" => "video/webm",
-        _ => "application/octet-stream",
-    }
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -50,9 +48,9 @@ mod tests {
 
     #[test]
     fn types_follow_the_last_extension_of_the_name() {
-        assert_eq!(content_type("/a/INDEX.HTML"), "text/html; charset=utf-8");
-        assert_eq!(content_type("/favicon.ico"), "image/vnd.microsoft.icon");
-        assert_eq!(content_type("/a.html/b"), "application/octet-stream");
-        assert_eq!(content_type("/b.tar.gz"), "application/gzip");
+        assert_eq!(content_type("/a/INDEX.HTML"), Some("text/html; charset=utf-8"));
+        assert_eq!(content_type("/favicon.ico"), Some("image/vnd.microsoft.icon"));
+        assert_eq!(content_type("/a.html/b"), None);
+        assert_eq!(content_type("/b.tar.gz"), Some("application/gzip"));
     }
 }

@@ -73,15 +73,14 @@ pub(super) fn content_range((first, last): (usize, usize), length: usize) -> Str
 pub(super) fn multipart(
     file: &Bytes,
     parts: &[(usize, usize)],
-    content_type: &str,
+    content_type: Option<&str>,
     boundary: &str,
 ) -> Contents {
     let mut out = Vec::with_capacity(parts.len() * 2 + 1);
+    let kind = content_type.map_or_else(String::new, |kind| format!("Content-Type: {kind}\r\n"));
     for &(first, last) in parts {
         let range = content_range((first, last), file.len());
-        out.push(Bytes::from(format!(
-            "\r\n--{boundary}\r\nContent-Type: {content_type}\r\nContent-Range: {range}\r\n\r\n"
-        )));
+        out.push(Bytes::from(format!("\r\n--{boundary}\r\n{kind}Content-Range: {range}\r\n\r\n")));
         out.push(file.slice(first..=last));
     }
     out.push(Bytes::from(format!("\r\n--{boundary}--\r\n")));
@@ -123,7 +122,7 @@ mod tests {
     #[test]
     fn several_parts_in_one_body() {
         let file = Bytes::from_static(b"0123456789");
-        let body = multipart(&file, &[(0, 1), (8, 9)], "text/plain", "b");
+        let body = multipart(&file, &[(0, 1), (8, 9)], Some("text/plain"), "b");
         let text = String::from_utf8(body.bytes()).unwrap();
         assert_eq!(
             text,

@@ -236,6 +236,15 @@ impl State {
         self.answering.get()
     }
 
+    /// How many seconds a kept connection may be idle, and for how many more requests it is kept, this
+    /// one among them; any number without a limit.
+    pub(super) fn kept_for(&self) -> (u64, Option<u32>) {
+        let timing = self.timing.get();
+        let most = Some(timing.keep_alive_requests).filter(|most| *most > 0);
+        let left = most.map(|most| (most + 1).saturating_sub(self.requests.get()));
+        (timing.keep_alive_timeout.as_secs(), left)
+    }
+
     /// Whether the request at hand is the last that this connection may make.
     pub(super) fn is_last(&self) -> bool {
         let timing = self.timing.get();

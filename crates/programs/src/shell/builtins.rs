@@ -30,9 +30,11 @@ const BUILTINS: &[(&str, &str)] = &[
     ("history", "history                  the lines that were typed"),
     ("jobs", "jobs [-l|-p]             list jobs"),
     ("kill", "kill [-SIGNAL] PID|%JOB…  send a signal"),
+    ("local", "local NAME[=VALUE]…      variables that end with the function"),
     ("printf", "printf FORMAT [WORD…]    print in a format"),
     ("pwd", "pwd                      print the working directory"),
     ("read", "read [-r] NAME…          read a line into variables"),
+    ("readonly", "readonly [-p] [NAME[=VALUE]…]  variables that stay as they are"),
     ("return", "return [N]               leave a function"),
     ("set", "set [-eux] [--] [WORD…]  options and parameters"),
     ("shift", "shift [N]                drop the first parameters"),
@@ -83,8 +85,8 @@ impl Shell {
             }
             "command" => Box::pin(self.command_builtin(args)).await,
             "exec" => Box::pin(self.exec(args)).await,
-            "export" => self.export_all(args).await,
-            "unset" => self.forget(args),
+            "export" | "local" | "readonly" => self.declare(&argv[0], args).await,
+            "unset" => self.forget(args).await,
             "set" => self.set_options(args).await,
             "shift" => self.shift(args).await,
             "read" => self.read(args).await,
@@ -214,9 +216,10 @@ impl Shell {
         Err(Stop::Exit(self.ended(flow)))
     }
 
-    async fn export_all(&mut self, args: &[String]) -> Flow {
-        if args.is_empty() || args[0] == "-p" {
-            return self.say(&self.listing(true)).await;
+    /// `export`, `local` and `readonly`.
+    async fn declare(&mut self, how: &str, args: &[String]) -> Flow {
+        if how != "local" && (args.is_empty() || args[0] == "-p") {
+            return self.say(&self.listing(how)).await;
         }
         for arg in args {
             let (name, value) = match arg.split_once('=') {
@@ -224,25 +227,34 @@ impl Shell {
                 None => (arg.as_str(), None),
             };
             if name.is_empty() || name_len(name) != name.len() {
-                return Err(self.fail(&format!("export: {name}: bad variable name")).await);
+                return Err(self.fail(&format!("{how}: {name}: bad variable name")).await);
+            }
+            if how == "local" && !self.make_local(name) {
+                return Err(self.fail("local: not in a function").await);
             }
             if let Some(value) = value
                 && let Err(why) = self.set(name, value.to_owned())
             {
                 return Err(self.fail(&why).await);
             }
-            self.export(name);
+            match how {
+                "export" => self.export(name),
+                "readonly" => self.freeze(name),
+                _ => {}
+            }
         }
         Ok(0)
     }
 
-    fn forget(&mut self, args: &[String]) -> Flow {
+    async fn forget(&mut self, args: &[String]) -> Flow {
         let functions = args.first().is_some_and(|a| a == "-f");
         for name in args.iter().filter(|a| !a.starts_with('-')) {
             if functions {
                 self.functions.remove(name);
             } else {
-                self.unset(name);
+                if let Err(why) = self.unset(name) {
+                    return Err(self.fail(&format!("unset: {why}")).await);
+                }
             }
         }
         Ok(0)
@@ -250,7 +262,7 @@ impl Shell {
 
     async fn set_options(&mut self, args: &[String]) -> Flow {
         if args.is_empty() {
-            return self.say(&self.listing(false)).await;
+            return self.say(&self.listing("set")).await;
         }
         for (n, arg) in args.iter().enumerate() {
             let on = arg.starts_with('-');

@@ -447,7 +447,9 @@ impl Shell {
     async fn call(&mut self, body: &Command, argv: Vec<String>) -> Flow {
         self.enter().await?;
         let outer = std::mem::replace(&mut self.parameters, argv[1..].to_vec());
+        self.begin_locals();
         let flow = self.command(body).await;
+        self.end_locals();
         self.parameters = outer;
         self.depth -= 1;
         match flow {

@@ -41,6 +41,7 @@ pub(super) type Flow = Result<i32, Stop>;
 struct Variable {
     value: String,
     exported: bool,
+    read_only: bool,
 }
 
 /// Switches of `set` and of the command line.
@@ -63,6 +64,8 @@ pub(super) struct Shell {
     /// `$0`
     pub(super) name: String,
     variables: BTreeMap<String, Variable>,
+    /// What `local` hides in each function that runs.
+    hidden: Vec<BTreeMap<String, Option<Variable>>>,
     pub(super) parameters: Vec<String>,
     /// `$?`
     pub(super) status: i32,
@@ -94,11 +97,12 @@ pub(super) struct Shell {
 
 impl Shell {
     pub(super) fn new(process: Process, name: &str, parameters: Vec<String>) -> Shell {
-        let exported = |(name, value)| (name, Variable { value, exported: true });
+        let exported = |(name, value)| (name, Variable { value, exported: true, read_only: false });
         let mut shell = Shell {
             process,
             name: name.to_owned(),
             variables: process.environment().into_iter().map(exported).collect(),
+            hidden: Vec::new(),
             parameters,
             status: 0,
             pid: process.pid(),
@@ -128,6 +132,7 @@ impl Shell {
             process,
             name: self.name.clone(),
             variables: self.variables.clone(),
+            hidden: self.hidden.clone(),
             parameters: self.parameters.clone(),
             functions: self.functions.clone(),
             options: Options { interactive: false, ..self.options },
@@ -166,8 +171,11 @@ impl Shell {
     /// Gives a variable a value.
     ///
     /// # Errors
-    /// When it is too long, or there are too many.
+    /// When it is too long, there are too many, or it is read only.
     pub(super) fn set(&mut self, name: &str, value: String) -> Result<(), String> {
+        if self.variables.get(name).is_some_and(|v| v.read_only) {
+            return Err(format!("{name}: is read only"));
+        }
         let full = self.variables.len() >= NAMES_MAX && !self.variables.contains_key(name);
         if value.len() > VALUE_MAX || full {
             return Err("Out of space".to_owned());
@@ -176,8 +184,44 @@ impl Shell {
         Ok(())
     }
 
-    pub(super) fn unset(&mut self, name: &str) {
+    /// Forgets a variable.
+    ///
+    /// # Errors
+    /// When it is read only.
+    pub(super) fn unset(&mut self, name: &str) -> Result<(), String> {
+        if self.variables.get(name).is_some_and(|v| v.read_only) {
+            return Err(format!("{name}: is read only"));
+        }
         self.variables.remove(name);
+        Ok(())
+    }
+
+    /// `readonly`
+    pub(super) fn freeze(&mut self, name: &str) {
+        self.variables.entry(name.to_owned()).or_default().read_only = true;
+    }
+
+    /// A function begins: its local variables end with it.
+    pub(super) fn begin_locals(&mut self) {
+        self.hidden.push(BTreeMap::new());
+    }
+
+    /// The function has ended.
+    pub(super) fn end_locals(&mut self) {
+        for (name, hidden) in self.hidden.pop().unwrap_or_default() {
+            match hidden {
+                Some(variable) => self.variables.insert(name, variable),
+                None => self.variables.remove(&name),
+            };
+        }
+    }
+
+    /// Makes a variable one of the function that runs; it keeps its value. False: none runs.
+    pub(super) fn make_local(&mut self, name: &str) -> bool {
+        let outer = self.variables.get(name).cloned();
+        let Some(hidden) = self.hidden.last_mut() else { return false };
+        hidden.entry(name.to_owned()).or_insert(outer);
+        true
     }
 
     pub(super) fn export(&mut self, name: &str) {
@@ -196,13 +240,18 @@ impl Shell {
         exported.map(|(name, v)| (name.clone(), v.value.clone())).collect()
     }
 
-    /// All variables as `set` and `export -p` list them.
-    pub(super) fn listing(&self, exported: bool) -> String {
-        let wanted = self.variables.iter().filter(|(_, v)| v.exported || !exported);
-        let prefix = if exported { "export " } else { "" };
-        wanted
-            .map(|(name, v)| format!("{prefix}{name}='{}'\n", v.value.replace('\'', "'\\''")))
-            .collect()
+    /// Variables as `set`, `export -p` and `readonly -p` list them.
+    pub(super) fn listing(&self, by: &str) -> String {
+        let wanted = |v: &Variable| match by {
+            "export" => v.exported,
+            "readonly" => v.read_only,
+            _ => true,
+        };
+        let prefix = if by == "set" { String::new() } else { format!("{by} ") };
+        let line = |(name, v): (&String, &Variable)| {
+            format!("{prefix}{name}='{}'\n", v.value.replace('\'', "'\\''"))
+        };
+        self.variables.iter().filter(|(_, v)| wanted(v)).map(line).collect()
     }
 
     pub(super) fn remember(&mut self, line: &str) {

@@ -1,8 +1,8 @@
 //! The proxy: SOCKS5 and HTTP on one real port, for programs that are to see the lab.
 //!
-//! A client's connections begin at a host of the lab, by default the gateway, and names are looked up
-//! there: `http://www.shop.lab/` and `http://192.168.17.17/` work as typed. Only the lab can be
-//! reached: whatever address is asked for is an address of the lab, `127.0.0.1` the lab host's own.
+//! A client's connections begin at a host of the lab (that of the lab file's `[proxy]`, else the
+//! gateway), and names are looked up there: `http://www.shop.lab/` and `http://192.168.17.17/` work as
+//! typed. Only the lab can be reached: whatever address is asked for is an address of the lab, `127.0.0.1` the lab host's own.
 //! `socks` speaks SOCKS5 (RFC 1928, with names, and RFC 1929, whose user name chooses the host),
 //! `http` HTTP (RFC 9110 §7.3, §9.3.6); the first byte of a connection tells which.
 //!
@@ -51,7 +51,7 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 pub struct ProxyOptions {
     /// Where it listens.
     pub listen: SocketAddr,
-    /// The host from which connections come; the gateway when not given.
+    /// The host from which connections come; that of the lab file, or the gateway, when not given.
     pub from: Option<String>,
 }
 
@@ -76,7 +76,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Listens; `None` when the lab has no gateway and no other host was chosen.
+    /// Listens; `None` when the lab has no gateway and no host was chosen.
     ///
     /// # Errors
     /// See [`ProxyError`].
@@ -86,10 +86,10 @@ impl Proxy {
         limits: &Limits,
     ) -> Result<Option<Proxy>, ProxyError> {
         let gateway = lab.gateway().is_some();
-        let from = match &options.from {
-            Some(host) if lab.hosts().iter().any(|h| h.name == *host) => host.clone(),
-            Some(host) if gateway && host == GATEWAY => host.clone(),
-            Some(host) => return Err(ProxyError::NoHost(host.clone())),
+        let from = match options.from.as_deref().or(lab.proxy_from()) {
+            Some(host) if lab.host(host).is_some() => host.to_owned(),
+            Some(host) if gateway && host == GATEWAY => host.to_owned(),
+            Some(host) => return Err(ProxyError::NoHost(host.to_owned())),
             None if gateway => GATEWAY.to_owned(),
             None => return Ok(None),
         };

@@ -55,7 +55,7 @@ impl Proxies {
         Proxies { lab, inside, limits, open }
     }
 
-    /// Where the proxy of a host (by default the gateway) listens: on a loopback port that the system
+    /// Where the proxy of a host (by default the lab file's, else the gateway) listens: on a loopback port that the system
     /// chooses, unless it is the lab's own.
     ///
     /// # Errors
@@ -63,7 +63,7 @@ impl Proxies {
     pub async fn of(&self, from: Option<&str>) -> Result<SocketAddr, MoreError> {
         let mut open = self.open.lock().await;
         let (known, tasks) = &mut *open;
-        let host = from.unwrap_or(GATEWAY);
+        let host = from.or(self.lab.proxy_from()).unwrap_or(GATEWAY);
         if let Some(&listen) = known.get(host) {
             return Ok(listen);
         }

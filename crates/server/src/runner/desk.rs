@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::PoisonError;
 use std::time::Instant as Wall;
 
+use netarium_world::process::ExitedProcess;
 use netarium_world::{Input, Output, PortId, World};
 use tokio::sync::mpsc;
 
@@ -56,6 +57,8 @@ pub(crate) struct Desk {
     clients: HashSet<PortId>,
     /// Who hears of connections that the lab asks for.
     pub(super) asked: Option<(WorldHandle, mpsc::UnboundedSender<Asked>)>,
+    /// Who hears of background programs that failed.
+    pub(crate) failed: Option<mpsc::UnboundedSender<(String, ExitedProcess)>>,
     /// Inputs that came while paused.
     held: Vec<Command>,
     sleeps: u64,
@@ -74,6 +77,7 @@ impl Desk {
             ports: HashMap::new(),
             clients: HashSet::new(),
             asked: None,
+            failed: None,
             held: Vec::new(),
             sleeps: 0,
             journalled: (Wall::now(), (0, 0)),
@@ -205,9 +209,20 @@ impl Desk {
                 let _ = sink.send(output);
             }
         }
+        self.tell_failed();
         self.observers.flush(&mut self.world);
         self.forget_absent();
         self.keep_journal();
+    }
+
+    fn tell_failed(&mut self) {
+        let Some(hear) = &self.failed else { return };
+        for (node, process) in self.world.take_failed() {
+            if let Some(host) = self.world.nodes().find(|n| n.id == node) {
+                // Who hears no more has ended with the lab.
+                let _ = hear.send((host.name.to_owned(), process));
+            }
+        }
     }
 
     /// The lab asks for a connection to a real server.

@@ -1,6 +1,6 @@
 //! From specifications to a world: checks, and ids from names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -99,6 +99,7 @@ pub(super) fn build(b: WorldBuilder) -> Result<World, BuildError> {
         started: Vec::new(),
         spawned: Vec::new(),
         ending: Vec::new(),
+        failed: VecDeque::new(),
         gateway: Gateway::new(gateway),
         outbox: Outbox::default(),
         timers: 0,

@@ -21,13 +21,13 @@ pub(crate) mod schedule;
 mod switching;
 
 use core::net::IpAddr;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use netarium_base::map::Map;
 use netarium_base::trace::Event;
-use netarium_base::{Cause, Ctx, FlowId, NodeId, Place, Seed};
+use netarium_base::{Cause, Ctx, FlowId, NodeId, Pid, Place, Seed};
 use netarium_stack::Stack;
 
 use crate::files::view::Edits;
@@ -78,6 +78,8 @@ pub(crate) struct Core {
     pub(crate) started: Vec<Started>,
     pub(crate) spawned: Vec<Spawned>,
     pub(crate) ending: Vec<Ending>,
+    /// Background programs that failed and that nobody has asked for yet.
+    pub(crate) failed: VecDeque<(NodeId, Pid)>,
     pub(crate) gateway: Gateway,
     pub(crate) outbox: Outbox,
     /// How many timers of programs run.

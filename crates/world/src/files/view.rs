@@ -192,6 +192,7 @@ impl View<'_> {
     fn is_dir(&self, path: &str) -> bool {
         let below = format!("{path}/");
         path.is_empty()
+            || STANDARD.contains(&path)
             || self.own.folders.contains(path)
             || self.folders_below(&below).next().is_some()
             || self.candidates(&below).into_iter().any(|p| self.find(&p).is_some())
@@ -222,6 +223,10 @@ impl View<'_> {
         paths
     }
 }
+
+/// Folders of the Filesystem Hierarchy Standard that each host has, and that are listed only when
+/// something is in them: a host's root is the lab's folder, too.
+const STANDARD: [&str; 6] = ["tmp", "var", "var/log", "var/tmp", "home", "root"];
 
 const FOLDER: Metadata = Metadata { len: 0, is_dir: true, modified: Instant::ZERO };
 
@@ -270,6 +275,20 @@ mod tests {
         assert_eq!(text(view(&own, &edits), "htdocs"), Err(FileError::IsDirectory));
         assert_eq!(view(&own, &edits).writable("htdocs/c/d"), Err(FileError::NotDirectory));
         assert!(view(&own, &edits).metadata("htdocs").unwrap().is_dir);
+    }
+
+    #[test]
+    fn every_host_has_the_usual_folders() {
+        let mut own = HostFiles::new(base(&["a"]));
+        let edits = Edits::new();
+        let view = View { own: &own, edits: &edits, host: "web" };
+        assert!(view.metadata("/tmp").unwrap().is_dir && view.list("/var/log").unwrap().is_empty());
+        assert_eq!(names(view, "/"), ["a"]);
+        assert_eq!(view.writable("/tmp"), Err(FileError::IsDirectory));
+        let path = view.writable("/tmp/b").unwrap();
+        own.write(path, Bytes::new(), Instant::ZERO).unwrap();
+        let view = View { own: &own, edits: &edits, host: "web" };
+        assert_eq!(names(view, "/"), ["a", "tmp"]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use netarium_base::{Cause, Event, FlowId, Instant, NodeId, Pid, Place};
 
 use super::signal::Signals;
 use super::spawn::{Children, Inherited};
-use super::table::{ExitedProcess, FIRST_PID, Proc, ProcessInfo, WORLD_PID};
+use super::table::{ExitedProcess, FAILED_MAX, FIRST_PID, Proc, ProcessInfo, WORLD_PID};
 use super::{ChildState, LocalBoxFuture, POLLS_PER_INSTANT, PROCESSES_MAX, Process, Slot};
 use crate::core::{Core, POLLS_PER_INSTANT as WORLD_POLLS};
 use crate::message::PortId;
@@ -229,6 +229,13 @@ impl Core {
         self.foreground -= usize::from(!proc.daemon);
         self.lookup_ended(node, pid);
         if proc.ppid == WORLD_PID {
+            // What a signal has ended somebody wanted ended.
+            if proc.daemon && (1..=128).contains(&code) {
+                if self.failed.len() >= FAILED_MAX {
+                    self.failed.pop_front();
+                }
+                self.failed.push_back((node, pid));
+            }
             let (info, argv, log) = (proc.info(pid), proc.argv.to_vec(), proc.kept());
             self.host_mut(node).exited.push(ExitedProcess {
                 info,

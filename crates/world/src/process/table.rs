@@ -17,6 +17,8 @@ pub(crate) const FIRST_PID: u32 = 100;
 pub(crate) const WORLD_PID: Pid = Pid(1);
 /// How many ended processes a host remembers.
 const EXITED_MAX: usize = 64;
+/// How many background programs that failed a world remembers; of more, the latest.
+pub(crate) const FAILED_MAX: usize = 64;
 
 /// A row of `ps`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -320,7 +320,22 @@ pub(super) fn directory_index(b: &mut Builder<'_>, d: &Directive) -> Outcome {
     Ok(())
 }
 
+/// Files `.htaccess` are not read: only `None` says what is so.
+pub(super) fn allow_override(_: &mut Builder<'_>, d: &Directive) -> Outcome {
+    match d.args.as_slice() {
+        [none] if none.eq_ignore_ascii_case("none") => Ok(()),
+        _ => {
+            Err("AllowOverride: only None is supported here, files .htaccess are not read"
+                .to_owned())
+        }
+    }
+}
+
 pub(super) fn options(b: &mut Builder<'_>, d: &Directive) -> Outcome {
+    let signed = d.args.iter().filter(|a| a.starts_with(['+', '-'])).count();
+    if signed != 0 && signed != d.args.len() {
+        return Err("Either all Options must start with + or -, or no Option may.".to_owned());
+    }
     let mut listing = b.rules().listing;
     if d.args.first().is_some_and(|a| !a.starts_with(['+', '-'])) {
         listing = Some(false);
@@ -469,6 +484,13 @@ pub(super) fn alias(b: &mut Builder<'_>, d: &Directive) -> Outcome {
 }
 
 pub(super) fn add_type(b: &mut Builder<'_>, d: &Directive) -> Outcome {
+    if d.args.len() < 2 {
+        return Err(
+            "AddType requires at least two arguments, a mime type followed by one or more \
+                    file extensions"
+                .to_owned(),
+        );
+    }
     let value = HeaderValue::from_str(&d.args[0]).map_err(|_| "AddType: not a MIME type")?;
     for extension in &d.args[1..] {
         let extension = extension.trim_start_matches('.').to_ascii_lowercase();

@@ -60,6 +60,11 @@ use Args::{Any, Flag, One, OneOrTwo, Some as Many, Two, TwoOrThree, UpToThree};
 use Context::{Any as Everywhere, Host, Place, Server};
 
 pub(super) const ROWS: &[Row] = &[
+    ignored(
+        "AddDefaultCharset",
+        One,
+        "The name of the default charset to add to any Content-Type without one or 'Off' to disable",
+    ),
     row(
         "AddType",
         Everywhere,
@@ -74,6 +79,13 @@ pub(super) const ROWS: &[Row] = &[
         One,
         "Allow URLs containing '/' encoded as '%2F'",
         apply::encoded_slashes,
+    ),
+    row(
+        "AllowOverride",
+        Place,
+        Many,
+        "Controls what groups of directives can be configured by per-directory config files",
+        apply::allow_override,
     ),
     row(
         "CustomLog",
@@ -99,6 +111,12 @@ pub(super) const ROWS: &[Row] = &[
         Many,
         "an optional condition, an action, header and value",
         apply::header,
+    ),
+    ignored(
+        "HostnameLookups",
+        One,
+        "\"on\" to enable, \"off\" to disable reverse DNS lookups, or \"double\" to enable double-reverse \
+         DNS lookups",
     ),
     ignored("IndexOptions", Any, "one or more index options"),
     row(
@@ -164,6 +182,11 @@ pub(super) const ROWS: &[Row] = &[
         apply::log_format,
     ),
     row("LogLevel", Host, Many, "Level of verbosity in error logging", apply::log_level),
+    ignored(
+        "MaxConnectionsPerChild",
+        One,
+        "Maximum number of connections a particular child serves before dying.",
+    ),
     row(
         "MaxKeepAliveRequests",
         Host,
@@ -178,6 +201,8 @@ pub(super) const ROWS: &[Row] = &[
         "Maximum number of requests processed at the same time",
         apply::max_request_workers,
     ),
+    ignored("MaxSpareThreads", One, "Maximum number of idle threads"),
+    ignored("MinSpareThreads", One, "Minimum number of idle threads, to handle request spikes"),
     row(
         "Options",
         Everywhere,
@@ -228,6 +253,7 @@ pub(super) const ROWS: &[Row] = &[
         "A name or names alternately used to access the server",
         apply::server_alias,
     ),
+    ignored("ServerLimit", One, "Maximum number of child processes for this run of Apache"),
     row("ServerName", Host, One, "The hostname and port of the server", apply::server_name),
     row(
         "ServerRoot",
@@ -244,6 +270,8 @@ pub(super) const ROWS: &[Row] = &[
         apply::server_signature,
     ),
     row("ServerTokens", Server, One, "", apply::server_tokens),
+    ignored("StartServers", One, "Number of child processes launched at server startup"),
+    ignored("ThreadsPerChild", One, "Number of threads each child creates"),
     row("Timeout", Host, One, "Timeout duration (sec)", apply::timeout),
     row(
         "TraceEnable",
@@ -251,6 +279,12 @@ pub(super) const ROWS: &[Row] = &[
         One,
         "'on' (default), 'off' or 'extended' to trace request body content",
         apply::trace_enable,
+    ),
+    ignored("TypesConfig", One, "the MIME types config file"),
+    ignored(
+        "UseCanonicalName",
+        One,
+        "How to work out the ServerName : Port when constructing URLs",
     ),
     ignored("User", One, "Effective user id for this server"),
 ];

@@ -46,6 +46,15 @@ fn what_is_wrong_is_said_with_file_and_line() {
             "Log level keyword must be one of emerg/alert/crit/error/warn/notice/info/debug/trace1/.../trace8",
         ),
         ("Options Foo", "Illegal option Foo"),
+        (
+            "Options Indexes +FollowSymLinks",
+            "Either all Options must start with + or -, or no Option may.",
+        ),
+        (
+            "AddType text/x",
+            "AddType requires at least two arguments, a mime type followed by one or more file extensions",
+        ),
+        ("AllowOverride None", "AllowOverride not allowed here"),
         ("LimitRequestLine -1", "LimitRequestLine \"-1\" must be a non-negative integer"),
         ("RequestReadTimeout header=x", "RequestReadTimeout: header=x: Value 'x' not numerical"),
         ("ServerName a b", "ServerName takes one argument, The hostname and port of the server"),
@@ -54,6 +63,14 @@ fn what_is_wrong_is_said_with_file_and_line() {
         let expect = format!("AH00526: Syntax error on line 1 of httpd.conf:\n{expect}");
         assert_eq!(load(conf).err(), Some(expect), "{conf}");
     }
+    let stock = "<Directory htdocs>\nAllowOverride None\nRequire all granted\n</Directory>\nStartServers 2\n\
+                 HostnameLookups Off\nTypesConfig conf/mime.types\nAddDefaultCharset UTF-8";
+    assert!(load(stock).is_ok());
+    let allowed = load("<Directory htdocs>\nAllowOverride All\n</Directory>").unwrap_err();
+    assert!(
+        allowed.ends_with("only None is supported here, files .htaccess are not read"),
+        "{allowed}"
+    );
     let inside = load("<VirtualHost *:80>\nListen 81\n</VirtualHost>").unwrap_err();
     assert_eq!(
         inside,
