@@ -121,7 +121,7 @@ fn what_cannot_be_done_is_noted() {
     let refused = world.command(kill(7, 9)).unwrap_err();
     assert_eq!(refused, "No such process");
     let wanted = [
-        "`start pc nonsense` was not done: command not found",
+        "`start pc nonsense` was not done: nonsense: command not found",
         "`start nowhere beats` was not done: no host is called `nowhere`",
         "`kill -9 pc 7` was not done: No such process",
         "`kill -77 pc 100` was not done: signal 77 does nothing",

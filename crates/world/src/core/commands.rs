@@ -40,9 +40,10 @@ impl Core {
         match command {
             Command::Start { host: name, argv } => {
                 let node = host(self, name)?;
+                let program = argv.first().map_or("", String::as_str);
                 let argv = argv.as_slice().into();
                 let start = Start { node, argv, daemon: true, slots: LOGGED, cause };
-                return self.start(start, None).map(Some).map_err(|e| e.to_string());
+                return self.start(start, None).map(Some).map_err(|e| format!("{program}: {e}"));
             }
             Command::Kill { host: name, pid, signal } => {
                 let (node, pid) = (host(self, name)?, Pid(*pid));
