@@ -148,12 +148,20 @@ fn tcp(event: &Event) -> String {
             "{len} bytes from sequence number {seq} are sent again ({kind}); they were last sent \
              at {since} s."
         ),
-        Event::Congestion { cwnd, ssthresh, reason } => format!(
-            "The congestion window became {cwnd} bytes (slow-start threshold {ssthresh}): {reason}."
+        Event::Congestion { cwnd, ssthresh, inflight, srtt, rttvar, reason } => format!(
+            "The congestion window became {cwnd} bytes (slow-start threshold {ssthresh}, {inflight} \
+             under way, round trip {} ± {} ms): {reason}.",
+            millis(*srtt),
+            millis(*rttvar),
         ),
         Event::Window { window, reason } => format!("The window became {window} bytes: {reason}."),
         _ => String::new(),
     }
+}
+
+/// Microseconds as milliseconds.
+fn millis(us: u32) -> String {
+    format!("{}.{:03}", us / 1_000, us % 1_000)
 }
 
 fn wire(event: &Event, names: &dyn Names) -> String {

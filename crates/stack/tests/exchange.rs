@@ -280,6 +280,54 @@ fn a_sliver_of_window_waits() {
     assert!(late[0].contains("1:257(256)"), "{late:?}");
 }
 
+/// RFC 9293 §3.8.6.2.1: also where no window was ever larger than one byte a byte is a sliver.
+#[test]
+fn a_byte_of_window_is_a_sliver() {
+    let mut p = Peer::new();
+    let s = p.socket();
+    p.connect(s);
+    p.inject(seg("S.", 0, 1).win(0));
+    assert_eq!(p.send(s, 100), NONE);
+    assert_eq!(p.inject(seg(".", 1, 1).win(1)), NONE);
+    let late = p.wait(secs(1));
+    assert!(late[0].contains("1:2(1)"), "{late:?}");
+}
+
+/// RFC 2525 §2.17: an urgent byte that nobody has read is unread data, too.
+#[test]
+fn an_unread_urgent_byte_becomes_a_reset() {
+    let (mut p, s) = established();
+    p.inject(seg("U.", 1, 1).data(b"!").urgent(1));
+    let sent = p.close(s);
+    assert!(sent[0].starts_with("R"), "{sent:?}");
+}
+
+/// The same: a FIN ahead of the stream says that data comes which nobody will read.
+#[test]
+fn a_fin_ahead_of_the_stream_is_data_for_nobody() {
+    let (mut p, s) = established();
+    assert!(p.close(s)[0].starts_with("F."));
+    let sent = p.inject(seg("F.", 600, 1));
+    assert!(sent[0].starts_with("R"), "{sent:?}");
+}
+
+/// RFC 2883 §4: a duplicate is reported with the segment that brought it, not with a later one.
+#[test]
+fn an_old_duplicate_is_no_news() {
+    let mut p = Peer::new();
+    let s = p.accepted(seg("S", 0, 0).mss(1460).opt(TcpOption::SackPermitted));
+    for n in 0..20 {
+        p.inject(seg("P.", 1 + 10 * n, 1).data(&[b'x'; 10]));
+        p.recv(s, 10).unwrap();
+    }
+    // Answers are awaited: acknowledgements wait.
+    p.send(s, 1);
+    p.sent();
+    p.inject(seg(".", 191, 2).data(&[b'x'; 20]));
+    let sent = p.inject(seg(".", 300, 2).data(&[b'x'; 10]));
+    assert!(sent[0].ends_with("<nop,nop,sack 300:310>"), "{sent:?}");
+}
+
 /// RFC 9293 §3.8.5, RFC 6093: the urgent byte leaves the stream, reading stops at the mark.
 #[test]
 fn urgent_data_arrives_apart() {

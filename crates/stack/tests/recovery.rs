@@ -63,6 +63,29 @@ fn many_losses_of_a_flight_are_repaired_at_once() {
     assert!(took < ms(200), "{took}: three rounds for the data, one for the repair");
 }
 
+/// Each change of the window says what it was decided from.
+#[test]
+fn a_change_of_the_window_tells_what_was_known() {
+    let (mut net, c, s) = pair_with(20, |_| {});
+    lose(&mut net, |n| n == 30);
+    net.transfer((0, c), (1, s), 100_000, Duration::from_secs(10));
+    let told: Vec<_> = net
+        .trace
+        .records()
+        .filter_map(|r| match r.event {
+            Event::Congestion { cwnd, inflight, srtt, rttvar, reason, .. } => {
+                Some((reason, cwnd, inflight, srtt, rttvar))
+            }
+            _ => None,
+        })
+        .collect();
+    let (_, cwnd, inflight, srtt, rttvar) =
+        *told.iter().find(|t| t.0 == "fast retransmit").expect("a loss");
+    assert!((40_000..60_000).contains(&srtt), "twice 20 ms, and delayed acknowledgements: {srtt}");
+    assert!(rttvar < 20_000, "{rttvar}");
+    assert!(inflight > 0 && inflight < cwnd, "the lost and the SACKed are not: {told:?}");
+}
+
 /// RFC 8985 §1: a copy that is lost as well is noticed without a time-out.
 #[test]
 fn a_lost_copy_is_sent_again_in_recovery() {

@@ -413,6 +413,13 @@ events! {
         cwnd: u32,
         /// Slow-start threshold, bytes.
         ssthresh: u32,
+        /// Bytes sent and taken to be under way: neither acknowledged, nor reported as received, nor
+        /// lost.
+        inflight: u32,
+        /// Smoothed round-trip time, microseconds; 0 before the first measurement.
+        srtt: u32,
+        /// Its mean deviation, microseconds (RFC 6298 §2).
+        rttvar: u32,
         /// Why: slow-start, avoidance, fast-retransmit, timeout, recovered…
         reason: &'static str,
     }

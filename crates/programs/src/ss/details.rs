@@ -119,7 +119,12 @@ fn connection(i: &TcpInfo, congestion: &str) -> String {
     put("lastrcv", u(i.last_data_recv), i.last_data_recv > 0);
     put("lastack", u(i.last_ack_recv), i.last_ack_recv > 0);
     put("delivered", u(i.delivered), i.delivered > 0);
+    put("delivered_ce", u(i.delivered_ce), i.delivered_ce > 0);
     put("busy", format!("{}ms", i.busy_time / 1_000), i.busy_time >= 1_000);
+    for (name, us) in [("rwnd_limited", i.rwnd_limited), ("sndbuf_limited", i.sndbuf_limited)] {
+        // Linux counts whole ticks.
+        put(name, part_of_busy(us, i.busy_time), us >= 1_000);
+    }
     put("unacked", u(i.unacked), i.unacked > 0);
     put("retrans", format!("{}/{}", i.retrans, i.total_retrans), i.retrans + i.total_retrans > 0);
     put("lost", u(i.lost), i.lost > 0);
@@ -137,6 +142,12 @@ fn connection(i: &TcpInfo, congestion: &str) -> String {
     out
 }
 
+/// `120ms(37.5%)`: microseconds in milliseconds, and as a part of the busy time.
+fn part_of_busy(us: u64, busy: u64) -> String {
+    let per_mille = (us.saturating_mul(2_000) / busy.max(1)).div_ceil(2);
+    format!("{}ms({}.{}%)", us / 1_000, per_mille / 10, per_mille % 10)
+}
+
 /// Bits per second that the congestion window allows.
 fn rate(i: &TcpInfo) -> Option<u64> {
     let bits = u64::from(i.snd_cwnd) * u64::from(i.snd_mss) * 8;
@@ -146,6 +157,40 @@ fn rate(i: &TcpInfo) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The order and the conditions of iproute2's `tcp_stats_print`.
+    #[test]
+    fn what_limits_and_what_is_lost_is_said_in_order() {
+        let tail = |i: &TcpInfo| {
+            let text = connection(i, "cubic");
+            text.split_once(" lastack:1").expect("an age").1.to_owned()
+        };
+        let quiet = TcpInfo { last_ack_recv: 1, reordering: 3, ..TcpInfo::default() };
+        assert_eq!(tail(&quiet), "");
+        let busy = TcpInfo {
+            delivered: 9,
+            delivered_ce: 2,
+            busy_time: 1_000_000,
+            rwnd_limited: 123_456,
+            sndbuf_limited: 999,
+            unacked: 5,
+            retrans: 1,
+            total_retrans: 4,
+            lost: 2,
+            sacked: 3,
+            dsack_dups: 1,
+            reordering: 7,
+            reord_seen: 1,
+            ..quiet
+        };
+        assert_eq!(
+            tail(&busy),
+            " delivered:9 delivered_ce:2 busy:1000ms rwnd_limited:123ms(12.3%) unacked:5 \
+             retrans:1/4 lost:2 sacked:3 dsack_dups:1 reordering:7 reord_seen:1"
+        );
+        let buffer = TcpInfo { busy_time: 3_000, sndbuf_limited: 2_000, ..quiet };
+        assert_eq!(tail(&buffer), " busy:3ms sndbuf_limited:2ms(66.7%)");
+    }
 
     #[test]
     fn spans_and_milliseconds() {

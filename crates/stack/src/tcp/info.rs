@@ -236,7 +236,8 @@ impl Connection {
     }
 }
 
-fn micros(d: Duration) -> u32 {
+/// Whole microseconds, as far as they fit.
+pub(crate) fn micros(d: Duration) -> u32 {
     u32::try_from(d.as_micros()).unwrap_or(u32::MAX)
 }
 

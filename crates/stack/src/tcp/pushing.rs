@@ -17,8 +17,9 @@ impl Connection {
             return true;
         }
         if !all {
-            // The window cuts it short: worth it when it is half of the largest ever offered.
-            return len >= self.snd.max_wnd / 2;
+            // The window cuts it short. A full segment is half of the largest window ever offered,
+            // or all of one that was always small: less is a sliver.
+            return false;
         }
         if self.has_urgent_out() {
             return true;

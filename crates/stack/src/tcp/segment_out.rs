@@ -5,7 +5,7 @@ use netarium_wire::{Payload, TcpFlags, TcpHeader, TcpOptions};
 
 use super::congestion::INFINITE;
 use super::connection::{Connection, Syn};
-use super::info::CaState;
+use super::info::{CaState, micros};
 use super::options::{SegmentOptions, write_sack, write_timestamps};
 use super::recovery::Resending;
 use super::seq::Seq;
@@ -228,6 +228,9 @@ impl Connection {
                 INFINITE => u32::MAX,
                 segments => segments.saturating_mul(self.snd.mss),
             },
+            inflight: self.rec.board.in_flight().saturating_mul(self.snd.mss).min(self.in_flight()),
+            srtt: self.rtt.srtt().map_or(0, micros),
+            rttvar: micros(self.rtt.rttvar()),
             reason,
         });
     }

@@ -79,7 +79,8 @@ impl Connection {
     pub(crate) fn release(&mut self, cx: &mut Ctx<'_>) {
         self.orphan = true;
         self.close_cause = cx.cause;
-        let unread = self.readable_before_mark(true) > 0;
+        // An urgent byte, too, lies in the stream until reading has passed it.
+        let unread = !self.recv.is_empty();
         let abort = self.settings.linger.is_some_and(Millis::is_zero);
         let resets = match self.state {
             State::SynReceived => abort,

@@ -28,6 +28,8 @@ pub(crate) struct Answer {
     pub(crate) urgent: u16,
     /// Kinds of options, but for padding; MSS and shift with their values.
     pub(crate) options: String,
+    /// SACK reports a duplicate, and nothing else.
+    pub(crate) duplicate: bool,
     /// It acknowledges more than any before.
     pub(crate) news: bool,
 }
@@ -44,10 +46,11 @@ impl Answer {
             && self.options == other.options
     }
 
-    /// A pure acknowledgement of new data in order, of which the timing is nobody's business.
+    /// A pure acknowledgement of new data in order, of which the timing is nobody's business; some of
+    /// that data may have come before.
     fn is_timing(&self) -> bool {
-        let plain = self.flags == TcpFlags::ACK && self.len == 0 && !self.options.contains("sack");
-        self.news && plain
+        let plain = self.duplicate || !self.options.contains("sack");
+        self.news && plain && self.flags == TcpFlags::ACK && self.len == 0
     }
 }
 
@@ -66,8 +69,16 @@ pub(crate) struct Reply {
     /// Of a call: bytes, or minus the number of the error.
     pub(crate) result: Option<i64>,
     pub(crate) segments: Vec<Answer>,
-    /// The host has acknowledged a FIN of the peer.
+    /// The peer has sent a FIN.
     pub(crate) fin_received: bool,
+    /// The segment that led to it has text behind a FIN that the peer sent.
+    pub(crate) behind_fin: bool,
+    /// The peer's last window shrank in place: by segments with the same numbers.
+    pub(crate) shrunk: bool,
+    /// The peer's last window came ahead of the stream, and text in order after it.
+    pub(crate) overtaken: bool,
+    /// What the peer has acknowledged.
+    pub(crate) acked: u32,
     /// The connection is one that the host began.
     pub(crate) connects: bool,
     /// The host's program has closed it, and the peer has acknowledged the FIN of that.
@@ -110,6 +121,53 @@ pub(crate) trait Side {
     fn take(&mut self, step: &Step) -> Reply;
 }
 
+/// The newest numbers of the peer's segments, and the largest window that came with them.
+#[derive(Debug, Default)]
+pub(crate) struct Offer {
+    seq: u32,
+    ack: u32,
+    window: u16,
+    /// A later segment with the same numbers had a smaller window, but an open one.
+    shrunk: bool,
+    /// They came ahead of the stream, and text in order after them.
+    overtaken: bool,
+    /// The newest timestamp.
+    newest: Option<u32>,
+}
+
+impl Offer {
+    /// The peer sends a segment that the host, which knows `view`, may believe.
+    /// `stamps`: the host uses timestamps.
+    fn note(&mut self, seg: &Seg, view: &View, stamps: bool) {
+        let ahead = |a: u32, b: u32| a.wrapping_sub(b) as i32;
+        let Seg { seq, ack, window, .. } = *seg;
+        let end = seq.wrapping_add(seg.len as u32);
+        let syn = seg.flags.contains(TcpFlags::SYN);
+        let first = syn && view.seq == 0;
+        // PAWS (RFC 7323 §5.3) takes no notice of old ones.
+        let old = seg.timestamp.zip(self.newest).is_some_and(|(t, n)| ahead(t, n) < 0);
+        let again = (seg.seq, seg.ack, seg.len) == (self.seq, self.ack, 0);
+        if (syn && !first) || (stamps && old && !again) {
+            return;
+        }
+        if !old {
+            self.newest = seg.timestamp.or(self.newest);
+        }
+        let in_window = ahead(seq, view.seq) < 65_536 && ahead(end, view.seq) >= 0;
+        let believable = in_window && (ahead(self.ack, ack) <= 0 && ahead(ack, view.ack) <= 0);
+        if first || (believable && (ahead(seq, self.seq) > 0 || ahead(ack, self.ack) > 0)) {
+            *self = Offer { seq, ack, window, newest: self.newest, ..Offer::default() };
+        } else if believable && ahead(seq, self.seq) < 0 {
+            self.overtaken |= ahead(seq, view.seq) <= 0 && seg.len > 0;
+        } else if believable && (seq, ack) == (self.seq, self.ack) {
+            self.shrunk = seg.window > 0 && seg.window < self.window;
+            if !self.shrunk {
+                self.window = seg.window;
+            }
+        }
+    }
+}
+
 /// Numbers of one connection as the peer knows them.
 #[derive(Debug, Default)]
 pub(crate) struct Numbers {
@@ -119,8 +177,14 @@ pub(crate) struct Numbers {
     /// The host's last TSval.
     pub(crate) tsval: u32,
     pub(crate) view: View,
-    /// The peer sent a FIN in order.
-    pub(crate) fin: bool,
+    /// Where the peer's FINs stood: some may have been out of the window.
+    pub(crate) fins: Vec<u32>,
+    /// The end of what came ahead of the stream and is kept.
+    pub(crate) kept_to: Option<u32>,
+    /// The last segment had text behind one of them, or some is kept.
+    pub(crate) behind_fin: bool,
+    /// What the peer said of its window.
+    pub(crate) offer: Offer,
     pub(crate) connects: bool,
     pub(crate) closed: bool,
     /// What acknowledges the host's FIN.
@@ -135,19 +199,46 @@ impl Numbers {
     }
 
     pub(crate) fn reply(&self, result: Option<i64>, segments: Vec<Answer>) -> Reply {
-        let Numbers { fin: fin_received, connects, closed, fin_acked, .. } = *self;
+        let Numbers { connects, closed, fin_acked, .. } = *self;
         Reply {
             result,
             segments,
-            fin_received,
+            fin_received: !self.fins.is_empty(),
+            behind_fin: self.behind_fin,
+            shrunk: self.offer.shrunk,
+            overtaken: self.offer.overtaken,
+            acked: self.offer.ack,
             connects,
             is_left: closed && fin_acked,
             expects: self.view.seq,
         }
     }
 
+    fn note_fins(&mut self, seg: &Seg) {
+        let syn = u32::from(seg.flags.contains(TcpFlags::SYN));
+        let end = seg.seq.wrapping_add(seg.len as u32 + syn);
+        let ahead = |a: u32, b: u32| a.wrapping_sub(b) as i32 > 0;
+        if seg.flags.contains(TcpFlags::FIN) {
+            self.fins.push(end);
+        }
+        let next = self.view.seq;
+        let taken = self.fins.iter().any(|fin| ahead(next, *fin));
+        if !taken && ahead(seg.seq, next) && seg.seq.wrapping_sub(next) < 65_536 {
+            let further = self.kept_to.filter(|to| ahead(*to, end));
+            self.kept_to = Some(further.unwrap_or(end));
+        }
+        let kept = self.kept_to;
+        let behind =
+            |fin: &u32| (seg.len > 0 && ahead(end, *fin)) || kept.is_some_and(|to| ahead(to, *fin));
+        self.behind_fin = self.fins.iter().any(behind);
+    }
+
     pub(crate) fn frame(&mut self, seg: &Seg) -> Box<Frame> {
-        self.fin |= seg.flags.contains(TcpFlags::FIN);
+        self.note_fins(seg);
+        let ack_or_syn = seg.flags.intersects(TcpFlags::ACK | TcpFlags::SYN);
+        if ack_or_syn && !seg.flags.contains(TcpFlags::RST) {
+            self.offer.note(seg, &self.view, self.tsval != 0);
+        }
         self.fin_acked |= seg.flags.contains(TcpFlags::ACK) && self.fin_end == Some(seg.ack);
         let iss = self.iss.unwrap_or(0);
         let mut options = TcpOptions::new();
@@ -196,6 +287,13 @@ impl Numbers {
         }
         let len = frame.payload().len();
         let mut options = self.options(frame);
+        let duplicate = TcpHeader::options_of(frame).any(|o| match o {
+            TcpOption::Sack(b) if b.len() == 8 => {
+                let from = u32::from_be_bytes([b[0], b[1], b[2], b[3]]);
+                (tcp.ack.wrapping_sub(from) as i32) > 0
+            }
+            _ => false,
+        });
         if tcp.flags.contains(TcpFlags::RST) {
             // Nobody reads those.
             options.clear();
@@ -209,6 +307,7 @@ impl Numbers {
             window: tcp.window,
             urgent: tcp.urgent,
             options,
+            duplicate,
             news: ack && tcp.ack.wrapping_sub(IRS).wrapping_sub(self.view.seq) as i32 > 0,
         };
         if !tcp.flags.contains(TcpFlags::RST) {

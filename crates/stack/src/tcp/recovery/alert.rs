@@ -130,6 +130,7 @@ impl Connection {
         self.rec.resending = Resending::Lost;
         match self.rec.state {
             CaState::Recovery => {
+                self.note_partial(news);
                 if !news.advanced {
                     if !self.sack {
                         self.add_plain(duplicates);
@@ -271,6 +272,7 @@ impl Connection {
             self.begin_reduction(cx);
         }
         self.rec.state = CaState::Recovery;
+        self.rec.partial = false;
         self.tell_congestion(cx, "fast retransmit");
     }
 
@@ -310,9 +312,12 @@ impl Connection {
 
     pub(super) fn end_reduction(&mut self, cx: &mut Ctx<'_>, reason: &'static str) {
         let held = self.rec.state == CaState::Cwr || self.rec.undo.marker.is_some();
+        let room = if self.sack { u32::MAX } else { self.rec.board.in_flight().max(1) + 1 };
         let w = &mut self.cc.window;
         if w.ssthresh < crate::tcp::congestion::INFINITE && held {
-            w.set(w.ssthresh, cx.now);
+            // RFC 6582 §3.2 step 3, option 1: without SACK the last repair may acknowledge all that
+            // was in flight, and the whole window at once would be a burst that loses as much again.
+            w.set(w.ssthresh.min(room), cx.now);
         }
         self.tell_congestion(cx, reason);
     }

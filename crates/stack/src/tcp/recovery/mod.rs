@@ -68,6 +68,8 @@ pub(crate) struct Recovery {
     pub(crate) probe: Option<Probe>,
     pub(crate) undo: Undo,
     prr: Prr,
+    /// Without SACK: this recovery has seen a partial acknowledgement.
+    partial: bool,
     /// The time-out may have been spurious (RFC 5682).
     frto: bool,
     /// The distance, in segments, that reordering moves segments.
@@ -97,6 +99,7 @@ impl Recovery {
             probe: None,
             undo: Undo::default(),
             prr: Prr::default(),
+            partial: false,
             frto: false,
             reordering: config.reordering,
             reordered: 0,
@@ -161,7 +164,8 @@ impl Connection {
             self.rec.prr.sent();
         }
         let reordering = self.timers.due(Timer::Reorder).is_some();
-        if (is_head && !reordering) || !self.timers.is_watched() {
+        let steady = is_head && !reordering && !self.is_impatient();
+        if steady || !self.timers.is_watched() {
             let due = cx.now + self.retry_wait(cx.now);
             self.timers.watch(Timer::Retransmit, due, cx.cause);
         }

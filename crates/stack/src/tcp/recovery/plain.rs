@@ -3,6 +3,7 @@
 
 use netarium_base::Ctx;
 
+use super::News;
 use crate::tcp::connection::Connection;
 use crate::tcp::info::CaState;
 
@@ -53,6 +54,21 @@ impl Connection {
         }
         board.sacked = board.len() - holes;
         true
+    }
+
+    /// RFC 6582 §3.2 step 3: only the first partial acknowledgement of a recovery restarts the
+    /// retransmission timer (§4: the impatient variant). Each repairs one hole; where there are so
+    /// many that this takes longer than a time-out, slow start is faster.
+    pub(super) fn note_partial(&mut self, news: &mut News) {
+        if !self.sack && news.advanced {
+            news.rearm &= !self.rec.partial;
+            self.rec.partial = true;
+        }
+    }
+
+    /// A copy does not put the time-out off any more.
+    pub(super) fn is_impatient(&self) -> bool {
+        !self.sack && self.rec.state == CaState::Recovery && self.rec.partial
     }
 
     /// RFC 5681 §3.2: three duplicates mean that the lowest segment is lost; RFC 6582 §3.2: in

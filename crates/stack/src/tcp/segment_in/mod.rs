@@ -150,6 +150,9 @@ impl Connection {
             payload: Payload::new(),
         };
         c.take_syn(cx, &syn);
+        // As on Linux the largest window is counted from the handshake's third segment on.
+        c.snd.max_wnd = 0;
+        c.sync_mss();
         let mss = c.peer_mss();
         let mut opening = Opening::answering(&c.config, &c.settings, mss, c.scaling);
         opening.window = request.window;

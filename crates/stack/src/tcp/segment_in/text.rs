@@ -29,17 +29,23 @@ impl Connection {
         }
         self.stats.last_data_in = cx.now;
         self.take_ecn_of_data(seg);
+        if seg.seq != self.rcv.nxt || !self.ooo.is_empty() {
+            // RFC 2883 §4: a duplicate is reported by the acknowledgement of the segment that
+            // brought it; one that was not sent is no news any more.
+            self.ooo.forget_duplicate();
+        }
         if self.was_there(seg) || self.is_beyond(seg, fin) {
             return Outcome::Dropped(DropReason::OutsideWindow);
         }
+        // As on Linux a segment that came in part before tells how large the peer's are.
+        let whole = seg.payload.len() as u32;
         let fin = self.trim(seg) && fin;
         if seg.seq.after(self.rcv.nxt) {
             return self.take_out_of_order(seg, fin);
         }
-        let had = seg.payload.len() as u32;
         self.deliver(seg);
-        if had > 0 {
-            self.note_data_in(cx.now, had, seg.has(TcpFlags::PSH));
+        if whole > 0 {
+            self.note_data_in(cx.now, whole, seg.has(TcpFlags::PSH));
         }
         // What lies behind the FIN is nobody's.
         if !fin {
@@ -65,12 +71,10 @@ impl Connection {
     /// RFC 2525 §2.17, RFC 9293 MUST-13's companion: the program closed, or closed its sending half
     /// and said that it reads no more; nobody will take this data.
     fn is_for_nobody(&self, seg: &SegmentIn) -> bool {
+        // A FIN ahead of the stream says that there is some, too.
         let end = seg.seq + seg.payload.len() as u32;
         let waits = matches!(self.state, State::FinWait1 | State::FinWait2);
-        waits
-            && (self.orphan || self.read_closed)
-            && !seg.payload.is_empty()
-            && end.after(self.rcv.nxt)
+        waits && (self.orphan || self.read_closed) && end.after(self.rcv.nxt)
     }
 
     /// All of it came before: the peer is told at once, with what came twice (RFC 2883).
