@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Stdio;
 
+use netarium::lab::model::GATEWAY;
 use netarium_server::api::connections::{ConnectionsView, ProxyWanted};
 use netarium_server::api::view::{LabView, ProxyView};
 use netarium_server::browser::{self, Launch, as_typed};
@@ -14,6 +15,7 @@ use netarium_server::user_is_root;
 use crate::args::{Browser, Connections};
 use crate::exit::{self, Error};
 use crate::remote::{find, runtime};
+use crate::screen::web_server;
 use crate::terminal::Terminal;
 use crate::up::interrupted;
 
@@ -28,7 +30,7 @@ pub(crate) fn browser(args: Browser, terminal: &Terminal) -> Result<i32, Error> 
     let runtime = runtime()?;
     let (lab, proxy) = runtime.block_on(places(&client, args.at))?;
     let no_sandbox = user_is_root() && found.family == browser::Family::Chromium;
-    let url = args.url.map_or_else(|| first_page(&lab), |typed| as_typed(&typed));
+    let url = args.url.map_or_else(|| first_page(&lab, &proxy), |typed| as_typed(&typed));
     let launch =
         Launch { proxy: proxy.listen, headless: args.headless, no_sandbox, extra: args.extra, url };
     if no_sandbox {
@@ -67,10 +69,11 @@ async fn places(client: &Client, at: Option<String>) -> Result<(LabView, ProxyVi
     Ok((lab, proxy))
 }
 
-/// What a published port shows, else the first server.
-fn first_page(lab: &LabView) -> String {
-    let published = lab.published.iter().find(|p| !p.udp).map(|p| p.to.to_string());
-    let server = || lab.hosts.iter().find(|h| !h.programs.is_empty()).map(|h| h.name.clone());
+/// From the gateway what a published port shows; else, or without one, the first web server.
+fn first_page(lab: &LabView, proxy: &ProxyView) -> String {
+    let outside = proxy.from == GATEWAY;
+    let published = lab.published.iter().find(|p| outside && !p.udp).map(|p| p.to.to_string());
+    let server = || web_server(lab).map(|h| h.name.clone());
     published.or_else(server).map_or_else(|| "about:blank".to_owned(), |at| format!("http://{at}/"))
 }
 

@@ -123,7 +123,7 @@ pub(crate) fn suggestions(lab: &LabView) -> Vec<String> {
         format!("--on {} ", lab.running_as)
     };
     let hosts = at_first_glance(lab);
-    let web = hosts.iter().find(|h| serves_pages(lab, h)).copied();
+    let web = web_server(lab);
     let any = || hosts.iter().find(|h| !h.programs.is_empty()).or(hosts.first()).copied();
     let mut commands = Vec::new();
     if let Some((client, url)) = visit(lab, &hosts, web) {
@@ -141,6 +141,11 @@ pub(crate) fn suggestions(lab: &LabView) -> Vec<String> {
 /// A name server is no web server.
 fn is_web(to: &str) -> bool {
     !to.ends_with(":53")
+}
+
+/// The first host with a web server.
+pub(crate) fn web_server(lab: &LabView) -> Option<&HostView> {
+    at_first_glance(lab).into_iter().find(|h| serves_pages(lab, h))
 }
 
 /// Whether a web server of the lab runs on a host, or a real one stands behind its port 80.

@@ -104,9 +104,12 @@ fn a_browser_opens_the_labs_addresses_as_typed() {
         let page = dump(&["--at", "pc", url]);
         assert!(page.contains("<h1") && !page.contains("ERR_"), "{url}: {page}");
     }
-    // From the gateway the forwarded port is what everybody sees.
-    let page = dump(&[]);
-    assert!(page.contains("<h1") && !page.contains("ERR_"), "{page}");
+    // Without a host where the lab file says, and without a page the first one; from the gateway the
+    // forwarded port is what everybody sees.
+    for args in [&["http://www.shop.lab/"][..], &[], &["--at", "gateway"]] {
+        let page = dump(args);
+        assert!(page.contains("<h1") && !page.contains("ERR_"), "{args:?}: {page}");
+    }
     // `localhost` is the lab host's own: nobody listens there.
     let page = dump(&["--at", "pc", &format!("http://{}/", proxy(&lab))]);
     assert!(!page.contains("This is a proxy"), "{page}");

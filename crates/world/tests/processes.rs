@@ -168,12 +168,12 @@ fn sleeps_of_daemons_do_not_keep_the_world_busy_but_those_of_the_foreground_do()
 }
 
 async fn writes(p: Process) -> i32 {
-    p.append_file("/var/log", b"one ").unwrap();
+    p.append_file("/var/lines", b"one ").unwrap();
     p.sleep(Duration::from_secs(1)).await;
-    p.append_file("var/log", b"two").unwrap();
-    let text = p.read_file("var/./log").unwrap();
+    p.append_file("var/lines", b"two").unwrap();
+    let text = p.read_file("var/./lines").unwrap();
     let edited = p.read_file("lab.txt").map_or_else(|e| e.to_string(), |b| format!("{b:?}"));
-    let modified = p.metadata("var/log").unwrap().modified;
+    let modified = p.metadata("var/lines").unwrap().modified;
     p.print(&format!("{} {modified} {edited}", String::from_utf8_lossy(&text))).await;
     0
 }
