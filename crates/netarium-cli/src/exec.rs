@@ -17,7 +17,9 @@ pub(crate) fn exec(args: &Exec, terminal: &Terminal) -> Result<i32, Error> {
     let what = args.lab.as_deref().unwrap_or_default();
     let lab = Lab::from(load(what, &program_names())?.lab);
     if lab.model().host(&args.host).is_none() {
-        return Err(unknown_host(&lab, &args.host));
+        let lab = lab.model();
+        let known = lab.hosts().iter().map(|h| h.name.as_str());
+        return Err(unknown_host(lab.name(), &args.host, known));
     }
     let file = args.pcap.as_deref().map(OutputFile::create).transpose()?;
     let options = BuildOptions { seed: args.seed, ..BuildOptions::default() };
@@ -42,16 +44,31 @@ pub(crate) fn exec(args: &Exec, terminal: &Terminal) -> Result<i32, Error> {
             exit::FAILURE
         }
     };
+    hint_at_shell(code, &args.host, &args.argv, terminal);
     if code != exit::OK {
         hint(&world, terminal);
     }
     Ok(code)
 }
 
-fn unknown_host(lab: &Lab, host: &str) -> Error {
-    let known: Vec<&str> = lab.model().hosts().iter().map(|h| h.name.as_str()).collect();
-    let why = format!("the lab `{}` has no host `{host}`", lab.model().name());
+/// The lab has no such host.
+pub(crate) fn unknown_host<'a>(
+    lab: &str,
+    host: &str,
+    known: impl Iterator<Item = &'a str>,
+) -> Error {
+    let why = format!("the lab `{lab}` has no host `{host}`");
+    let known: Vec<&str> = known.collect();
     Error::Usage(why, Some(format!("its hosts are {}", known.join(", "))))
+}
+
+/// What looks like a line for a shell was given as one word, and is the name of no program.
+pub(crate) fn hint_at_shell(code: i32, host: &str, argv: &[String], terminal: &Terminal) {
+    if let (127, [line]) = (code, argv)
+        && line.contains(' ')
+    {
+        terminal.hint(format_args!("for a shell's line: netarium shell {host} -c '{line}'"));
+    }
 }
 
 /// A program failed: when packets were dropped, that may be why.

@@ -33,7 +33,9 @@ pub(crate) fn labs(json: bool, terminal: &Terminal) -> Result<i32, Error> {
         for lab in &running {
             out += &format!("running: {}  ({}, pid {})\n", lab.name, lab.lab, lab.pid);
         }
-        terminal.say("start one with `netarium up LAB`");
+        if running.is_empty() {
+            terminal.say("start one with `netarium up LAB`");
+        }
     }
     std::io::stdout().write_all(out.as_bytes()).map_err(Error::failed)?;
     Ok(exit::OK)

@@ -4,11 +4,13 @@ use std::io::{IsTerminal, Write};
 use std::path::Path;
 
 use netarium_server::api::session::{FromClient, Start};
-use netarium_server::client::{Client, ClientError, Session, SessionEvent, WholeBlocks};
+use netarium_server::api::view::LabView;
+use netarium_server::client::{Client, ClientError, Method, Session, SessionEvent, WholeBlocks};
 use netarium_server::runtime_file::{RuntimeInfo, running_labs, runtime_dir};
 use tokio::io::AsyncReadExt;
 
 use crate::args::{Capture, Ends, Exec};
+use crate::exec::{hint_at_shell, unknown_host};
 use crate::exit::{self, Error};
 use crate::terminal::{Terminal, bytes};
 use crate::up::interrupted;
@@ -57,12 +59,27 @@ pub(crate) fn exec(args: Exec, terminal: &Terminal) -> Result<i32, Error> {
     let runtime = runtime()?;
     let result = runtime.block_on(async {
         let start = Start { host: args.host, argv: args.argv, stdin: true, credit: WINDOW };
-        let session = client.exec(&start).await?;
-        converse(session, terminal).await
+        let session = match client.exec(&start).await {
+            Ok(session) => session,
+            Err(e) => return Err(why_not(&client, &start.host, e).await),
+        };
+        let code = converse(session, terminal).await?;
+        hint_at_shell(code, &start.host, &start.argv, terminal);
+        Ok(code)
     });
     // A read of the standard input may never end.
     runtime.shutdown_background();
     result
+}
+
+/// That there is no such host can be told with those that there are.
+async fn why_not(client: &Client, host: &str, error: ClientError) -> Error {
+    match client.call::<LabView>(Method::GET, "/api/v1/lab", None::<&()>).await {
+        Ok(lab) if lab.hosts.iter().all(|h| h.name != host) => {
+            unknown_host(&lab.running_as, host, lab.hosts.iter().map(|h| h.name.as_str()))
+        }
+        _ => error.into(),
+    }
 }
 
 async fn converse(mut session: Session, terminal: &Terminal) -> Result<i32, Error> {

@@ -232,6 +232,8 @@ fn a_running_lab_is_changed_and_saved() {
         &["rule", "remove", "web", "allow tcp/80"],
         &["rule", "list", "web"],
         &["rule", "list", "pc"],
+        &["exec", "nobody", "true"],
+        &["exec", "pc", "ls | wc"],
         &["start", "pc", "nonsense"],
         &["start", "pc", "httpd", "--root", "htdocs"],
         &["kill", "web", "httpd"],
