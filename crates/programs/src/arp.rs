@@ -8,11 +8,26 @@ use netarium_world::process::{LocalBoxFuture, Process};
 use crate::getopt::{Item, Spec, Takes};
 use crate::table::interface_name;
 
-const USAGE: &str = "Usage:\n  arp [-n] [-a] [-i <if>]   <-Display ARP cache\n";
+const USAGE: &str = "\
+Usage:
+  arp [-vn]  [-i <if>] [-a] [<hostname>]             <-Display ARP cache
+
+        -a                       display (all) hosts in alternative (BSD) style
+        -e                       display (all) hosts in default (Linux) style
+        -v, --verbose            be verbose
+        -n, --numeric            don't resolve names
+        -i, --device             specify network interface (e.g. eth0)
+";
 
 const SPEC: Spec = Spec {
-    short: "anei:v",
-    long: &[("numeric", Takes::Nothing, 'n'), ("device", Takes::Value, 'i')],
+    short: "anei:vhV",
+    long: &[
+        ("numeric", Takes::Nothing, 'n'),
+        ("device", Takes::Value, 'i'),
+        ("verbose", Takes::Nothing, 'v'),
+        ("version", Takes::Nothing, 'V'),
+        ("help", Takes::Nothing, 'h'),
+    ],
 };
 
 /// The program.
@@ -33,6 +48,14 @@ async fn run(process: Process) -> i32 {
     for item in items {
         match item {
             Item::Option('a', _) => bsd = true,
+            Item::Option('h', _) => {
+                process.print(USAGE).await;
+                return 0;
+            }
+            Item::Option('V', _) => {
+                process.print("net-tools 2.10\n").await;
+                return 0;
+            }
             Item::Option('i', name) => device = Some(name),
             Item::Option(..) => {}
             Item::Operand(name) => host = Some(name),

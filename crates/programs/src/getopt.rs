@@ -13,6 +13,11 @@ pub enum Takes {
     Value,
 }
 
+/// What `--help` stands for in a table of long options: reading ends there ([`OptError::Help`]).
+pub const HELP: char = '\u{1}';
+/// What `--version` stands for in a table of long options ([`OptError::Version`]).
+pub const VERSION: char = '\u{2}';
+
 /// A long option and the short one it stands for.
 pub type Long = (&'static str, Takes, char);
 
@@ -40,6 +45,10 @@ pub enum OptError {
     MissingLong(String),
     /// `--word=value`, but it takes none.
     ExtraValue(String),
+    /// No error: `--help` ends the reading.
+    Help,
+    /// No error: `--version` ends the reading.
+    Version,
 }
 
 impl OptError {
@@ -52,6 +61,8 @@ impl OptError {
             OptError::MissingShort(c) => format!("option requires an argument -- '{c}'"),
             OptError::MissingLong(s) => format!("option '--{s}' requires an argument"),
             OptError::ExtraValue(s) => format!("option '--{s}' doesn't allow an argument"),
+            OptError::Help => "--help".to_owned(),
+            OptError::Version => "--version".to_owned(),
         }
     }
 }
@@ -89,13 +100,21 @@ impl Spec {
         word: &str,
         rest: &mut impl Iterator<Item = &'a String>,
     ) -> Result<Item, OptError> {
+        if self.long.is_empty() {
+            // `getopt(3)` knows no long ones: the second hyphen is a letter to it.
+            return Err(OptError::UnknownShort('-'));
+        }
         let (name, value) = match word.split_once('=') {
             Some((n, v)) => (n, Some(v.to_owned())),
             None => (word, None),
         };
         let &(full, takes, letter) = self.find_long(name)?;
         match (takes, value) {
-            (Takes::Nothing, None) => Ok(Item::Option(letter, String::new())),
+            (Takes::Nothing, None) => match letter {
+                HELP => Err(OptError::Help),
+                VERSION => Err(OptError::Version),
+                letter => Ok(Item::Option(letter, String::new())),
+            },
             (Takes::Nothing, Some(_)) => Err(OptError::ExtraValue(full.to_owned())),
             (Takes::Value, Some(v)) => Ok(Item::Option(letter, v)),
             (Takes::Value, None) => rest
@@ -159,6 +178,7 @@ mod tests {
             ("verbose", Takes::Nothing, 'v'),
             ("version", Takes::Nothing, 'V'),
             ("output", Takes::Value, 'o'),
+            ("help", Takes::Nothing, HELP),
         ],
     };
 
@@ -178,6 +198,13 @@ mod tests {
     }
 
     #[test]
+    fn a_program_without_long_options_knows_none() {
+        let spec = Spec { short: "v", long: &[] };
+        assert_eq!(spec.parse(&["--help".to_owned()]), Err(OptError::UnknownShort('-')));
+        assert!(spec.parse(&["--".to_owned(), "--help".to_owned()]).is_ok());
+    }
+
+    #[test]
     fn options_read_as_getopt_reads_them() {
         check("-vn x -ofile", Ok(&[('v', ""), ('n', ""), ('-', "x"), ('o', "file")]));
         check("-vo file - -- -v", Ok(&[('v', ""), ('o', "file"), ('-', "-"), ('-', "-v")]));
@@ -189,6 +216,11 @@ mod tests {
         check("--ver", Err(OptError::AmbiguousLong("ver".into())));
         check("--nope=1", Err(OptError::UnknownLong("nope".into())));
         check("--verbose=1", Err(OptError::ExtraValue("verbose".into())));
+        check("-v --help -z", Err(OptError::Help));
+        check("-z --help", Err(OptError::UnknownShort('z')));
+        check("-- --help", Ok(&[('-', "--help")]));
+        check("-o --he x --hel", Err(OptError::Help));
+        check("-o --help", Ok(&[('o', "--help")]));
         check("-é", Err(OptError::UnknownShort('é')));
     }
 }

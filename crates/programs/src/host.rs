@@ -13,18 +13,21 @@ use crate::dns::client::{self, How, Miss, Reply, Server};
 use crate::dns::message;
 use crate::dns::stub::ResolvConf;
 use crate::dns::text::{self, Columns};
-use crate::getopt::{Item, Spec};
+use crate::getopt::{Item, OptError, Spec};
 
 const USAGE: &str = "Usage: host [-aCdilrTvVw] [-c class] [-N ndots] [-t type] [-W time]
             [-R number] [-m flag] [-p port] hostname [server]
        -a is equivalent to -v -t ANY
+       -c specifies query class for non-IN data
+       -d is equivalent to -v
+       -p specifies the port on the server to query
        -r disables recursive processing
        -R specifies number of retries for UDP packets
        -t specifies the query type
        -T enables TCP/IP mode
        -v enables verbose output
+       -V print version number and exit
        -W specifies how long to wait for a reply
-       -p specifies the port on the server to query
 ";
 
 /// What the command line asks for.
@@ -37,6 +40,8 @@ struct Host {
     how: How,
     port: u16,
     named: bool,
+    /// `-4` and `-6`.
+    families: [bool; 2],
     servers: Vec<Server>,
     /// The words before the first answer were printed.
     introduced: bool,
@@ -46,10 +51,19 @@ struct Host {
 pub(crate) fn main(process: Process) -> LocalBoxFuture<i32> {
     Box::pin(async move {
         let args = process.args();
-        let spec = Spec { short: "ac:dilm:N:p:rR:st:TUvVwW:46C", long: &[] };
-        let Ok(items) = spec.parse(args.get(1..).unwrap_or_default()) else {
-            process.eprint(USAGE).await;
-            return 1;
+        let spec = Spec { short: "aAc:dilm:N:p:rR:st:TUvVwW:46C", long: &[] };
+        let items = match spec.parse(args.get(1..).unwrap_or_default()) {
+            Ok(items) => items,
+            Err(e) => {
+                // BIND brings its own getopt, with the words of BSD's.
+                let why = match e {
+                    OptError::UnknownShort(c) => format!("illegal option -- {c}"),
+                    OptError::MissingShort(c) => format!("option requires an argument -- {c}"),
+                    _ => "illegal option -- -".to_owned(),
+                };
+                process.eprint(&format!("host: {why}\n{USAGE}")).await;
+                return 1;
+            }
         };
         let mut host = Host::new(process);
         let mut words = Vec::new();
@@ -61,9 +75,9 @@ pub(crate) fn main(process: Process) -> LocalBoxFuture<i32> {
                     return 0;
                 }
                 Item::Option(letter, value) => {
-                    if let Err(text) = host.option(letter, &value) {
+                    if let Err((text, code)) = host.option(letter, &value) {
                         process.eprint(&format!("host: {text}\n")).await;
-                        return 1;
+                        return code;
                     }
                 }
             }
@@ -101,26 +115,40 @@ impl Host {
             how,
             port: 53,
             named: false,
+            families: [false; 2],
             servers: Vec::new(),
             introduced: false,
         }
     }
 
-    fn option(&mut self, letter: char, value: &str) -> Result<(), String> {
-        let number = || value.parse::<u64>().map_err(|_| format!("invalid number: {value}"));
+    /// The error is what to say, and the exit code.
+    fn option(&mut self, letter: char, value: &str) -> Result<(), (String, i32)> {
+        // As C's `atoi` reads it: what is no number is nothing.
+        let digits = value.find(|c: char| !c.is_ascii_digit()).unwrap_or(value.len());
+        let number = value[..digits].parse::<u64>().unwrap_or(0);
         match letter {
-            'a' => (self.verbose, self.rtype) = (true, Some(RecordType::ANY)),
+            'a' | 'A' => (self.verbose, self.rtype) = (true, Some(RecordType::ANY)),
             't' => {
-                let wrong = || format!("invalid type: {value}");
+                let wrong = || (format!("invalid type: {value}\n"), 2);
                 self.rtype = Some(text::parse_rtype(value).ok_or_else(wrong)?);
             }
             'v' | 'd' => self.verbose = true,
             'r' => self.recurse = false,
             'T' => self.how.tcp = true,
-            'W' => self.how.timeout = Duration::from_secs(number()?.clamp(1, 86_400)),
-            'R' => self.how.tries = number()?.min(99) as u32 + 1,
-            'p' => self.port = value.parse().map_err(|_| format!("invalid port: {value}"))?,
-            'l' | 'C' | 'm' => return Err(format!("-{letter} is not there")),
+            'c' => {
+                let wrong = || (format!("invalid class: {value}\n"), 2);
+                text::parse_class(value).ok_or_else(wrong)?;
+            }
+            'W' => self.how.timeout = Duration::from_secs(number.clamp(1, 86_400)),
+            'R' => self.how.tries = number.min(99) as u32 + 1,
+            'p' => self.port = u16::try_from(number & 0xffff).unwrap_or(0),
+            '4' | '6' => {
+                self.families[usize::from(letter == '6')] = true;
+                if self.families == [true; 2] {
+                    return Err(("only one of -4 and -6 allowed".to_owned(), 1));
+                }
+            }
+            'l' | 'C' | 'm' => return Err((format!("-{letter} is not there"), 1)),
             _ => {}
         }
         Ok(())

@@ -19,7 +19,26 @@ const FLAGS: [(u32, &str); 6] = [
     (0x1000, "MULTICAST"),
 ];
 
-/// `ifconfig [-a] [INTERFACE]`.
+const USAGE: &str = "\
+Usage:
+  ifconfig [-a] [-v] [-s] [<interface>]
+
+  Addresses and interfaces are set up in the lab file, or by dhclient.
+";
+
+const WINDOWS_USAGE: &str = "
+USAGE:
+    ipconfig [/? | /all]
+
+    Options:
+       /?               Display this help message
+       /all             Display full configuration information.
+
+The default is to display only the IP address, subnet mask and
+default gateway for each adapter bound to TCP/IP.
+";
+
+/// `ifconfig [-a] [-s] [INTERFACE]`.
 pub(crate) fn ifconfig(process: Process) -> LocalBoxFuture<i32> {
     Box::pin(async move {
         let args = process.args();
@@ -29,6 +48,10 @@ pub(crate) fn ifconfig(process: Process) -> LocalBoxFuture<i32> {
                 "-a" => all = true,
                 "-s" => short = true,
                 "-v" => {}
+                "-h" | "--help" => {
+                    process.print(USAGE).await;
+                    return 0;
+                }
                 "-V" | "--version" => {
                     process.print("net-tools 2.10\n").await;
                     return 0;
@@ -141,11 +164,15 @@ pub(crate) fn ipconfig(process: Process) -> LocalBoxFuture<i32> {
         let args = process.args();
         let all = match args[1..] {
             [] => false,
-            [ref word] if word.eq_ignore_ascii_case("/all") => true,
+            [ref word] if matches!(word.to_ascii_lowercase().as_str(), "/all" | "-all") => true,
+            [ref word] if matches!(word.as_str(), "/?" | "-?") => {
+                process.print(WINDOWS_USAGE).await;
+                return 0;
+            }
             _ => {
                 let word = args[1].clone();
                 let text = format!(
-                    "\nError: unrecognized or incomplete command line.\n\nUSAGE:\n    ipconfig [/all]\n\
+                    "\nError: unrecognized or incomplete command line.\n{WINDOWS_USAGE}\
                      \n{word} is not there: addresses are set in the lab file, or by dhclient.\n"
                 );
                 process.eprint(&text).await;

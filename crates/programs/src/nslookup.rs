@@ -9,6 +9,7 @@ use netarium_base::{Duration, Rng};
 use netarium_world::process::{LocalBoxFuture, Process};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
+use crate::dig::VERSION;
 use crate::dns::client::{self, How, Miss, Reply, Server};
 use crate::dns::message;
 use crate::dns::stub::ResolvConf;
@@ -31,6 +32,10 @@ pub(crate) fn main(process: Process) -> LocalBoxFuture<i32> {
         let mut words = Vec::new();
         for arg in args.get(1..).unwrap_or_default() {
             match arg.strip_prefix('-') {
+                Some(option) if option.to_ascii_lowercase().starts_with("ver") => {
+                    process.eprint(&format!("nslookup {VERSION}\n")).await;
+                    return 0;
+                }
                 Some(option) if !option.is_empty() && words.is_empty() => session.set(option).await,
                 Some(option) if !option.is_empty() => {
                     process.eprint(USAGE).await;
@@ -76,6 +81,8 @@ struct Session {
     search: bool,
     /// Some look-up failed.
     failed: bool,
+    /// Some server answered.
+    reached: bool,
 }
 
 impl Session {
@@ -94,6 +101,7 @@ impl Session {
             tcp: false,
             search: true,
             failed: false,
+            reached: false,
         }
     }
 
@@ -104,19 +112,28 @@ impl Session {
         i32::from(self.failed)
     }
 
-    /// Reads commands until the end of input.
+    /// Reads commands until the end of input, with a prompt when a terminal asks for them. The exit
+    /// code is 1 when no server answered at all, too.
     async fn converse(&mut self) -> i32 {
+        let prompt = if self.process.fd(0).is_terminal() { "> " } else { "" };
+        self.commands(prompt).await;
+        self.process.print("\n").await;
+        i32::from(self.failed || !self.reached)
+    }
+
+    async fn commands(&mut self, prompt: &str) {
         let mut lines = BufReader::new(self.process.stdin());
         loop {
+            self.process.print(prompt).await;
             let mut line = Vec::new();
             let mut limited = tokio::io::AsyncReadExt::take(&mut lines, LINE_MAX as u64);
             match limited.read_until(b'\n', &mut line).await {
                 Ok(n) if n > 0 => {}
-                _ => return i32::from(self.failed),
+                _ => return,
             }
             let line = String::from_utf8_lossy(&line).into_owned();
             if !self.obey(line.trim()).await {
-                return i32::from(self.failed);
+                return;
             }
         }
     }
@@ -294,7 +311,10 @@ impl Session {
             quiet_tc: false,
         };
         match client::ask(&self.process, &self.servers, &query, how).await {
-            Ok(reply) => Some(reply),
+            Ok(reply) => {
+                self.reached = true;
+                Some(reply)
+            }
             Err(miss) => {
                 if miss == Miss::Silence {
                     self.process.print(";; no servers could be reached\n").await;

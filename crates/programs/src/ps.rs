@@ -27,6 +27,10 @@ pub(crate) fn main(process: Process) -> LocalBoxFuture<i32> {
                 process.print(&table(layout, &process.processes(), epoch)).await;
                 0
             }
+            Err("") => {
+                process.print(USAGE).await;
+                0
+            }
             Err(why) => {
                 process.eprint(&format!("error: {why}\n{USAGE}")).await;
                 1
@@ -35,10 +39,13 @@ pub(crate) fn main(process: Process) -> LocalBoxFuture<i32> {
     })
 }
 
-/// Both grammars: `-ef` and `aux`.
+/// Both grammars: `-ef` and `aux`. The error is what to say; nothing when the usage is asked for.
 fn layout(args: &[String]) -> Result<Layout, &'static str> {
     let mut layout = Layout::Plain;
     for arg in args {
+        if arg == "--help" {
+            return Err("");
+        }
         if arg.starts_with("--") {
             return Err("unknown gnu long option");
         }
@@ -48,7 +55,8 @@ fn layout(args: &[String]) -> Result<Layout, &'static str> {
                 (true, 'f') => layout = Layout::Full,
                 (_, 'u') => layout = Layout::Aux,
                 (_, 'e' | 'A' | 'a' | 'x' | 'w') => {}
-                _ => return Err("unsupported option"),
+                (true, _) => return Err("unsupported SysV option"),
+                (false, _) => return Err("unsupported option (BSD syntax)"),
             }
         }
     }

@@ -16,9 +16,18 @@ Usage: route [-nNvee] [-FC] [<AF>]           List kernel routing tables
        route {-h|--help} [<AF>]              Detailed usage syntax for specified AF.
        route {-V|--version}                  Display version/author and exit.
 
+        -v, --verbose            be verbose
         -n, --numeric            don't resolve names
         -e, --extend             display other/more information
+        -F, --fib                display Forwarding Information Base (default)
+        -C, --cache              display routing cache instead of FIB
+
+  <AF>=Use -4, -6, '-A <af>' or '--<af>'; default: inet
+  List of possible address families (which support routing):
 ";
+
+/// What stands below the usage, on standard error even when that is asked for.
+const FAMILIES: &str = "    inet (DARPA Internet) \n";
 
 /// The exit code for a wrong command line, and for what the kernel refuses.
 const WRONG: i32 = 3;
@@ -32,15 +41,31 @@ pub(crate) fn main(process: Process) -> LocalBoxFuture<i32> {
         for word in args.iter().skip(1) {
             match word.as_str() {
                 "-n" | "--numeric" => numeric = true,
-                "-e" | "-ee" | "-v" | "-F" | "-4" => {}
-                "-ne" | "-en" => numeric = true,
                 "-V" | "--version" => {
                     process.print("net-tools 2.10\n").await;
                     return 0;
                 }
-                "-h" | "--help" => {
-                    process.eprint(USAGE).await;
-                    return 4;
+                "-h" | "--help" => return help(&process).await,
+                option if option.starts_with("--") => {
+                    let text = format!("route: unrecognized option '{option}'\n");
+                    process.eprint(&text).await;
+                    return help(&process).await;
+                }
+                // `-net` and `-host` come behind the verb.
+                option if option.starts_with('-') && words.is_empty() => {
+                    let letters = option[1..].chars();
+                    for c in letters {
+                        match c {
+                            'n' | 'N' => numeric |= c == 'n',
+                            'e' | 'v' | 'F' | '4' => {}
+                            'h' => return help(&process).await,
+                            c => {
+                                let text = format!("route: invalid option -- '{c}'\n");
+                                process.eprint(&text).await;
+                                return help(&process).await;
+                            }
+                        }
+                    }
                 }
                 word => words.push(word.to_owned()),
             }
@@ -61,11 +86,18 @@ pub(crate) fn main(process: Process) -> LocalBoxFuture<i32> {
                 }
             }
             Some(_) => {
-                process.eprint(USAGE).await;
+                process.eprint(&format!("{USAGE}{FAMILIES}")).await;
                 WRONG
             }
         }
     })
+}
+
+/// The usage as it is printed when it is asked for, and for a wrong option: exit code 0.
+async fn help(process: &Process) -> i32 {
+    process.print(USAGE).await;
+    process.eprint(FAMILIES).await;
+    0
 }
 
 /// The table; loopback's own routes stand in another one.
@@ -167,7 +199,7 @@ async fn address(process: &Process, word: &str) -> Result<IpAddr, Failure> {
 
 /// `[-net|-host] TARGET [netmask M] [gw G] [metric N] [[dev] IF]`
 async fn read(process: &Process, words: &[String]) -> Result<Wanted, Failure> {
-    let wrong = || (WRONG, USAGE.to_owned());
+    let wrong = || (WRONG, format!("{USAGE}{FAMILIES}"));
     let mut words = words.iter().map(String::as_str).peekable();
     let mut kind = None;
     while let Some(word @ ("-net" | "-host")) = words.peek().copied() {
@@ -213,7 +245,7 @@ async fn read(process: &Process, words: &[String]) -> Result<Wanted, Failure> {
     };
     if to.network() != to {
         let text = "route: netmask doesn't match route address\n";
-        return Err((WRONG, format!("{text}{USAGE}")));
+        return Err((WRONG, format!("{text}{USAGE}{FAMILIES}")));
     }
     Ok(Wanted { to, via, iface, metric })
 }

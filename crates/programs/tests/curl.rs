@@ -108,6 +108,7 @@ fn names_schemes_and_urls_that_lead_nowhere() {
             3,
             "curl: (3) URL using bad/illegal format or missing URL\n",
         ),
+        ("curl file:///x", 1, "curl: (1) Protocol \"file\" not supported or disabled in libcurl\n"),
         ("curl ftp://web/", 1, "curl: (1) Protocol \"ftp\" not supported or disabled in libcurl\n"),
         (
             "curl --foo",

@@ -131,7 +131,35 @@ fn iperf_measures_in_virtual_time() {
     assert!(said.out.contains(" ms 0/681 (0%)\n"), "{}", said.out);
     let said = shell.run("pc", "iperf -c web -p 9");
     assert_eq!((said.code, said.err.as_str()), (0, "tcp connect failed: Connection refused\n"));
-    assert_eq!(shell.run("pc", "iperf").code, 1);
+    let usage = "Usage: iperf [-s|-c host] [options]\nTry `iperf --help' for more information.\n";
+    let said = shell.run("pc", "iperf");
+    assert_eq!((said.code, said.err.as_str()), (0, usage));
+    let said = shell.run("pc", "iperf -c nohost");
+    assert_eq!(
+        (said.code, said.out.as_str(), said.err.as_str()),
+        (1, "", "nohost: Unknown host\n")
+    );
+}
+
+#[test]
+fn iperf_shows_the_address_that_it_sends_from() {
+    let mut shell = Shell::new(lab(&["iperf -s", "iperf -s -u"]));
+    let said = shell.run("pc", "iperf -c web -u -n 10K -f k");
+    assert!(said.out.contains("[  1] local 192.168.17.20 port "), "{}", said.out);
+    assert!(said.out.contains("UDP buffer size:  208 KByte (default)\n"), "{}", said.out);
+    let rates = said.out.lines().filter(|l| l.contains(" Kbits/sec")).count();
+    assert_eq!(rates, 2, "{}", said.out);
+    let said = shell.run("pc", "iperf -c web -B 192.168.17.20:5555 -n 1M");
+    let local = "[  1] local 192.168.17.20 port 5555 connected with 192.168.17.17 port 5001\n";
+    assert!(said.out.contains(local), "{}", said.out);
+    let said = shell.run("pc", "iperf -c web -B 9.9.9.9");
+    assert_eq!(said.code, 0);
+    assert!(said.err.starts_with("bind failed: Cannot assign requested address\n"), "{}", said.err);
+    let said = shell.run("web", "iperf -s");
+    assert_eq!(
+        (said.code, said.err.as_str()),
+        (0, "listener bind failed: Address already in use\n")
+    );
 }
 
 #[test]
@@ -141,6 +169,29 @@ fn what_follows_a_file_sees_what_is_added() {
         "echo one > /log; tail -f /log & sleep 1.5; echo two >> /log; sleep 2; kill %1; wait";
     let said = sh(&mut shell, "web", script);
     assert_eq!(said.out, "one\ntwo\n", "{}", said.err);
+}
+
+#[test]
+fn what_follows_nothing_ends() {
+    let mut shell = Shell::new(lab(&[]));
+    let missing = "tail: cannot open 'nofile' for reading: No such file or directory\n";
+    let said = shell.run("web", "tail -f nofile");
+    assert_eq!((said.code, said.err), (1, format!("{missing}tail: no files remaining\n")));
+    // With -F the file may come.
+    let script = "tail -F later & sleep 1.5; echo one > later; sleep 2; kill %1; wait";
+    let said = sh(&mut shell, "web", script);
+    assert_eq!(said.out, "one\n", "{}", said.err);
+    let appeared = "tail: 'later' has appeared;  following new file\n";
+    assert!(said.err.contains(appeared), "{}", said.err);
+}
+
+#[test]
+fn netstat_shows_the_chosen_protocols() {
+    let mut shell = Shell::new(web());
+    let said = shell.run("pc", "netstat -su").out;
+    assert!(said.starts_with("Udp:\n") && !said.contains("Tcp"), "{said}");
+    let said = shell.run("web", "netstat -anp tcp").out;
+    assert!(said.contains("LISTENING\n") && !said.contains("PID"), "{said}");
 }
 
 #[test]

@@ -288,6 +288,21 @@ fn a_terminal_has_prompts_and_jobs() {
 }
 
 #[test]
+fn nslookup_prompts_at_a_terminal() {
+    let mut t = Terminal::open();
+    assert_eq!(t.read().0, "root@pc:/# ");
+    assert_eq!(t.line("nslookup", 1), "> ");
+    assert_eq!(t.line("set debug", 1), "> ");
+    assert_eq!(t.line("exit", 1), "\nroot@pc:/# ");
+    // No server was asked: that is a failure.
+    assert_eq!(t.line("echo $?", 1), "1\nroot@pc:/# ");
+    assert_eq!(t.line("kill -l 99 2>/dev/null; echo $?", 1), "2\nroot@pc:/# ");
+    let mut shell = Shell::new(lab(&[]));
+    let said = shell.run_with_input("pc", "nslookup", "set debug\nexit\n");
+    assert_eq!((said.code, said.out.as_str()), (1, "\n"));
+}
+
+#[test]
 fn input_that_is_no_terminal_is_a_script() {
     let mut shell = Shell::new(lab(&[]));
     let said = shell.run_with_input("pc", "sh", "read x\nvalue\necho got $x; cat\nfor the cat\n");

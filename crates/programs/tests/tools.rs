@@ -127,6 +127,84 @@ fn small_tools_do_their_small_things() {
 }
 
 #[test]
+fn help_is_there_where_messages_recommend_it() {
+    let mut shell = Shell::new(web());
+    for (line, code, begin) in [
+        ("cat --help", 0, "Usage: cat [OPTION]... [FILE]...\nConcatenate FILE(s)"),
+        ("ls -l --help -z", 0, "Usage: ls [OPTION]... [FILE]...\n"),
+        ("grep --help", 0, "Usage: grep [OPTION]... PATTERNS [FILE]...\n"),
+        ("sort --he", 0, "Usage: sort [OPTION]... [FILE]...\n"),
+        ("tail x --help", 0, "Usage: tail [OPTION]... [FILE]...\n"),
+        ("cp --help", 0, "Usage: cp [OPTION]... SOURCE DEST\n  or:  cp [OPTION]... SOURCE... DIR"),
+        ("sleep --help", 0, "Usage: sleep NUMBER[SUFFIX]...\n  or:  sleep OPTION\n"),
+        ("date --help", 0, "Usage: date [OPTION]... [+FORMAT]\n"),
+        ("env --help", 0, "Usage: env [OPTION]... [-] [NAME=VALUE]..."),
+        ("uptime --help", 0, "\nUsage:\n uptime [options]\n"),
+        ("cat --version", 0, "cat (netarium) "),
+        ("ps --help", 0, "\nUsage:\n ps "),
+        ("hostname -h", 255, "Usage: hostname [-b] {hostname|-F file}"),
+        ("route --help", 0, "Usage: route [-nNvee] [-FC] [<AF>] "),
+        ("arp -h", 0, "Usage:\n  arp [-vn]"),
+        ("ifconfig --help", 0, "Usage:\n  ifconfig [-a]"),
+        ("tasklist /?", 0, "\nTASKLIST [/SVC | /V]"),
+        ("taskkill -?", 0, "\nTASKKILL { /PID"),
+        ("findstr /?", 0, "Searches for strings in files.\n"),
+        ("ipconfig /?", 0, "\nUSAGE:\n    ipconfig"),
+        ("curl --manual", 0, "NAME\n       curl - transfer a URL\n"),
+        (
+            "curl --help post",
+            0,
+            "Usage: curl [options...] <url>\npost: HTTP Post specific options\n",
+        ),
+    ] {
+        let said = shell.run("web", line);
+        assert_eq!(said.code, code, "{line}: {}", said.err);
+        assert!(said.out.starts_with(begin), "{line}: {}", said.out);
+    }
+    let said = shell.run("web", "nc --help");
+    assert!(said.err.starts_with("nc: invalid option -- '-'\nusage: nc "), "{}", said.err);
+    let said = shell.run("web", "nc -h");
+    assert_eq!(said.code, 0);
+    assert!(said.err.starts_with("OpenBSD netcat (Debian patchlevel 1.219-1)\nusage: nc "));
+    let said = shell.run("web", "ping --help");
+    assert_eq!(said.code, 2);
+    assert!(said.err.starts_with("ping: invalid option -- '-'\n"), "{}", said.err);
+}
+
+#[test]
+fn options_of_the_small_tools() {
+    let mut shell = Shell::new(web());
+    let mut sh =
+        |script: &str| shell.run_argv("web", ["sh", "-c", script].map(str::to_owned).to_vec());
+    let perl = "grep: Perl matching not supported in a --disable-perl-regexp build\n";
+    let into = "cp: cannot copy a directory, '.', into itself, 'd/.'\n";
+    for (script, code, out, err) in [
+        ("printf 'a\\tb\\n\\n' | cat -A", 0, "a^Ib$\n$\n", ""),
+        ("printf 'a\\n\\nb\\n' | cat -b", 0, "     1\ta\n\n     2\tb\n", ""),
+        ("printf 'a\\n' | cat -E", 0, "a$\n", ""),
+        ("ls -m htdocs", 0, "a.txt, big, docs, empty, index.html\n", ""),
+        ("echo lo > p; echo hello | grep -f p; grep -f p secret.txt", 1, "hello\n", ""),
+        ("grep -f none x", 2, "", "grep: none: No such file or directory\n"),
+        ("grep -P a x", 2, "", perl),
+        ("mkdir /t /t/d; cd /t; echo x > a; cp -r . d", 1, "", into),
+        (
+            "cd /t; ls d; mv d d/e",
+            1,
+            "a\n",
+            "mv: cannot move 'd' to a subdirectory of itself, 'd/e'\n",
+        ),
+        ("env kill -l 99", 0, "", "kill: unknown signal name 99\n"),
+        ("hostname -i; hostname -s; hostname -f", 0, "192.168.17.17\nweb\nweb\n", ""),
+        ("hostname -d; hostname -a", 0, "\n", ""),
+        ("hostname -y", 1, "", "hostname: Local domain name not set\n"),
+        ("sort --reverse htdocs/a.txt --unique", 0, "hello\n", ""),
+    ] {
+        let said = sh(script);
+        assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (code, out, err), "{script}");
+    }
+}
+
+#[test]
 fn sleep_takes_virtual_time() {
     let mut shell = Shell::new(web());
     let before = shell.world.now();

@@ -22,6 +22,8 @@ use crate::wait::within;
 
 /// How long curl waits for a connection unless told otherwise.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(300);
+/// `-4` or `-6`, and the URL has an address of the other family: nothing is tried.
+const NO_ADDRESS: &str = "Couldn't connect to server";
 /// How many idle connections are kept, as in curl.
 const KEPT_MAX: usize = 5;
 
@@ -165,7 +167,9 @@ impl Pool {
                 Ok(Open { stream, number, host, key, http10: false })
             }
             Err(failure) => {
-                terminal.info(&failure.message).await;
+                if failure.message != NO_ADDRESS {
+                    terminal.info(&failure.message).await;
+                }
                 terminal.info(&format!("Closing connection {number}")).await;
                 Err(failure)
             }
@@ -350,10 +354,12 @@ impl Pool {
         if let Some(pin) = pinned {
             return Ok(pin.addresses.clone());
         }
-        let mut found = self.process.resolve(host).await.unwrap_or_default();
-        if o.ipv4_only || o.ipv6_only {
-            found.retain(|a| a.is_ipv4() == o.ipv4_only);
+        let fits = |a: &IpAddr| !(o.ipv4_only || o.ipv6_only) || a.is_ipv4() == o.ipv4_only;
+        if host.parse().is_ok_and(|a| !fits(&a)) {
+            return Err(Failure::new(7, NO_ADDRESS));
         }
+        let mut found = self.process.resolve(host).await.unwrap_or_default();
+        found.retain(fits);
         match found.is_empty() {
             false => Ok(found),
             true if is_proxy => Err(Failure::new(5, format!("Could not resolve proxy: {host}"))),

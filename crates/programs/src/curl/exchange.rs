@@ -207,7 +207,8 @@ async fn send<S: AsyncRead + AsyncWrite + Unpin>(
                 filled.map_err(recv_failure)?;
                 let head = read_head(input, request, around, true).await?;
                 if head.status != 100 {
-                    if head.status >= 400 && head.status != 417 {
+                    // What closes the connection anyway needs no word.
+                    if head.status >= 300 && head.status != 417 && head.keeps_alive() {
                         let text = "HTTP error before end of send, stop sending";
                         around.terminal.info(text).await;
                     }

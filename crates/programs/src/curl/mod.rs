@@ -11,6 +11,7 @@ mod connect;
 mod exchange;
 mod form;
 mod glob;
+mod help;
 mod input;
 mod meter;
 mod netrc;
@@ -39,8 +40,8 @@ use session::Session;
 use terminal::{Talk, Terminal, Words, wrap};
 use transfer::Task;
 
-const HELP: &str = include_str!("help.txt");
-const HELP_ALL: &str = include_str!("help_all.txt");
+/// What follows a command line that is wrong.
+const HINT: &str = "curl: try 'curl --help' or 'curl --manual' for more information";
 
 /// The program.
 pub(crate) fn main(process: Process) -> LocalBoxFuture<i32> {
@@ -57,8 +58,12 @@ async fn run(process: Process) -> i32 {
     };
     match line.global.show {
         Some(Show::Help) => {
-            let all = line.operations.iter().any(|o| o.urls.iter().any(|u| u == "all"));
-            process.print(if all { HELP_ALL } else { HELP }).await;
+            let mut words = line.operations.iter().flat_map(|o| &o.urls);
+            process.print(&help::page(words.next().map(String::as_str))).await;
+            0
+        }
+        Some(Show::Manual) => {
+            process.print(&help::manual()).await;
             0
         }
         Some(Show::Version) => {
@@ -79,6 +84,7 @@ async fn refuse(process: &Process, usage: Usage) -> i32 {
         match note {
             _ if usage.muted => {}
             Note::Warning(w) => text.push_str(&wrap("Warning: ", w)),
+            Note::Open(w) => text.push_str(&format!("Warning: {w}")),
             Note::Error(e) => text.push_str(&wrap("curl: ", e)),
         }
     }
@@ -86,7 +92,7 @@ async fn refuse(process: &Process, usage: Usage) -> i32 {
         text.push_str(&format!("curl: {}\n", usage.text));
     }
     if usage.hint {
-        text.push_str("curl: try 'curl --help' or 'curl --manual' for more information\n");
+        text.push_str(&format!("{HINT}\n"));
     }
     process.eprint(&text).await;
     usage.code
@@ -152,6 +158,8 @@ async fn fetch_all(process: &Process, files: &HostFiles, line: &Line) -> i32 {
     for note in &g.warnings {
         match note {
             Note::Warning(text) => terminal.warn(text).await,
+            Note::Open(text) if !g.silent => terminal.tell(&format!("Warning: {text}")).await,
+            Note::Open(_) => {}
             Note::Error(text) if !g.silent => terminal.error(text).await,
             Note::Error(_) => {}
         }

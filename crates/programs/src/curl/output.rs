@@ -31,15 +31,16 @@ pub(super) struct Sink<'a> {
     pub(super) place: Place<'a>,
     /// `-i`: header lines go out, too.
     pub(super) include: bool,
-    /// `-D FILE`: header lines are kept; `-D -` puts them out like `-i`.
+    /// `-D FILE`: header lines are kept; `-D -` puts them out at once.
     pub(super) dump: Option<Vec<u8>>,
-    pub(super) dump_shown: bool,
+    /// Standard output, for `-D -`.
+    pub(super) dump_shown: Option<Box<dyn AsyncWrite + Unpin>>,
     decoder: Option<Decoder>,
 }
 
 impl<'a> Sink<'a> {
     pub(super) fn new(place: Place<'a>) -> Sink<'a> {
-        Sink { place, include: false, dump: None, dump_shown: false, decoder: None }
+        Sink { place, include: false, dump: None, dump_shown: None, decoder: None }
     }
 
     /// What the body of the response that begins is packed with (`--compressed`).
@@ -72,11 +73,11 @@ impl<'a> Sink<'a> {
         {
             dump.extend_from_slice(raw);
         }
-        if self.dump_shown || self.include {
-            self.put(raw).await?;
+        // `-D -` and `-i` ask for their own copy each.
+        if let Some(out) = &mut self.dump_shown {
+            put_stream(&mut **out, raw).await?;
         }
-        // Both ask for their own copy.
-        if self.dump_shown && self.include { self.put(raw).await } else { Ok(()) }
+        if self.include { self.put(raw).await } else { Ok(()) }
     }
 
     /// Takes some of the body; waits while nobody reads standard output.

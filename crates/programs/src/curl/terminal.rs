@@ -139,6 +139,11 @@ impl Terminal {
         self.err.write(format!("{text}\n").as_bytes()).await;
     }
 
+    /// Words whatever the mode, without a line end.
+    pub(super) async fn tell(&mut self, text: &str) {
+        self.err.write(text.as_bytes()).await;
+    }
+
     /// `Warning: …`, wrapped, unless `-s`.
     pub(super) async fn warn(&mut self, text: &str) {
         if !self.muted {

@@ -3,6 +3,7 @@
 use netarium_base::Duration;
 use netarium_world::process::{Process, StdStream};
 
+use super::HINT;
 use super::exchange::Failure;
 use super::form;
 use super::glob::fill;
@@ -18,6 +19,8 @@ use super::write_out::Report;
 use crate::calendar;
 use crate::cookies;
 
+/// A file of ours cannot be read.
+const UNREAD: &str = "Failed to open/read local data from file/application";
 /// The longest pause between two tries.
 const PAUSE_MAX: Duration = Duration::from_secs(600);
 
@@ -121,6 +124,12 @@ impl Task<'_> {
             return Err(Failure::new(3, "URL using bad/illegal format or missing URL"));
         };
         let target = self.target(&session.process, file, report)?;
+        if let Some(path) = self.upload.as_ref().filter(|p| files.read(p).is_none()) {
+            // Said whatever `-s` wants.
+            terminal.say(&format!("curl: Can't open '{path}'!")).await;
+            terminal.say(HINT).await;
+            return Err(Failure::new(26, UNREAD));
+        }
         let etag = match &o.etag_compare {
             None => None,
             Some(path) => {
@@ -172,11 +181,7 @@ impl Task<'_> {
     ) -> Result<(Verb, Body), Failure> {
         let o = self.o;
         if let Some(path) = &self.upload {
-            let unread = || {
-                let text = format!("Can't open '{path}'!");
-                Failure::new(26, text)
-            };
-            let bytes = files.read(path).ok_or_else(unread)?;
+            let bytes = files.read(path).ok_or_else(|| Failure::new(26, UNREAD))?;
             let stdin = path == "-" || path == ".";
             if !stdin {
                 url.add_file(path.rsplit('/').next().unwrap_or(path));
@@ -194,9 +199,7 @@ impl Task<'_> {
         if !o.form.is_empty() {
             let mut chance = process.rng(&format!("curl boundary {}", self.number));
             let made = form::body(&o.form, &mut chance);
-            let (boundary, bytes) = made.ok_or_else(|| {
-                Failure::new(26, "Failed to open/read local data from file/application")
-            })?;
+            let (boundary, bytes) = made.ok_or_else(|| Failure::new(26, UNREAD))?;
             return Ok((Verb::Post, Body::Form { boundary, bytes }));
         }
         Ok(match &o.body {
@@ -274,7 +277,7 @@ impl Task<'_> {
         let mut sink = Sink::new(place);
         sink.include = self.o.include || job.verb == Verb::Head;
         match self.o.dump_header.as_deref() {
-            Some("-") => sink.dump_shown = true,
+            Some("-") => sink.dump_shown = Some(Box::new(process.stdout())),
             Some(_) => sink.dump = Some(Vec::new()),
             None => {}
         }

@@ -47,7 +47,11 @@ impl Url {
             Some((u, h)) => (Some(unescape(u).ok_or(BadUrl)?), h),
             None => (None, authority),
         };
-        let (host, port) = split_port(host_port)?;
+        // A file's URL names no host (RFC 8089 §2); the scheme is refused elsewhere.
+        let (host, port) = match scheme.as_str() {
+            "file" if host_port.is_empty() => (String::new(), None),
+            _ => split_port(host_port)?,
+        };
         Ok(Url { scheme, userinfo, host, port, target: target(tail, as_is) })
     }
 

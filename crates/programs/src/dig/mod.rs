@@ -22,7 +22,7 @@ use crate::dns::text;
 use options::{Global, Line, Lookup, Stop};
 
 /// The version that is imitated, as it prints itself.
-const VERSION: &str = "9.18.49-1~deb12u3-Debian";
+pub(crate) const VERSION: &str = "9.18.49-1~deb12u3-Debian";
 /// No server answered.
 const NO_SERVER: i32 = 9;
 /// A name that is none.
@@ -54,6 +54,11 @@ pub(crate) fn main(process: Process) -> LocalBoxFuture<i32> {
             Err(Stop::Fatal(what)) => {
                 process.eprint(&format!("dig: {what}\n")).await;
                 1
+            }
+            Err(Stop::Number { what, value, why, code }) => {
+                process.print(&format!("invalid {what} '{value}': {why}\n")).await;
+                process.eprint(&format!("dig: Couldn't parse {what}\n")).await;
+                code
             }
         }
     })
@@ -226,7 +231,7 @@ impl Dig {
         }
     }
 
-    /// Prints the greeting, once. Failures show it even with `+short`.
+    /// Prints the greeting, once. `+short` does without; a failure shows it when `+cmd` follows.
     async fn greet(&mut self, failed: bool) {
         let greeting = std::mem::take(&mut self.greeting);
         if self.global.cmd && (failed || !self.global.short) {

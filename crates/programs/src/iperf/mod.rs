@@ -5,10 +5,14 @@ mod report;
 mod tcp;
 mod udp;
 
-use netarium_base::Instant;
-use netarium_world::process::{LocalBoxFuture, Process};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use options::parse;
+use netarium_base::Instant;
+use netarium_stack::{OptionName, SocketKind, SocketOption};
+use netarium_world::process::{LocalBoxFuture, Process, errno};
+
+use options::{Options, parse};
+use report::Format;
 
 /// The program.
 pub(crate) fn main(process: Process) -> LocalBoxFuture<i32> {
@@ -21,14 +25,85 @@ pub(crate) fn main(process: Process) -> LocalBoxFuture<i32> {
                 return code;
             }
         };
-        match (&options.client, options.udp) {
-            (Some(_), false) => tcp::client(process, options).await,
-            (Some(_), true) => udp::client(process, options).await,
-            (None, false) => tcp::server(process, options).await,
-            (None, true) => udp::server(process, options).await,
+        process.eprint(&options.warnings).await;
+        match run(&process, options).await {
+            Ok(code) => code,
+            Err(host) => {
+                process.eprint(&format!("{host}: Unknown host\n")).await;
+                1
+            }
         }
     })
 }
+
+/// Client or server; the error is a host that nobody knows.
+async fn run(process: &Process, o: Options) -> Result<i32, String> {
+    let from = match &o.bind {
+        Some(name) => Some(SocketAddr::new(address(process, name).await?, o.bind_port)),
+        None => None,
+    };
+    Ok(match &o.client {
+        Some(host) => {
+            let to = SocketAddr::new(address(process, host).await?, o.port);
+            match o.udp {
+                true => udp::client(*process, o, from, to).await,
+                false => tcp::client(*process, o, from, to).await,
+            }
+        }
+        None => {
+            let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+            let at = SocketAddr::new(from.map_or(any, |f| f.ip()), o.port);
+            match o.udp {
+                true => udp::server(*process, o, at).await,
+                false => tcp::server(*process, o, at).await,
+            }
+        }
+    })
+}
+
+async fn address(process: &Process, host: &str) -> Result<IpAddr, String> {
+    let found = process.resolve(host).await.unwrap_or_default();
+    found.first().copied().ok_or_else(|| host.to_owned())
+}
+
+/// What is said when a server cannot have its port: it ends well, in the original, too.
+async fn not_bound(process: &Process, e: &std::io::Error) -> i32 {
+    process.eprint(&format!("listener bind failed: {}\n", words(e))).await;
+    0
+}
+
+/// An error in the system's words.
+fn words(e: &std::io::Error) -> String {
+    errno(e).map_or_else(|| e.to_string(), |e| e.text().to_owned())
+}
+
+/// The line about the socket's buffer: what was asked for, or the system's default. A client's is
+/// the one for sending.
+fn window(process: &Process, o: &Options) -> String {
+    let words = if o.udp { "UDP buffer size" } else { "TCP window size" };
+    if let Some(w) = o.window {
+        return format!("{words}: {}\n", report::buffer(w));
+    }
+    if o.udp {
+        return format!("{words}: {} (default)\n", report::buffer(UDP_BUFFER));
+    }
+    let send = o.client.is_some();
+    let default = process.with_stack(|stack, cx| {
+        let name = if send { OptionName::SendBuffer } else { OptionName::RecvBuffer };
+        let id = stack.socket(SocketKind::Tcp, process.pid()).ok()?;
+        let size = stack.get_option(id, name).ok();
+        // It was made a moment ago.
+        let _ = stack.close(cx, id);
+        match size? {
+            SocketOption::SendBuffer(n) | SocketOption::RecvBuffer(n) => Some(n),
+            _ => None,
+        }
+    });
+    format!("{words}: {} (default)\n", report::buffer(default.unwrap_or(16_384)))
+}
+
+/// What a UDP socket holds, bytes: Linux' `rmem_default`, and the lab's.
+const UDP_BUFFER: u32 = 212_992;
 
 const RULE: &str = "------------------------------------------------------------\n";
 
@@ -40,11 +115,12 @@ struct Meter {
     bytes: u64,
     told: u64,
     told_at: Instant,
+    format: Format,
 }
 
 impl Meter {
-    fn new(now: Instant) -> Meter {
-        Meter { start: now, bytes: 0, told: 0, told_at: now }
+    fn new(now: Instant, format: Format) -> Meter {
+        Meter { start: now, bytes: 0, told: 0, told_at: now, format }
     }
 
     fn seconds(&self, at: Instant) -> f64 {
@@ -54,13 +130,14 @@ impl Meter {
     /// The line of an interval that ends at `at`.
     fn interval(&mut self, id: &str, at: Instant) -> String {
         let from = self.seconds(self.told_at);
-        let line = report::line(id, from, self.seconds(at), self.bytes - self.told, "");
+        let span = (from, self.seconds(at));
+        let line = report::line(self.format, id, span, self.bytes - self.told, "");
         (self.told, self.told_at) = (self.bytes, at);
         line
     }
 
     /// The line of all.
     fn total(&self, id: &str, at: Instant) -> String {
-        report::line(id, 0.0, self.seconds(at), self.bytes, "")
+        report::line(self.format, id, (0.0, self.seconds(at)), self.bytes, "")
     }
 }

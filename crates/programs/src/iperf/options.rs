@@ -2,7 +2,8 @@
 
 use netarium_base::Duration;
 
-use crate::getopt::{Item, Long, Spec, Takes};
+use super::report::Format;
+use crate::getopt::{Item, Long, OptError, Spec, Takes};
 
 pub(super) const USAGE: &str = "\
 Usage: iperf [-s|-c host] [options]
@@ -14,6 +15,8 @@ Usage: iperf [-s|-c host] [options]
        iperf [-h|--help] [-v|--version]
 
 Client/Server:
+  -B, --bind <host>[:<port>] bind to <host> and optional port
+  -f, --format    [kmgtKMGTaAbB] format to report: Kbits, Mbits, KBytes, MBytes
   -i, --interval  #        seconds between periodic bandwidth reports
   -l, --len       #[KM]    length of buffer to read or write
   -p, --port      #        server port to listen on/connect to
@@ -43,12 +46,13 @@ const LONG: &[Long] = &[
     ("reverse", Takes::Nothing, 'R'),
     ("len", Takes::Value, 'l'),
     ("window", Takes::Value, 'w'),
-    ("enhanced", Takes::Nothing, 'e'),
+    ("bind", Takes::Value, 'B'),
+    ("format", Takes::Value, 'f'),
     ("help", Takes::Nothing, 'h'),
     ("version", Takes::Nothing, 'v'),
 ];
 
-const SPEC: Spec = Spec { short: "sc:up:t:n:i:b:P:Rl:w:ehvB:f:", long: LONG };
+const SPEC: Spec = Spec { short: "sc:up:t:n:i:b:P:Rl:w:hvB:f:", long: LONG };
 
 /// The most parallel connections.
 const PARALLEL_MAX: usize = 128;
@@ -71,11 +75,35 @@ pub(super) struct Options {
     pub(super) reverse: bool,
     pub(super) length: usize,
     pub(super) window: Option<u32>,
+    /// The host of `-B`.
+    pub(super) bind: Option<String>,
+    /// The port of `-B HOST:PORT`, or 0.
+    pub(super) bind_port: u16,
+    pub(super) format: Format,
+    /// Words for standard error before anything else.
+    pub(super) warnings: String,
+}
+
+/// What a command line is answered that starts nothing: usage ends well, in the original, too.
+fn usage(why: &str) -> (i32, String) {
+    (0, format!("{why}{USAGE}"))
+}
+
+/// A wrong option in the words of the original's own `getopt`.
+fn wrong(e: &OptError) -> (i32, String) {
+    usage(&match e {
+        OptError::UnknownShort(c) => format!("iperf: invalid option -- {c}\n"),
+        OptError::MissingShort(c) => format!("iperf: option requires an argument -- {c}\n"),
+        OptError::UnknownLong(s) => format!("iperf: unrecognized option `--{s}'\n"),
+        OptError::AmbiguousLong(s) => format!("iperf: option `--{s}' is ambiguous\n"),
+        OptError::MissingLong(s) => format!("iperf: option `--{s}' requires an argument\n"),
+        OptError::ExtraValue(s) => format!("iperf: option `--{s}' doesn't allow an argument\n"),
+        OptError::Help | OptError::Version => String::new(),
+    })
 }
 
 /// Reads a command line without its first word. The error is an exit code, and what to print.
 pub(super) fn parse(args: &[String]) -> Result<Options, (i32, String)> {
-    let wrong = || (1, USAGE.to_owned());
     let mut o = Options {
         client: None,
         udp: false,
@@ -88,35 +116,66 @@ pub(super) fn parse(args: &[String]) -> Result<Options, (i32, String)> {
         reverse: false,
         length: 0,
         window: None,
+        bind: None,
+        bind_port: 0,
+        format: Format::default(),
+        warnings: String::new(),
     };
     let mut server = false;
-    let seconds = |value: &str| format!("{value}s").parse::<Duration>().map_err(|_| wrong());
-    let items = SPEC.parse(args).map_err(|e| (1, format!("iperf: {}\n{USAGE}", e.gnu())))?;
+    let seconds = |value: &str| format!("{value}s").parse::<Duration>().ok();
+    let bad = |text: String| (1, text + "\n");
+    let items = SPEC.parse(args).map_err(|e| wrong(&e))?;
     for item in items {
         let Item::Option(c, value) = item else {
             let Item::Operand(word) = item else { continue };
-            return Err((1, format!("iperf: ignoring extra argument -- {word}\n{USAGE}")));
+            o.warnings += &format!("iperf: ignoring extra argument -- {word}\n");
+            continue;
         };
         match c {
+            's' if o.client.is_some() => {
+                o.warnings += "WARNING: option -s is not valid for client mode\n";
+            }
             's' => server = true,
+            // What is said first counts.
+            'c' if server => {
+                o.warnings += "WARNING: option -c is not valid for server mode\n";
+            }
             'c' => o.client = Some(value),
             'u' => o.udp = true,
-            'p' => o.port = value.parse().map_err(|_| wrong())?,
-            't' => o.time = seconds(&value)?,
-            'n' => o.bytes = Some(scaled(&value, 1_024).ok_or_else(wrong)?),
-            'i' => o.interval = Some(seconds(&value)?).filter(|i| i.as_nanos() > 0),
-            'b' => o.bandwidth = Some(scaled(&value, 1_000).filter(|b| *b > 0).ok_or_else(wrong)?),
-            'P' => o.parallel = value.parse().map_err(|_| wrong())?,
+            'p' => {
+                let why = || bad(format!("ERROR: -p value of '{value}' not recognized"));
+                o.port = value.parse().map_err(|_| why())?;
+            }
+            't' => {
+                let why = || bad(format!("ERROR: -t value of '{value}' not recognized"));
+                o.time = seconds(&value).ok_or_else(why)?;
+            }
+            'n' => {
+                let why = || bad(format!("Invalid value for -n amount of '{value}'"));
+                o.bytes = Some(scaled(&value, 1_024).ok_or_else(why)?);
+            }
+            'i' => {
+                let why = || bad(format!("Invalid value of '{value}' for -i interval"));
+                o.interval = Some(seconds(&value).ok_or_else(why)?).filter(|i| i.as_nanos() > 0);
+            }
+            'b' => {
+                let why = || bad(format!("ERROR: -b value of '{value}' not recognized"));
+                o.bandwidth = Some(scaled(&value, 1_000).filter(|b| *b > 0).ok_or_else(why)?);
+            }
+            'B' => (o.bind, o.bind_port) = bind(value),
+            'f' => o.format = Format::of(&value),
+            // What is no number is one.
+            'P' => o.parallel = value.parse().unwrap_or(1),
             'R' => o.reverse = true,
-            'l' => o.length = scaled(&value, 1_024).ok_or_else(wrong)? as usize,
+            'l' => o.length = scaled(&value, 1_024).unwrap_or(0) as usize,
             'w' => o.window = scaled(&value, 1_024).and_then(|w| u32::try_from(w).ok()),
             'h' => return Err((1, HELP.to_owned())),
             'v' => return Err((1, "iperf version 2.1.8 (in virtual time)\n".to_owned())),
             _ => {}
         }
     }
-    if server == o.client.is_some() {
-        return Err(wrong());
+    if !server && o.client.is_none() {
+        return Err(usage(&o.warnings));
     }
     o.parallel = o.parallel.clamp(1, PARALLEL_MAX);
     let default = if o.udp { 1_470 } else { 128 * 1_024 };
@@ -124,6 +183,17 @@ pub(super) fn parse(args: &[String]) -> Result<Options, (i32, String)> {
     o.length =
         if o.length == 0 { default } else { o.length.clamp(if o.udp { 52 } else { 1 }, most) };
     Ok(o)
+}
+
+/// `HOST` or `HOST:PORT`; a port that is none is any.
+fn bind(value: String) -> (Option<String>, u16) {
+    match value.split_once(':') {
+        // More colons are an IPv6 address.
+        Some((host, port)) if !port.contains(':') => {
+            (Some(host.to_owned()), port.parse().unwrap_or(0))
+        }
+        _ => (Some(value), 0),
+    }
 }
 
 /// `10`, `10K`, `1.5M`, `1G`, in units of 1000 or 1024.
@@ -143,6 +213,38 @@ fn scaled(text: &str, base: u64) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn of(line: &str) -> Result<Options, (i32, String)> {
+        let args: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        parse(&args)
+    }
+
+    #[test]
+    fn command_lines_of_iperf() {
+        for (line, code, why) in [
+            ("", 0, USAGE),
+            ("-f k", 0, USAGE),
+            ("-c", 0, "iperf: option requires an argument -- c\n"),
+            ("-Q", 0, "iperf: invalid option -- Q\n"),
+            ("-e -c web", 0, "iperf: invalid option -- e\n"),
+            ("--foo", 0, "iperf: unrecognized option `--foo'\n"),
+            ("foo", 0, "iperf: ignoring extra argument -- foo\n"),
+            ("-c web -t x", 1, "ERROR: -t value of 'x' not recognized\n"),
+            ("-c web -i x", 1, "Invalid value of 'x' for -i interval\n"),
+            ("-c web -n x", 1, "Invalid value for -n amount of 'x'\n"),
+            ("-h", 1, "Usage: iperf [-s|-c host] [options]\n       iperf"),
+        ] {
+            let (got, text) = of(line).expect_err(line);
+            assert_eq!(got, code, "{line}");
+            assert!(text.starts_with(why), "{line}: {text}");
+            assert_eq!(code == 0, text.ends_with(USAGE), "{line}");
+        }
+        let o = of("-c web -B 10.0.0.1:5555 extra").unwrap();
+        assert_eq!((o.bind.as_deref(), o.bind_port), (Some("10.0.0.1"), 5_555));
+        assert_eq!(o.warnings, "iperf: ignoring extra argument -- extra\n");
+        assert_eq!(of("-s -B ::1").unwrap().bind.as_deref(), Some("::1"));
+        assert!(of("-s -c web").unwrap().client.is_none());
+    }
 
     #[test]
     fn numbers_have_units() {

@@ -9,43 +9,18 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use netarium_base::{Duration, Instant};
-use netarium_stack::{OptionName, SocketOption};
+use netarium_stack::{Errno, SocketOption};
 use netarium_world::process::{Process, TcpListener, TcpStream, errno};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::options::Options;
-use super::{Meter, RULE, report};
+use super::{Meter, RULE, not_bound, report, window, words};
 use crate::wait::first;
 
 /// What a client begins with that wants to receive.
 const REVERSE: &[u8; 8] = b"netariR\n";
 /// The backlog of the server.
 const BACKLOG: u32 = 128;
-
-fn words(e: &std::io::Error) -> String {
-    errno(e).map_or_else(|| e.to_string(), |e| e.text().to_owned())
-}
-
-/// The window line: what was asked for, or the system's default.
-fn window(process: &Process, o: &Options, send: bool) -> String {
-    let default = process.with_stack(|stack, cx| {
-        let name = if send { OptionName::SendBuffer } else { OptionName::RecvBuffer };
-        let id = stack.socket(netarium_stack::SocketKind::Tcp, process.pid()).ok()?;
-        let size = stack.get_option(id, name).ok();
-        // It was made a moment ago.
-        let _ = stack.close(cx, id);
-        match size? {
-            SocketOption::SendBuffer(n) | SocketOption::RecvBuffer(n) => Some(n),
-            _ => None,
-        }
-    });
-    match o.window {
-        Some(w) => format!("TCP window size: {}\n", report::buffer(w)),
-        None => {
-            format!("TCP window size: {} (default)\n", report::buffer(default.unwrap_or(16_384)))
-        }
-    }
-}
 
 fn connected(id: &str, stream: &TcpStream) -> String {
     let (local, peer) = (stream.local_addr(), stream.peer_addr());
@@ -127,36 +102,32 @@ async fn metered<F: Future>(
 }
 
 /// `iperf -c`
-pub(super) async fn client(process: Process, o: Options) -> i32 {
+pub(super) async fn client(
+    process: Process,
+    o: Options,
+    from: Option<SocketAddr>,
+    to: SocketAddr,
+) -> i32 {
     let host = o.client.clone().unwrap_or_default();
-    let address = match process.resolve(&host).await.ok().and_then(|a| a.first().copied()) {
-        Some(address) => address,
-        None => {
-            process
-                .eprint(&format!("error: Name or service not known\niperf: {host}: unknown host\n"))
-                .await;
-            return 1;
-        }
-    };
-    let to = SocketAddr::new(address, o.port);
     let head = format!(
         "{RULE}Client connecting to {host}, TCP port {}\n{}{RULE}",
         o.port,
-        window(&process, &o, true)
+        window(&process, &o)
     );
     process.print(&head).await;
     let header = Rc::new(RefCell::new(true));
     let shared = Rc::new((o, header));
     let mut tasks = Vec::new();
     for number in 1..=shared.0.parallel {
-        tasks.push(Box::pin(connection(process, Rc::clone(&shared), to, number)));
+        tasks.push(Box::pin(connection(process, Rc::clone(&shared), (from, to), number)));
     }
     let results = all(tasks).await;
     let good: Vec<_> = results.iter().flatten().collect();
     if good.len() > 1 {
         let bytes = good.iter().map(|r| r.0).sum();
         let end = good.iter().map(|r| r.1).fold(0.0, f64::max);
-        process.print(&report::line("SUM", 0.0, end, bytes, "")).await;
+        let line = report::line(shared.0.format, "SUM", (0.0, end), bytes, "");
+        process.print(&line).await;
     }
     0
 }
@@ -186,18 +157,25 @@ async fn all<F: Future + Unpin>(mut tasks: Vec<F>) -> Vec<F::Output> {
 async fn connection(
     process: Process,
     shared: Rc<(Options, Rc<RefCell<bool>>)>,
-    to: SocketAddr,
+    (from, to): (Option<SocketAddr>, SocketAddr),
     number: usize,
 ) -> Option<(u64, f64)> {
     let (o, header) = (&shared.0, &shared.1);
     let id = report::id(number);
-    let mut stream = match TcpStream::connect(&process, to).await {
+    let mut stream = match TcpStream::connect_from(&process, from, to).await {
         Ok(stream) => stream,
         Err(e) => {
-            process.eprint(&format!("tcp connect failed: {}\n", words(&e))).await;
+            let binding = matches!(errno(&e), Some(Errno::EADDRNOTAVAIL | Errno::EADDRINUSE));
+            let what = if from.is_some() && binding { "bind failed" } else { "tcp connect failed" };
+            process.eprint(&format!("{what}: {}\n", words(&e))).await;
             // The original shows the socket that came to nothing, and ends well all the same.
             let (ip, port) = (to.ip(), to.port());
-            let text = format!("[{id}] local 0.0.0.0 port 0 connected with {ip} port {port}\n");
+            let local = from.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0));
+            let text = format!(
+                "[{id}] local {} port {} connected with {ip} port {port}\n",
+                local.ip(),
+                local.port()
+            );
             process.print(&text).await;
             return None;
         }
@@ -214,7 +192,7 @@ async fn connection(
         text += "[ ID] Interval       Transfer     Bandwidth\n";
     }
     process.print(&text).await;
-    let meter = RefCell::new(Meter::new(process.now()));
+    let meter = RefCell::new(Meter::new(process.now(), o.format));
     let amount = Amount {
         until: o.bytes.is_none().then(|| process.now() + o.time),
         bytes: o.bytes.unwrap_or(u64::MAX),
@@ -231,7 +209,7 @@ async fn connection(
         let work = send(&process, &mut stream, amount, (o.length, o.bandwidth), &meter);
         let result = metered(&process, o, &id, &meter, work).await;
         // The test lasts until the server has all of it.
-        receive(&mut stream, 1, &RefCell::new(Meter::new(process.now()))).await;
+        receive(&mut stream, 1, &RefCell::new(Meter::new(process.now(), o.format))).await;
         result.err()
     };
     if let Some(e) = &failed {
@@ -245,20 +223,13 @@ async fn connection(
 }
 
 /// `iperf -s`
-pub(super) async fn server(process: Process, o: Options) -> i32 {
-    let at = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), o.port);
+pub(super) async fn server(process: Process, o: Options, at: SocketAddr) -> i32 {
     let listener = match TcpListener::bind(&process, at, BACKLOG) {
         Ok(listener) => listener,
-        Err(e) => {
-            process.eprint(&format!("bind failed: {}\n", words(&e))).await;
-            return 1;
-        }
+        Err(e) => return not_bound(&process, &e).await,
     };
-    let head = format!(
-        "{RULE}Server listening on TCP port {}\n{}{RULE}",
-        o.port,
-        window(&process, &o, false)
-    );
+    let head =
+        format!("{RULE}Server listening on TCP port {}\n{}{RULE}", o.port, window(&process, &o));
     process.print(&head).await;
     let options = Rc::new(o);
     let mut number = 0;
@@ -276,7 +247,7 @@ async fn serve(process: Process, o: Rc<Options>, mut stream: TcpStream, number: 
         text += "[ ID] Interval       Transfer     Bandwidth\n";
     }
     process.print(&text).await;
-    let meter = RefCell::new(Meter::new(process.now()));
+    let meter = RefCell::new(Meter::new(process.now(), o.format));
     let mut head = [0; 32];
     let mut have = 0;
     while have < head.len() {

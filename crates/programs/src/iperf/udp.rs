@@ -2,14 +2,16 @@
 //! sent, each four bytes; the last ones have the number negated and are answered by the server's
 //! report.
 
-use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::collections::BTreeMap;
+use std::io;
 
 use netarium_base::{Duration, Instant};
-use netarium_world::process::{Process, UdpSocket, errno};
+use netarium_world::process::{Process, UdpSocket};
 
 use super::options::Options;
-use super::{Meter, RULE, report};
+use super::report::Format;
+use super::{Meter, RULE, not_bound, report, window, words};
 use crate::wait::within;
 
 /// How fast datagrams are sent unless `-b` says otherwise, bits per second.
@@ -20,10 +22,6 @@ const TRIES: u32 = 10;
 const REPORT: u32 = 0x8000_0000;
 /// How many clients a server remembers at once.
 const CLIENTS_MAX: usize = 1_024;
-
-fn words(e: &std::io::Error) -> String {
-    errno(e).map_or_else(|| e.to_string(), |e| e.text().to_owned())
-}
 
 fn word(bytes: &[u8], at: usize) -> u32 {
     bytes.get(at..at + 4).map_or(0, |b| b.iter().fold(0, |v, b| v << 8 | u32::from(*b)))
@@ -36,34 +34,31 @@ fn put(bytes: &mut [u8], at: usize, value: u32) {
 }
 
 /// `iperf -u -c`
-pub(super) async fn client(process: Process, o: Options) -> i32 {
+pub(super) async fn client(
+    process: Process,
+    o: Options,
+    from: Option<SocketAddr>,
+    to: SocketAddr,
+) -> i32 {
     let host = o.client.clone().unwrap_or_default();
-    let Some(address) = process.resolve(&host).await.ok().and_then(|a| a.first().copied()) else {
-        let text = format!("error: Name or service not known\niperf: {host}: unknown host\n");
-        process.eprint(&text).await;
-        return 1;
-    };
-    let to = SocketAddr::new(address, o.port);
     let rate = o.bandwidth.unwrap_or(BANDWIDTH);
     let gap = o.length as u128 * 8 * 1_000_000_000 / u128::from(rate);
     let gap = Duration::from_nanos(u64::try_from(gap).unwrap_or(u64::MAX));
     let head = format!(
-        "{RULE}Client connecting to {host}, UDP port {}\nSending {} byte datagrams, IPG target: {:.2} us (kalman adjust)\n{RULE}",
+        "{RULE}Client connecting to {host}, UDP port {}\nSending {} byte datagrams, IPG target: {:.2} us (kalman adjust)\n{}{RULE}",
         o.port,
         o.length,
-        gap.as_nanos() as f64 / 1e3
+        gap.as_nanos() as f64 / 1e3,
+        window(&process, &o)
     );
     process.print(&head).await;
-    let any = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
-    let opened = UdpSocket::bind(&process, any).and_then(|s| s.connect(to).map(|()| s));
-    let socket = match opened {
-        Ok(socket) => socket,
+    let (socket, local) = match open(&process, from, to).await {
+        Ok(open) => open,
         Err(e) => {
             process.eprint(&format!("connect failed: {}\n", words(&e))).await;
             return 1;
         }
     };
-    let local = socket.local_addr().unwrap_or(any);
     let text = format!(
         "[  1] local {} port {} connected with {} port {}\n[ ID] Interval       Transfer     Bandwidth\n",
         local.ip(),
@@ -72,7 +67,7 @@ pub(super) async fn client(process: Process, o: Options) -> i32 {
         to.port()
     );
     process.print(&text).await;
-    let (mut meter, mut number) = (Meter::new(process.now()), 0u32);
+    let (mut meter, mut number) = (Meter::new(process.now(), o.format), 0u32);
     let end = process.now() + o.time;
     let more = |meter: &Meter, now: Instant| match o.bytes {
         Some(bytes) => meter.bytes < bytes,
@@ -99,7 +94,35 @@ pub(super) async fn client(process: Process, o: Options) -> i32 {
     }
     let now = process.now();
     process.print(&format!("{}[  1] Sent {number} datagrams\n", meter.total("  1", now))).await;
-    ask_for_report(&process, &socket, &mut datagram, number).await
+    ask_for_report(&process, &socket, &mut datagram, (number, o.format)).await
+}
+
+/// A socket to the server, and its own address: that which the routing table chooses where `-B` has
+/// not. An address that cannot be had is told, and any taken, as in the original.
+async fn open(
+    process: &Process,
+    from: Option<SocketAddr>,
+    to: SocketAddr,
+) -> io::Result<(UdpSocket, SocketAddr)> {
+    let any: IpAddr = match to {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let any = SocketAddr::new(any, 0);
+    let socket = match UdpSocket::bind(process, from.unwrap_or(any)) {
+        Err(e) if from.is_some() => {
+            process.eprint(&format!("bind failed: {}\n", words(&e))).await;
+            UdpSocket::bind(process, any)?
+        }
+        bound => bound?,
+    };
+    socket.connect(to)?;
+    let mut local = socket.local_addr().unwrap_or(any);
+    if local.ip().is_unspecified() {
+        let chosen = process.with_stack(|stack, _| stack.source_for(to.ip()).ok().map(|s| s.1));
+        local.set_ip(chosen.unwrap_or(local.ip()));
+    }
+    Ok((socket, local))
 }
 
 fn stamp(process: &Process, datagram: &mut [u8], number: i32) {
@@ -114,7 +137,7 @@ async fn ask_for_report(
     process: &Process,
     socket: &UdpSocket,
     datagram: &mut [u8],
-    number: u32,
+    (number, format): (u32, Format),
 ) -> i32 {
     let mut answer = vec![0; 2_048];
     for _ in 0..TRIES {
@@ -135,7 +158,7 @@ async fn ask_for_report(
         let jitter = f64::from(at(8)) * 1e3 + f64::from(at(9)) / 1e3;
         let text = format!(
             "[  1] Server Report:\n[ ID] Interval       Transfer     Bandwidth        Jitter   Lost/Total Datagrams\n{}",
-            report::line("  1", 0.0, seconds, bytes, &losses(jitter, at(5), at(7)))
+            report::line(format, "  1", (0.0, seconds), bytes, &losses(jitter, at(5), at(7)))
         );
         process.print(&text).await;
         return 0;
@@ -193,7 +216,8 @@ impl Flow {
 
     fn report(&self) -> String {
         let more = losses(self.jitter / 1e6, self.lost, self.next);
-        report::line(&self.id, 0.0, self.meter.seconds(self.last), self.meter.bytes, &more)
+        let span = (0.0, self.meter.seconds(self.last));
+        report::line(self.meter.format, &self.id, span, self.meter.bytes, &more)
     }
 
     /// The report as a datagram.
@@ -220,16 +244,14 @@ impl Flow {
 }
 
 /// `iperf -u -s`
-pub(super) async fn server(process: Process, o: Options) -> i32 {
-    let at = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), o.port);
+pub(super) async fn server(process: Process, o: Options, at: SocketAddr) -> i32 {
     let socket = match UdpSocket::bind(&process, at) {
         Ok(socket) => socket,
-        Err(e) => {
-            process.eprint(&format!("bind failed: {}\n", words(&e))).await;
-            return 1;
-        }
+        Err(e) => return not_bound(&process, &e).await,
     };
-    process.print(&format!("{RULE}Server listening on UDP port {}\n{RULE}", o.port)).await;
+    let buffer = window(&process, &o);
+    let head = format!("{RULE}Server listening on UDP port {}\n{buffer}{RULE}", o.port);
+    process.print(&head).await;
     let mut flows: BTreeMap<SocketAddr, Flow> = BTreeMap::new();
     let (mut buffer, mut count) = (vec![0; 65_535], 0);
     loop {
@@ -261,7 +283,7 @@ pub(super) async fn server(process: Process, o: Options) -> i32 {
             let now = process.now();
             let flow = Flow {
                 id,
-                meter: Meter::new(now),
+                meter: Meter::new(now, o.format),
                 next: 0,
                 lost: 0,
                 late: 0,

@@ -3,16 +3,16 @@
 mod options;
 mod relay;
 
-use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::io;
 
 use netarium_base::Duration;
-use netarium_stack::SocketOption;
+use netarium_stack::{Errno, SocketOption};
 use netarium_world::process::{LocalBoxFuture, Process, TcpListener, TcpStream, UdpSocket, errno};
 
 use crate::services;
 use crate::wait::within;
-use options::{Options, USAGE, parse};
+use options::{Family, Options, SUMMARY, USAGE, parse};
 
 /// The backlog of a listener.
 const BACKLOG: u32 = 1;
@@ -31,8 +31,9 @@ pub(crate) fn main(process: Process) -> LocalBoxFuture<i32> {
             }
         };
         if options.help {
-            process.eprint(&format!("OpenBSD netcat\n{USAGE}")).await;
-            return 1;
+            let version = "OpenBSD netcat (Debian patchlevel 1.219-1)";
+            process.eprint(&format!("{version}\n{USAGE}{SUMMARY}")).await;
+            return 0;
         }
         let result = if options.listen {
             listen(&process, &options).await
@@ -54,20 +55,33 @@ fn words(e: &io::Error) -> String {
     errno(e).map_or_else(|| e.to_string(), |e| e.text().to_owned())
 }
 
-async fn resolve(process: &Process, o: &Options, name: &str) -> Result<IpAddr, String> {
-    let port = o.ports.first().copied().unwrap_or(0);
-    let unknown = |why: &str| format!("getaddrinfo for host \"{name}\" port {port}: {why}");
-    if o.numeric {
-        return name.parse().map_err(|_| unknown("Name or service not known"));
+/// An address of the family that is asked for; the error is what `getaddrinfo(3)` says.
+async fn resolve(
+    process: &Process,
+    o: &Options,
+    name: &str,
+    family: Option<Family>,
+) -> Result<IpAddr, &'static str> {
+    let fits = |address: &IpAddr| family.is_none_or(|f| f.has(*address));
+    if let Ok(address) = name.parse::<IpAddr>() {
+        let other = "Address family for hostname not supported";
+        return if fits(&address) { Ok(address) } else { Err(other) };
     }
-    let found = process.resolve(name).await.map_err(|_| unknown("Name or service not known"))?;
-    found.first().copied().ok_or_else(|| unknown("No address associated with hostname"))
+    let unknown = "Name or service not known";
+    if o.numeric {
+        return Err(unknown);
+    }
+    let found = process.resolve(name).await.map_err(|_| unknown)?;
+    found.into_iter().find(fits).ok_or("No address associated with hostname")
 }
 
 async fn listen(process: &Process, o: &Options) -> Result<i32, String> {
-    let address = match &o.host {
-        Some(name) => resolve(process, o, name).await?,
-        None => o.source.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+    let address = match o.host.as_ref().or(o.source.as_ref()) {
+        Some(name) => {
+            let found = resolve(process, o, name, o.family).await;
+            found.map_err(|why| format!("getaddrinfo: {why}"))?
+        }
+        None => any(o.family == Some(Family::V6)),
     };
     let at = SocketAddr::new(address, o.ports.first().copied().unwrap_or(0));
     if o.udp {
@@ -111,7 +125,10 @@ async fn say(process: &Process, o: &Options, text: &str) {
 
 async fn connect(process: &Process, o: &Options) -> Result<i32, String> {
     let name = o.host.clone().unwrap_or_default();
-    let address = resolve(process, o, &name).await?;
+    let port = o.ports.first().copied().unwrap_or(0);
+    let unknown = |why| format!("getaddrinfo for host \"{name}\" port {port}: {why}");
+    let address = resolve(process, o, &name, o.family).await.map_err(unknown)?;
+    let from = source(process, o, address).await?;
     // A name is told with its address.
     let shown = match name.parse::<IpAddr>() {
         Ok(_) => name,
@@ -123,22 +140,38 @@ async fn connect(process: &Process, o: &Options) -> Result<i32, String> {
             process.sleep(interval).await;
         }
         let to = SocketAddr::new(address, port);
-        let done = if o.udp {
-            connect_udp(process, o, to, &shown).await
-        } else {
-            connect_tcp(process, o, to, &shown).await
-        };
-        if done {
+        if o.udp {
+            // The last port counts.
+            code = i32::from(!connect_udp(process, o, from, to, &shown).await?);
+        } else if connect_tcp(process, o, from, to, &shown).await? {
             code = 0;
         }
     }
     Ok(code)
 }
 
-fn source(o: &Options) -> Option<SocketAddr> {
-    let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-    let given = o.source.is_some() || o.source_port > 0;
-    given.then(|| SocketAddr::new(o.source.unwrap_or(any), o.source_port))
+fn any(v6: bool) -> IpAddr {
+    if v6 { IpAddr::V6(Ipv6Addr::UNSPECIFIED) } else { IpAddr::V4(Ipv4Addr::UNSPECIFIED) }
+}
+
+/// Where `-s` and `-p` want to connect from, in the family of `to`.
+async fn source(process: &Process, o: &Options, to: IpAddr) -> Result<Option<SocketAddr>, String> {
+    let address = match &o.source {
+        Some(name) => {
+            let family = if to.is_ipv4() { Family::V4 } else { Family::V6 };
+            let found = resolve(process, o, name, Some(family)).await;
+            found.map_err(|why| format!("getaddrinfo: {why}"))?
+        }
+        None if o.source_port == 0 => return Ok(None),
+        None => any(to.is_ipv6()),
+    };
+    Ok(Some(SocketAddr::new(address, o.source_port)))
+}
+
+/// What is said when the address or port of `-s` and `-p` cannot be had: that ends the program.
+fn unbound(from: Option<SocketAddr>, e: &io::Error) -> Result<(), String> {
+    let binding = matches!(errno(e), Some(Errno::EADDRNOTAVAIL | Errno::EADDRINUSE));
+    if from.is_some() && binding { Err(format!("bind failed: {}", words(e))) } else { Ok(()) }
 }
 
 fn succeeded(o: &Options, shown: &str, port: u16) -> String {
@@ -147,10 +180,16 @@ fn succeeded(o: &Options, shown: &str, port: u16) -> String {
     format!("Connection to {shown} {port} port [{proto}/{service}] succeeded!")
 }
 
-async fn connect_tcp(process: &Process, o: &Options, to: SocketAddr, shown: &str) -> bool {
+/// False: nobody accepts. The error ends the program.
+async fn connect_tcp(
+    process: &Process,
+    o: &Options,
+    from: Option<SocketAddr>,
+    to: SocketAddr,
+    shown: &str,
+) -> Result<bool, String> {
     let deadline = o.timeout.map(|t| process.now() + t);
-    let connected =
-        within(process, deadline, TcpStream::connect_from(process, source(o), to)).await;
+    let connected = within(process, deadline, TcpStream::connect_from(process, from, to)).await;
     let failed = match connected {
         Some(Ok(stream)) => {
             if o.verbose {
@@ -163,34 +202,46 @@ async fn connect_tcp(process: &Process, o: &Options, to: SocketAddr, shown: &str
             if !o.zero {
                 relay::stream(process, o, stream).await;
             }
-            return true;
+            return Ok(true);
         }
-        Some(Err(e)) => format!("failed: {}", words(&e)),
+        Some(Err(e)) => {
+            unbound(from, &e)?;
+            format!("failed: {}", words(&e))
+        }
         None => "timed out: Operation now in progress".to_owned(),
     };
     let text = format!("nc: connect to {shown} port {} (tcp) {failed}", to.port());
     say(process, o, &text).await;
-    false
+    Ok(false)
 }
 
-async fn connect_udp(process: &Process, o: &Options, to: SocketAddr, shown: &str) -> bool {
-    let any = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
-    let opened = UdpSocket::bind(process, source(o).unwrap_or(any))
+/// False: nobody is there. The error ends the program.
+async fn connect_udp(
+    process: &Process,
+    o: &Options,
+    from: Option<SocketAddr>,
+    to: SocketAddr,
+    shown: &str,
+) -> Result<bool, String> {
+    let any = SocketAddr::new(any(to.is_ipv6()), 0);
+    let opened = UdpSocket::bind(process, from.unwrap_or(any))
         .and_then(|socket| socket.connect(to).map(|()| socket));
     let socket = match opened {
         Ok(socket) => socket,
         Err(e) => {
+            unbound(from, &e)?;
             let why = words(&e);
             let text = format!("nc: connect to {shown} port {} (udp) failed: {why}", to.port());
             say(process, o, &text).await;
-            return false;
+            return Ok(false);
         }
     };
-    if o.verbose || o.zero {
+    // Without `-v` nobody wants to know whether the port is there.
+    if o.verbose {
         // A port that nobody has shows by an ICMP error to one of these.
         for _ in 0..4 {
             if socket.send(b"X").await.is_err() {
-                return false;
+                return Ok(false);
             }
             process.sleep(Duration::from_secs(1)).await;
         }
@@ -199,5 +250,5 @@ async fn connect_udp(process: &Process, o: &Options, to: SocketAddr, shown: &str
     if !o.zero {
         relay::datagrams(process, o, &socket, to, Vec::new()).await;
     }
-    true
+    Ok(true)
 }

@@ -15,7 +15,55 @@ usage: nc [-46CDdFhklNnrStUuvZz] [-I length] [-i interval] [-M ttl]
 \t  [destination] [port]
 ";
 
+/// What `-h` prints behind the usage: of the original's options those that are taken here.
+pub(super) const SUMMARY: &str = "\
+\tCommand Summary:
+\t\t-4\t\tUse IPv4
+\t\t-6\t\tUse IPv6
+\t\t-C\t\tSend CRLF as line-ending
+\t\t-D\t\tEnable the debug socket option
+\t\t-d\t\tDetach from stdin
+\t\t-h\t\tThis help text
+\t\t-I length\tTCP receive buffer length
+\t\t-i interval\tDelay interval for lines sent, ports scanned
+\t\t-k\t\tKeep inbound sockets open for multiple connects
+\t\t-l\t\tListen mode, for inbound connects
+\t\t-M ttl\t\tOutgoing TTL / Hop Limit
+\t\t-N\t\tShutdown the network socket after EOF on stdin
+\t\t-n\t\tSuppress name/port resolutions
+\t\t-O length\tTCP send buffer length
+\t\t-p port\t\tSpecify local port for remote connects
+\t\t-q secs\t\tquit after EOF on stdin and delay of secs
+\t\t-r\t\tRandomize remote ports
+\t\t-s sourceaddr\tLocal source address
+\t\t-T keyword\tTOS value
+\t\t-t\t\tAnswer TELNET negotiation
+\t\t-u\t\tUDP mode
+\t\t-v\t\tVerbose
+\t\t-W recvlimit\tTerminate after receiving a number of packets
+\t\t-w timeout\tTimeout for connects and final net reads
+\t\t-z\t\tZero-I/O mode [used for scanning]
+\tPort numbers can be individual or ranges: lo-hi [inclusive]
+";
+
+/// The largest buffer that `-I` and `-O` take, bytes.
+const WINDOW_MAX: i64 = 65_536 << 14;
+
 const SPEC: Spec = Spec { short: "46CDdhklNnrtuvzI:i:M:O:p:q:s:T:W:w:", long: &[] };
+
+/// A family of addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Family {
+    V4,
+    V6,
+}
+
+impl Family {
+    /// Whether an address is of it.
+    pub(super) fn has(self, address: IpAddr) -> bool {
+        address.is_ipv4() == (self == Family::V4)
+    }
+}
 
 /// What is asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,7 +83,10 @@ pub(super) struct Options {
     pub(super) timeout: Option<Duration>,
     pub(super) quit: Option<Duration>,
     pub(super) receive_limit: Option<u64>,
-    pub(super) source: Option<IpAddr>,
+    /// `-4` or `-6`: the only family of addresses.
+    pub(super) family: Option<Family>,
+    /// `-s`, as typed.
+    pub(super) source: Option<String>,
     pub(super) source_port: u16,
     pub(super) ttl: Option<u8>,
     pub(super) host: Option<String>,
@@ -57,6 +108,9 @@ pub(super) fn parse(args: &[String]) -> Result<Options, String> {
     }
     let (host, port) = match operands.as_slice() {
         [] if o.listen && o.source_port > 0 => (None, None),
+        [_] if o.listen && o.source.is_some() && o.source_port == 0 => {
+            return Err(USAGE.to_owned());
+        }
         [port] if o.listen && o.source_port == 0 => (None, Some(port)),
         [host] if o.listen => (Some(host), None),
         [host, port] => (Some(host), Some(port)),
@@ -82,10 +136,11 @@ fn wrong(e: &OptError) -> String {
 }
 
 fn option(o: &mut Options, c: char, value: &str) -> Result<(), String> {
-    let seconds = |what: &str| {
-        let bad = |_| format!("nc: {what} invalid: {value}\n");
-        value.parse::<u32>().map(|n| Duration::from_secs(u64::from(n))).map_err(bad)
+    let number = |what: &str, least: i64, most: i64| {
+        limited(value, least, most).map_err(|why| format!("nc: {what} {why}: {value}\n"))
     };
+    let span = |n: i64| Duration::from_secs(n.unsigned_abs());
+    let most = i64::from(i32::MAX);
     match c {
         'h' => o.help = true,
         'l' => o.listen = true,
@@ -97,22 +152,38 @@ fn option(o: &mut Options, c: char, value: &str) -> Result<(), String> {
         'N' => o.shutdown = true,
         'd' => o.deaf = true,
         'C' => o.crlf = true,
-        'i' => o.interval = Some(seconds("interval")?),
-        'w' => o.timeout = Some(seconds("timeout")?),
-        'q' => o.quit = seconds("quit timer").ok(),
-        'W' => {
-            let bad = |_| format!("nc: receive limit invalid: {value}\n");
-            o.receive_limit = Some(value.parse().map_err(bad)?);
-        }
-        's' => {
-            let bad = |_| format!("nc: {value}: invalid source address\n");
-            o.source = Some(value.parse().map_err(bad)?);
-        }
+        '4' => o.family = Some(Family::V4),
+        '6' => o.family = Some(Family::V6),
+        'i' => o.interval = Some(span(number("interval", 0, most)?)),
+        'w' => o.timeout = Some(span(number("timeout", 0, most / 1_000)?)),
+        // Less than nothing is for ever.
+        'q' => o.quit = Some(number("quit timer", -most, most)?).filter(|n| *n >= 0).map(span),
+        'W' => o.receive_limit = Some(number("receive limit", 1, most)?.unsigned_abs()),
+        'I' => _ = number("TCP receive window", 1, WINDOW_MAX)?,
+        'O' => _ = number("TCP send window", 1, WINDOW_MAX)?,
+        's' => o.source = Some(value.to_owned()),
         'p' => o.source_port = one(value, o.udp)?,
-        'M' => o.ttl = value.parse().ok(),
+        'M' => {
+            let ttl = limited(value, 0, 255).map_err(|why| format!("nc: ttl is {why}\n"))?;
+            o.ttl = u8::try_from(ttl).ok();
+        }
         _ => {}
     }
     Ok(())
+}
+
+/// A whole number within limits, as OpenBSD's `strtonum(3)` reads it.
+fn limited(text: &str, least: i64, most: i64) -> Result<i64, &'static str> {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err("invalid");
+    }
+    let beyond = if text.starts_with('-') { i64::MIN } else { i64::MAX };
+    match text.parse().unwrap_or(beyond) {
+        n if n < least => Err("too small"),
+        n if n > most => Err("too large"),
+        n => Ok(n),
+    }
 }
 
 fn one(word: &str, udp: bool) -> Result<u16, String> {
@@ -161,9 +232,19 @@ mod tests {
             ("-lz 80", "nc: cannot use -z and -l\n"),
             ("-k web 80", "nc: must use -l with -k\n"),
             ("", USAGE),
+            ("-q abc web 80", "nc: quit timer invalid: abc\n"),
+            ("-w -1 web 80", "nc: timeout too small: -1\n"),
+            ("-i 99999999999 web 80", "nc: interval too large: 99999999999\n"),
+            ("-W 0 web 80", "nc: receive limit too small: 0\n"),
+            ("-M 999 web 80", "nc: ttl is too large\n"),
+            ("-I abc web 80", "nc: TCP receive window invalid: abc\n"),
+            // A listener's address is an operand.
+            ("-l -s 10.0.0.1 80", USAGE),
         ] {
             assert_eq!(of(line), Err(expect.to_owned()), "{line}");
         }
+        assert_eq!(of("-q -1 web 80").unwrap().quit, None);
+        assert_eq!(of("-4 -6 web 80").unwrap().family, Some(Family::V6));
         assert!(of("-Q").unwrap_err().starts_with("nc: invalid option -- 'Q'\nusage: nc "));
     }
 }

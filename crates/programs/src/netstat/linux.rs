@@ -155,8 +155,53 @@ pub(super) fn interfaces(interfaces: &[Interface]) -> String {
 /// A counter, its words, and whether it is shown when it is 0.
 type Counter = (u64, &'static str, bool);
 
-/// `-s`: what this stack counts, in net-tools' words and order.
-pub(super) fn statistics(s: &StackStats, established: usize, forwarding: bool) -> String {
+/// `-s`: what this stack counts, in net-tools' words and order; with `-t` or `-u` of these
+/// protocols only.
+pub(super) fn statistics(
+    flags: &Flags,
+    s: &StackStats,
+    established: usize,
+    forwarding: bool,
+) -> String {
+    let each = !flags.tcp && !flags.udp;
+    let mut out = if each { internet(s, forwarding) } else { String::new() };
+    let mut section = |name: &str, counters: &[Counter]| {
+        let _ = writeln!(out, "{name}:");
+        rows(&mut out, counters);
+    };
+    if each || flags.tcp {
+        section("Tcp", &tcp(s, established));
+    }
+    if each || flags.udp {
+        section(
+            "Udp",
+            &[
+                (s.udp_in, "packets received", true),
+                (s.udp_no_ports, "packets to unknown port received", true),
+                (s.udp_in_errors, "packet receive errors", true),
+                (s.udp_out, "packets sent", true),
+            ],
+        );
+    }
+    if each || flags.tcp {
+        section(
+            "TcpExt",
+            &[
+                (s.tcp_cookies_sent, "SYN cookies sent", false),
+                (s.tcp_cookies_received, "SYN cookies received", false),
+                (s.tcp_cookies_failed, "invalid SYN cookies received", false),
+                (s.tcp_listen_overflows, "times the listen queue of a socket overflowed", false),
+                (s.tcp_listen_drops, "SYNs to LISTEN sockets dropped", false),
+                (s.tcp_orphan_drops, "TCP sockets destroyed because too many were closing", false),
+                (s.tcp_challenge_acks, "TCPChallengeACK:", false),
+            ],
+        );
+    }
+    out
+}
+
+/// The parts about IP and ICMP.
+fn internet(s: &StackStats, forwarding: bool) -> String {
     let mut out = String::new();
     let mut section = |name: &str, first: &str, counters: &[Counter]| {
         let _ = write!(out, "{name}:\n{first}");
@@ -172,36 +217,7 @@ pub(super) fn statistics(s: &StackStats, established: usize, forwarding: bool) -
     ];
     rows(&mut out, &sent);
     out += &histogram("output", OUT_KINDS, &s.icmp_out_kinds);
-    out += &by_number(s);
-    let mut section = |name: &str, first: &str, counters: &[Counter]| {
-        let _ = write!(out, "{name}:\n{first}");
-        rows(&mut out, counters);
-    };
-    section("Tcp", "", &tcp(s, established));
-    section(
-        "Udp",
-        "",
-        &[
-            (s.udp_in, "packets received", true),
-            (s.udp_no_ports, "packets to unknown port received", true),
-            (s.udp_in_errors, "packet receive errors", true),
-            (s.udp_out, "packets sent", true),
-        ],
-    );
-    section(
-        "TcpExt",
-        "",
-        &[
-            (s.tcp_cookies_sent, "SYN cookies sent", false),
-            (s.tcp_cookies_received, "SYN cookies received", false),
-            (s.tcp_cookies_failed, "invalid SYN cookies received", false),
-            (s.tcp_listen_overflows, "times the listen queue of a socket overflowed", false),
-            (s.tcp_listen_drops, "SYNs to LISTEN sockets dropped", false),
-            (s.tcp_orphan_drops, "TCP sockets destroyed because too many were closing", false),
-            (s.tcp_challenge_acks, "TCPChallengeACK:", false),
-        ],
-    );
-    out
+    out + &by_number(s)
 }
 
 fn rows(out: &mut String, counters: &[Counter]) {

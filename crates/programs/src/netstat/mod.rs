@@ -153,7 +153,7 @@ fn page(process: &Process, flags: &Flags) -> String {
         Some('i') => linux::interfaces(stack.interfaces()),
         Some('s') => {
             let established = stack.sockets().iter().filter(|s| s.state == "ESTABLISHED").count();
-            linux::statistics(stack.stats(), established, stack.forwards())
+            linux::statistics(flags, stack.stats(), established, stack.forwards())
         }
         Some(_) => USAGE.to_owned(),
         None if flags.is_windows() => windows::sockets(flags, &stack.sockets()),

@@ -54,6 +54,35 @@ fn ano_is_windows() {
 }
 
 #[test]
+fn without_o_there_is_no_pid() {
+    let args = ["-anp", "tcp"].map(str::to_owned);
+    let flags = Flags::parse(&args).unwrap();
+    assert!(flags.is_windows());
+    insta::assert_snapshot!(windows::sockets(&flags, &rows()), @r"
+
+    Active Connections
+
+      Proto  Local Address          Foreign Address        State
+      TCP    0.0.0.0:80             0.0.0.0:0              LISTENING
+      TCP    192.168.17.17:80       10.0.0.7:52382         TIME_WAIT
+      TCP    192.168.17.17:80       192.168.17.20:49152    FIN_WAIT_2
+    ");
+}
+
+#[test]
+fn statistics_are_of_the_chosen_protocols() {
+    let sections = |line: &str| -> Vec<String> {
+        let text =
+            linux::statistics(&flags(line), &netarium_stack::StackStats::default(), 0, false);
+        text.lines().filter(|l| !l.starts_with(' ')).map(str::to_owned).collect()
+    };
+    assert_eq!(sections("-s"), ["Ip:", "Icmp:", "Tcp:", "Udp:", "TcpExt:"]);
+    assert_eq!(sections("-st"), ["Tcp:", "TcpExt:"]);
+    assert_eq!(sections("-su"), ["Udp:"]);
+    assert_eq!(sections("-stu"), ["Tcp:", "Udp:", "TcpExt:"]);
+}
+
+#[test]
 fn tanp_is_linux() {
     let text = linux::sockets(&flags("-tanp"), &rows(), &owners(), Instant::ZERO, &|_| (0, 0));
     // The same columns, trailing blanks included, as net-tools 2.10 prints them.

@@ -9,9 +9,9 @@ use super::Flags;
 
 /// The table of sockets; a listener's row is shown with `-a`.
 pub(super) fn sockets(flags: &Flags, sockets: &[SocketInfo]) -> String {
-    let mut out = "\nActive Connections\n\n  Proto  Local Address          Foreign Address        \
-        State           PID\n"
-        .to_owned();
+    let head = "  Proto  Local Address          Foreign Address        State";
+    let pid = if flags.timers { "           PID" } else { "" };
+    let mut out = format!("\nActive Connections\n\n{head}{pid}\n");
     for s in flags.wanted(sockets) {
         let (proto, foreign) = match (s.kind, s.remote) {
             (SocketKind::Tcp, remote) => {
@@ -20,13 +20,13 @@ pub(super) fn sockets(flags: &Flags, sockets: &[SocketInfo]) -> String {
             (_, Some(remote)) => ("UDP", remote.to_string()),
             (_, None) => ("UDP", "*:*".to_owned()),
         };
-        let _ = writeln!(
-            out,
-            "  {proto:<5}  {:<21}  {foreign:<21}  {:<14}  {}",
-            s.local.to_string(),
-            state(s.state),
-            s.pid
-        );
+        let (local, state) = (s.local.to_string(), state(s.state));
+        let row = format!("  {proto:<5}  {local:<21}  {foreign:<21}  ");
+        // `-o` of Windows.
+        let _ = match flags.timers {
+            true => writeln!(out, "{row}{state:<14}  {}", s.pid),
+            false => writeln!(out, "{row}{state}"),
+        };
     }
     out
 }

@@ -38,6 +38,8 @@ Options:
   -V                 print version and exit
   -w <deadline>      reply wait <deadline> in seconds
   -W <timeout>       time to wait for response
+
+For more details see ping(8).
 ";
 
 /// How long to wait for the last answers when none came before (iputils: MAXWAIT).

@@ -438,6 +438,11 @@ impl Shell {
         let request = match signals::parse(args) {
             Ok(signals::Request::List(text)) => return self.say(&text).await,
             Ok(signals::Request::Send(number, whom)) => (number, whom),
+            Ok(signals::Request::Unlisted(word)) => {
+                let why = format!("kill: invalid signal number or exit status: {word}\n");
+                let _ = self.io.0[2].clone().write_all(why.as_bytes()).await;
+                return Ok(2);
+            }
             Err(why) => {
                 let _ = self.io.0[2].clone().write_all(why.as_bytes()).await;
                 return Ok(1);

@@ -6,8 +6,9 @@ use netarium_base::Duration;
 use netarium_world::process::{LocalBoxFuture, Process};
 use tokio::io::AsyncReadExt;
 
-use super::input::{Input, Out, names, usage};
-use crate::getopt::{Item, Long, Spec, Takes};
+use super::help::{HELP, VERSION, refuse};
+use super::input::{Input, Out, names};
+use crate::getopt::{Item, Long, OptError, Spec, Takes};
 
 const LONG: &[Long] = &[
     ("lines", Takes::Value, 'n'),
@@ -17,6 +18,8 @@ const LONG: &[Long] = &[
     ("verbose", Takes::Nothing, 'v'),
     ("follow", Takes::Nothing, 'f'),
     ("sleep-interval", Takes::Value, 's'),
+    HELP,
+    VERSION,
 ];
 const SPEC: Spec = Spec { short: "n:c:qvfFs:", long: LONG };
 /// The most that `tail` keeps, bytes.
@@ -31,17 +34,26 @@ struct Options {
     other: bool,
     headers: Option<bool>,
     follow: bool,
+    /// `-F`: a file that is not there may come.
+    retry: bool,
     interval: Duration,
     files: Vec<String>,
 }
 
-fn parse(args: &[String], name: &str) -> Result<Options, String> {
+/// Why a command line is wrong.
+enum Wrong {
+    Option(OptError),
+    Value(String),
+}
+
+fn parse(args: &[String], name: &str) -> Result<Options, Wrong> {
     let mut o = Options {
         bytes: false,
         count: 10,
         other: false,
         headers: None,
         follow: false,
+        retry: false,
         interval: Duration::from_secs(1),
         files: Vec::new(),
     };
@@ -53,7 +65,7 @@ fn parse(args: &[String], name: &str) -> Result<Options, String> {
     {
         *first = format!("-n{digits}");
     }
-    for item in SPEC.parse(&words).map_err(|e| e.gnu())? {
+    for item in SPEC.parse(&words).map_err(Wrong::Option)? {
         match item {
             Item::Option(c @ ('n' | 'c'), value) => {
                 let sign = if name == "head" { '-' } else { '+' };
@@ -61,14 +73,17 @@ fn parse(args: &[String], name: &str) -> Result<Options, String> {
                 o.bytes = c == 'c';
                 o.other = value.starts_with(sign);
                 let digits = value.trim_start_matches(['-', '+']);
-                o.count =
-                    size(digits).ok_or_else(|| format!("invalid number of {what}: ‘{value}’"))?;
+                let bad = || Wrong::Value(format!("invalid number of {what}: ‘{value}’"));
+                o.count = size(digits).ok_or_else(bad)?;
             }
             Item::Option('q', _) => o.headers = Some(false),
             Item::Option('v', _) => o.headers = Some(true),
-            Item::Option('f' | 'F', _) => o.follow = true,
+            Item::Option(c @ ('f' | 'F'), _) => {
+                o.follow = true;
+                o.retry |= c == 'F';
+            }
             Item::Option('s', value) => {
-                let bad = || format!("invalid number of seconds: ‘{value}’");
+                let bad = || Wrong::Value(format!("invalid number of seconds: ‘{value}’"));
                 o.interval = format!("{value}s").parse().map_err(|_| bad())?;
             }
             Item::Option(..) => {}
@@ -104,10 +119,15 @@ pub(crate) fn tail(process: Process) -> LocalBoxFuture<i32> {
 async fn each(process: Process, program: &'static str) -> i32 {
     let options = match parse(&process.args(), program) {
         Ok(options) => options,
-        Err(why) => return usage(&process, program, &why, 1).await,
+        Err(Wrong::Option(error)) => return refuse(&process, program, &error, 1).await,
+        Err(Wrong::Value(why)) => {
+            process.eprint(&format!("{program}: {why}\n")).await;
+            return 1;
+        }
     };
     let mut out = Out::new(&process);
     let (mut code, mut first) = (0, true);
+    let mut gone = Vec::new();
     for name in &options.files {
         let input = match Input::open(&process, name) {
             Ok(input) => input,
@@ -115,6 +135,7 @@ async fn each(process: Process, program: &'static str) -> i32 {
                 out.flush().await;
                 let text = format!("{program}: cannot open '{name}' for reading: {why}\n");
                 process.eprint(&text).await;
+                gone.push(name.as_str());
                 code = 1;
                 continue;
             }
@@ -136,7 +157,12 @@ async fn each(process: Process, program: &'static str) -> i32 {
     }
     out.flush().await;
     if options.follow && program == "tail" {
-        follow(&process, &options).await;
+        let there = options.files.len() - gone.len();
+        if there == 0 && !options.retry {
+            process.eprint("tail: no files remaining\n").await;
+            return 1;
+        }
+        follow(&process, &options, &gone).await;
     }
     code
 }
@@ -229,9 +255,12 @@ async fn show_tail(o: &Options, mut input: Input, out: &mut Out) -> Result<(), S
     Ok(())
 }
 
-/// Shows what is written to the files from now on, until a signal comes.
-async fn follow(process: &Process, o: &Options) {
-    let files: Vec<&String> = o.files.iter().filter(|f| *f != "-").collect();
+/// Shows what is written to the files from now on, until a signal comes. Those that are `gone` are
+/// waited for with `-F`, and forgotten otherwise.
+async fn follow(process: &Process, o: &Options, gone: &[&str]) {
+    let mut missing: Vec<&str> = if o.retry { gone.to_vec() } else { Vec::new() };
+    let forgotten = |f: &str| f == "-" || (!o.retry && gone.contains(&f));
+    let files: Vec<&String> = o.files.iter().filter(|f| !forgotten(f)).collect();
     let len = |name: &str| process.metadata(name).map_or(0, |m| m.len);
     let mut seen: Vec<u64> = files.iter().map(|f| len(f)).collect();
     let mut shown = files.len().checked_sub(1);
@@ -239,6 +268,11 @@ async fn follow(process: &Process, o: &Options) {
         process.sleep(o.interval.max(Duration::from_millis(1))).await;
         for (at, name) in files.iter().enumerate() {
             let Ok(contents) = process.read_file(name) else { continue };
+            if let Some(n) = missing.iter().position(|m| m == name) {
+                missing.remove(n);
+                let text = format!("tail: '{name}' has appeared;  following new file\n");
+                process.eprint(&text).await;
+            }
             if (contents.len() as u64) < seen[at] {
                 process.eprint(&format!("tail: {name}: file truncated\n")).await;
                 seen[at] = 0;
@@ -249,7 +283,7 @@ async fn follow(process: &Process, o: &Options) {
                 continue;
             }
             let mut out = Out::new(process);
-            if files.len() > 1 && shown != Some(at) {
+            if o.files.len() > 1 && shown != Some(at) {
                 out.put(format!("\n==> {name} <==\n").as_bytes(), false).await;
             }
             out.put(&new, true).await;

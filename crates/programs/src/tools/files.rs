@@ -1,82 +1,46 @@
-//! `cat` and `ls`.
+//! `ls`.
 
 use std::fmt::Write as _;
 
 use netarium_base::Instant;
 use netarium_world::files::{DirEntry, Metadata};
 use netarium_world::process::{LocalBoxFuture, Process};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::input::{Input, names, usage};
+use super::help::{HELP, VERSION, refuse};
 use crate::calendar::Date;
-use crate::getopt::{Item, Spec, Takes};
+use crate::getopt::{Item, Long, Spec, Takes};
 
-/// `cat [-n] [FILE]…`; `-` and nothing are standard input.
-pub(crate) fn cat(process: Process) -> LocalBoxFuture<i32> {
-    Box::pin(async move {
-        let args = process.args();
-        let spec = Spec { short: "nu", long: &[("number", Takes::Nothing, 'n')] };
-        let items = match spec.parse(args.get(1..).unwrap_or_default()) {
-            Ok(items) => items,
-            Err(e) => return usage(&process, "cat", &e.gnu(), 1).await,
-        };
-        let (mut numbers, mut files) = (None, Vec::new());
-        for item in items {
-            match item {
-                Item::Option('n', _) => numbers = Some(1),
-                Item::Option(..) => {}
-                Item::Operand(name) => files.push(name),
-            }
-        }
-        let mut code = 0;
-        for name in names(files) {
-            if let Err(why) = show(&process, &name, &mut numbers).await {
-                process.eprint(&format!("cat: {name}: {why}\n")).await;
-                code = 1;
-            }
-        }
-        code
-    })
-}
+const LONG: &[Long] = &[
+    ("all", Takes::Nothing, 'a'),
+    ("almost-all", Takes::Nothing, 'A'),
+    ("directory", Takes::Nothing, 'd'),
+    ("classify", Takes::Nothing, 'F'),
+    ("human-readable", Takes::Nothing, 'h'),
+    ("reverse", Takes::Nothing, 'r'),
+    ("recursive", Takes::Nothing, 'R'),
+    HELP,
+    VERSION,
+];
+/// How wide the lines of `-m` are.
+const WIDTH: usize = 80;
 
-/// Copies a file; `numbers` is the number of its next line, when lines are numbered.
-async fn show(process: &Process, name: &str, numbers: &mut Option<u64>) -> Result<(), String> {
-    let mut input = Input::open(process, name)?;
-    let mut out = process.stdout();
-    if let Some(number) = numbers {
-        while let Some(line) = input.line().await? {
-            let row = [format!("{number:>6}\t").as_bytes(), &line].concat();
-            out.write_all(&row).await.map_err(|e| e.to_string())?;
-            *number += 1;
-        }
-        return Ok(());
-    }
-    let mut buffer = vec![0; 16 * 1024];
-    loop {
-        let n = input.fd.read(&mut buffer).await.map_err(|e| e.to_string())?;
-        if n == 0 {
-            return Ok(());
-        }
-        out.write_all(&buffer[..n]).await.map_err(|e| e.to_string())?;
-    }
-}
-
-/// `ls [-aAlh1FdrtSR] [PATH]…`.
+/// `ls [-aAlh1mFdrtSR] [PATH]…`.
 pub(crate) fn ls(process: Process) -> LocalBoxFuture<i32> {
     Box::pin(async move {
         let args = process.args();
-        let spec = Spec { short: "aAlh1FdrtSRnG", long: &[("all", Takes::Nothing, 'a')] };
+        let spec = Spec { short: "aAlh1mFdrtSRnG", long: LONG };
         let items = match spec.parse(args.get(1..).unwrap_or_default()) {
             Ok(items) => items,
-            Err(e) => {
-                let hint = "Try 'ls --help' for more information.";
-                process.eprint(&format!("ls: {}\n{hint}\n", e.gnu())).await;
-                return 2;
-            }
+            Err(e) => return refuse(&process, "ls", &e, 2).await,
         };
         let (mut letters, mut paths) = (String::new(), Vec::new());
         for item in items {
             match item {
+                // Of the layouts the last one counts.
+                Item::Option(c @ ('l' | 'm' | '1'), _) => {
+                    letters.retain(|l| !matches!(l, 'l' | 'm' | '1') || (c == '1' && l == 'l'));
+                    letters.push(c);
+                }
                 Item::Option(c, _) => letters.push(c),
                 Item::Operand(path) => paths.push(path),
             }
@@ -198,6 +162,9 @@ fn human(bytes: u64) -> String {
 
 /// `epoch`: the lab's start in nanoseconds since 1970.
 fn listing(entries: &[DirEntry], letters: &str, epoch: u64) -> String {
+    if letters.contains('m') {
+        return commas(entries, letters);
+    }
     let mut out = String::new();
     let size = |e: &DirEntry| match letters.contains('h') {
         true => human(e.metadata.len),
@@ -219,8 +186,33 @@ fn listing(entries: &[DirEntry], letters: &str, epoch: u64) -> String {
                 d.minute
             );
         }
-        let slash = if letters.contains('F') && m.is_dir { "/" } else { "" };
-        let _ = writeln!(out, "{}{slash}", e.name);
+        let _ = writeln!(out, "{}{}", e.name, slash(e, letters));
+    }
+    out
+}
+
+/// What `-F` puts behind a folder's name.
+fn slash(entry: &DirEntry, letters: &str) -> &'static str {
+    if letters.contains('F') && entry.metadata.is_dir { "/" } else { "" }
+}
+
+/// `-m`: names with commas between them, in lines.
+fn commas(entries: &[DirEntry], letters: &str) -> String {
+    let (mut out, mut column) = (String::new(), 0);
+    for (n, e) in entries.iter().enumerate() {
+        let name = format!("{}{}", e.name, slash(e, letters));
+        let width = name.chars().count();
+        if n > 0 {
+            // GNU's lines keep room for the comma behind the name.
+            let fits = column + width + 2 < WIDTH;
+            out += if fits { ", " } else { ",\n" };
+            column = if fits { column + 2 } else { 0 };
+        }
+        out += &name;
+        column += width;
+    }
+    if !entries.is_empty() {
+        out.push('\n');
     }
     out
 }
@@ -242,5 +234,11 @@ mod tests {
         drwxr-xr-x 1 root root      0 Nov 22 14:14 d
         ");
         assert_eq!(listing(&entries[..1], "", 0), "a.txt\n");
+        assert_eq!(listing(&entries, "mF", 0), "a.txt, big, d/\n");
+        assert_eq!(listing(&[], "m", 0), "");
+        let long: Vec<DirEntry> = (10..40).map(|n| file(&format!("f{n}"), 0, false)).collect();
+        let lines = listing(&long, "m", 0);
+        let widths: Vec<usize> = lines.lines().map(str::len).collect();
+        assert_eq!(widths, [79, 68]);
     }
 }

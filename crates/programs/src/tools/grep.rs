@@ -1,12 +1,13 @@
-//! `grep`, `egrep`, `fgrep` (GNU's messages and exit codes) and Windows' `findstr`.
+//! `grep`, `egrep`, `fgrep`, with GNU's messages and exit codes.
 
 use std::collections::VecDeque;
 
 use netarium_world::process::{LocalBoxFuture, Process};
 use regex_lite::{Regex, RegexBuilder};
 
+use super::help::{HELP, VERSION, refuse};
 use super::input::{Input, Out, names};
-use crate::getopt::{Item, Long, Spec, Takes};
+use crate::getopt::{Item, Long, OptError, Spec, Takes};
 
 const LONG: &[Long] = &[
     ("extended-regexp", Takes::Nothing, 'E'),
@@ -34,13 +35,17 @@ const LONG: &[Long] = &[
     ("context", Takes::Value, 'C'),
     ("color", Takes::Nothing, 'K'),
     ("line-buffered", Takes::Nothing, 'K'),
+    ("file", Takes::Value, 'f'),
+    ("perl-regexp", Takes::Nothing, 'P'),
+    HELP,
+    VERSION,
 ];
 
-const SPEC: Spec = Spec { short: "EFGivcnlLoqswxHhre:m:A:B:C:", long: LONG };
+const SPEC: Spec = Spec { short: "EFGPivcnlLoqswxHhre:f:m:A:B:C:", long: LONG };
 
 /// How a pattern is read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-enum Syntax {
+pub(super) enum Syntax {
     #[default]
     Basic,
     Extended,
@@ -49,25 +54,25 @@ enum Syntax {
 
 /// What is asked for.
 #[derive(Debug, Default)]
-struct Options {
-    syntax: Syntax,
-    ignore_case: bool,
-    invert: bool,
-    count: bool,
-    numbers: bool,
-    list: Option<bool>,
-    only: bool,
-    quiet: bool,
-    silent: bool,
-    word: bool,
-    line: bool,
-    names: Option<bool>,
-    recursive: bool,
-    patterns: Vec<String>,
-    most: Option<u64>,
-    after: usize,
-    before: usize,
-    files: Vec<String>,
+pub(super) struct Options {
+    pub(super) syntax: Syntax,
+    pub(super) ignore_case: bool,
+    pub(super) invert: bool,
+    pub(super) count: bool,
+    pub(super) numbers: bool,
+    pub(super) list: Option<bool>,
+    pub(super) only: bool,
+    pub(super) quiet: bool,
+    pub(super) silent: bool,
+    pub(super) word: bool,
+    pub(super) line: bool,
+    pub(super) names: Option<bool>,
+    pub(super) recursive: bool,
+    pub(super) patterns: Vec<String>,
+    pub(super) most: Option<u64>,
+    pub(super) after: usize,
+    pub(super) before: usize,
+    pub(super) files: Vec<String>,
 }
 
 /// `grep PATTERN [FILE]…`
@@ -77,13 +82,13 @@ pub(crate) fn grep(process: Process) -> LocalBoxFuture<i32> {
 
 async fn run(process: Process) -> i32 {
     let args = process.args();
-    let options = match parse(&args) {
+    let options = match parse(&process, &args) {
         Ok(options) => options,
-        Err(why) => {
-            let text = "Usage: grep [OPTION]... PATTERNS [FILE]...\n\
-                Try 'grep --help' for more information.\n";
-            let why = if why.is_empty() { text.to_owned() } else { format!("grep: {why}\n{text}") };
-            process.eprint(&why).await;
+        Err(Wrong::Option(help @ (OptError::Help | OptError::Version))) => {
+            return refuse(&process, "grep", &help, 2).await;
+        }
+        Err(wrong) => {
+            process.eprint(&wrong.text()).await;
             return 2;
         }
     };
@@ -150,18 +155,40 @@ fn below(process: &Process, folder: &str, files: &mut Vec<String>) {
     }
 }
 
-fn parse(args: &[String]) -> Result<Options, String> {
+/// Why a command line is wrong.
+enum Wrong {
+    Option(OptError),
+    /// There is no pattern.
+    Missing,
+    Value(String),
+}
+
+impl Wrong {
+    fn text(&self) -> String {
+        let usage = "Usage: grep [OPTION]... PATTERNS [FILE]...\n\
+            Try 'grep --help' for more information.\n";
+        match self {
+            Wrong::Option(error) => format!("grep: {}\n{usage}", error.gnu()),
+            Wrong::Missing => usage.to_owned(),
+            Wrong::Value(why) => format!("grep: {why}\n"),
+        }
+    }
+}
+
+fn parse(process: &Process, args: &[String]) -> Result<Options, Wrong> {
     let mut o = Options::default();
     match args.first().map(|a| a.rsplit('/').next().unwrap_or(a)) {
         Some("egrep") => o.syntax = Syntax::Extended,
         Some("fgrep") => o.syntax = Syntax::Fixed,
         _ => {}
     }
-    let number = |v: &str| v.parse().map_err(|_| format!("{v}: invalid context length argument"));
+    let bad = |v: &str| Wrong::Value(format!("{v}: invalid context length argument"));
+    let number = |v: &str| v.parse().map_err(|_| bad(v));
+    let mut listed = false;
     let mut operands = Vec::new();
     let mut words: Vec<String> = args.get(1..).unwrap_or_default().to_vec();
     words.retain(|w| !w.starts_with("--color"));
-    for item in SPEC.parse(&words).map_err(|e| e.gnu())? {
+    for item in SPEC.parse(&words).map_err(Wrong::Option)? {
         match item {
             Item::Option(c, value) => match c {
                 'E' => o.syntax = Syntax::Extended,
@@ -182,7 +209,19 @@ fn parse(args: &[String]) -> Result<Options, String> {
                 'h' => o.names = Some(false),
                 'r' => o.recursive = true,
                 'e' => o.patterns.push(value),
-                'm' => o.most = Some(value.parse().map_err(|_| "invalid max count")?),
+                'f' => {
+                    o.patterns.extend(pattern_file(process, &value)?);
+                    listed = true;
+                }
+                // In the words of a GNU grep that was built without it.
+                'P' => {
+                    let why = "Perl matching not supported in a --disable-perl-regexp build";
+                    return Err(Wrong::Value(why.to_owned()));
+                }
+                'm' => {
+                    let bad = |_| Wrong::Value("invalid max count".to_owned());
+                    o.most = Some(value.parse().map_err(bad)?);
+                }
                 'A' => o.after = number(&value)?,
                 'B' => o.before = number(&value)?,
                 'C' => (o.before, o.after) = (number(&value)?, number(&value)?),
@@ -191,9 +230,10 @@ fn parse(args: &[String]) -> Result<Options, String> {
             Item::Operand(word) => operands.push(word),
         }
     }
-    if o.patterns.is_empty() {
+    // A file without a line is no pattern, too: nothing fits.
+    if o.patterns.is_empty() && !listed {
         if operands.is_empty() {
-            return Err(String::new());
+            return Err(Wrong::Missing);
         }
         o.patterns = operands.remove(0).split('\n').map(str::to_owned).collect();
     }
@@ -203,7 +243,18 @@ fn parse(args: &[String]) -> Result<Options, String> {
     Ok(o)
 }
 
-fn compile(o: &Options) -> Result<Regex, String> {
+/// The patterns of `-f FILE`, one a line.
+fn pattern_file(process: &Process, name: &str) -> Result<Vec<String>, Wrong> {
+    let bytes = process.read_file(name).map_err(|e| Wrong::Value(format!("{name}: {e}")))?;
+    let text = String::from_utf8_lossy(&bytes);
+    Ok(text.lines().map(str::to_owned).collect())
+}
+
+pub(super) fn compile(o: &Options) -> Result<Regex, String> {
+    if o.patterns.is_empty() {
+        // A character that is none of all characters.
+        return Regex::new(r"[^\s\S]").map_err(|e| e.to_string());
+    }
     let patterns = o.patterns.iter().map(|p| match o.syntax {
         Syntax::Fixed => regex_lite::escape(p),
         Syntax::Extended => p.clone(),
@@ -224,7 +275,7 @@ fn compile(o: &Options) -> Result<Regex, String> {
 }
 
 /// A basic regular expression as an extended one: there `\(` groups and `(` is itself.
-fn basic(pattern: &str) -> String {
+pub(super) fn basic(pattern: &str) -> String {
     let mut out = String::new();
     let mut chars = pattern.chars().peekable();
     let mut first = true;
@@ -276,15 +327,16 @@ fn basic(pattern: &str) -> String {
 }
 
 /// The search of one file.
-struct Search<'a> {
-    options: &'a Options,
-    regex: &'a Regex,
-    name: &'a str,
-    named: bool,
+pub(super) struct Search<'a> {
+    pub(super) options: &'a Options,
+    pub(super) regex: &'a Regex,
+    pub(super) name: &'a str,
+    pub(super) named: bool,
 }
 
 impl Search<'_> {
-    async fn run(&self, mut input: Input, out: &mut Out) -> Result<bool, String> {
+    /// Prints what fits; whether something did.
+    pub(super) async fn run(&self, mut input: Input, out: &mut Out) -> Result<bool, String> {
         let o = self.options;
         let (mut number, mut count, mut left) = (0u64, 0u64, 0usize);
         let mut before: VecDeque<(u64, Vec<u8>)> = VecDeque::new();
@@ -359,82 +411,6 @@ impl Search<'_> {
             out.put(&line, now).await;
         }
     }
-}
-
-/// `findstr [/I] [/V] [/N] [/X] [/B] [/E] [/L] [/R] [/M] [/C:TEXT] WORDS [FILE]…`: lines in which
-/// one of the words stands.
-pub(crate) fn findstr(process: Process) -> LocalBoxFuture<i32> {
-    Box::pin(async move {
-        let args = process.args();
-        let mut o = Options { syntax: Syntax::Basic, ..Options::default() };
-        let (mut begin, mut end, mut operands) = (false, false, Vec::new());
-        for word in args.get(1..).unwrap_or_default() {
-            let Some(switch) = word.strip_prefix('/').filter(|s| !s.contains('/')) else {
-                operands.push(word.clone());
-                continue;
-            };
-            if let Some(text) = switch.strip_prefix("C:").or_else(|| switch.strip_prefix("c:")) {
-                o.patterns.push(text.trim_matches('"').to_owned());
-                o.syntax = Syntax::Fixed;
-                continue;
-            }
-            for c in switch.to_ascii_uppercase().chars() {
-                match c {
-                    'I' => o.ignore_case = true,
-                    'V' => o.invert = true,
-                    'N' => o.numbers = true,
-                    'X' => o.line = true,
-                    'B' => begin = true,
-                    'E' => end = true,
-                    'L' => o.syntax = Syntax::Fixed,
-                    'R' => o.syntax = Syntax::Basic,
-                    'M' => o.list = Some(true),
-                    'P' | 'S' => {}
-                    c => {
-                        process.eprint(&format!("FINDSTR: /{c} ignored\n")).await;
-                    }
-                }
-            }
-        }
-        if o.patterns.is_empty() {
-            if operands.is_empty() {
-                process.eprint("FINDSTR: Bad command line\n").await;
-                return 2;
-            }
-            let words = operands.remove(0);
-            o.patterns = words.split_whitespace().map(str::to_owned).collect();
-        }
-        if begin || end {
-            let escape = |p: &String| match o.syntax {
-                Syntax::Fixed => regex_lite::escape(p),
-                _ => basic(p),
-            };
-            let (head, tail) = (if begin { "^" } else { "" }, if end { "$" } else { "" });
-            o.patterns =
-                o.patterns.iter().map(|p| format!("{head}(?:{}){tail}", escape(p))).collect();
-            o.syntax = Syntax::Extended;
-        }
-        let Ok(regex) = compile(&o) else {
-            process.eprint("FINDSTR: Bad search string\n").await;
-            return 2;
-        };
-        let named = operands.len() > 1;
-        let (mut out, mut found, mut failed) = (Out::new(&process), false, false);
-        for name in names(operands) {
-            match Input::open(&process, &name) {
-                Ok(input) => {
-                    let search = Search { options: &o, regex: &regex, name: &name, named };
-                    found |= search.run(input, &mut out).await.unwrap_or(false);
-                }
-                Err(_) => {
-                    failed = true;
-                    process.eprint(&format!("FINDSTR: Cannot open {name}\n")).await;
-                }
-            }
-        }
-        out.flush().await;
-        i32::from(!found || failed)
-    })
 }
 
 #[cfg(test)]

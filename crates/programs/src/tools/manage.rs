@@ -3,6 +3,7 @@
 use netarium_world::files::FileError;
 use netarium_world::process::{LocalBoxFuture, Process};
 
+use super::help::{HELP, VERSION, refuse};
 use super::input::usage;
 use crate::getopt::{Item, Long, Spec, Takes};
 
@@ -11,6 +12,8 @@ const LONG: &[Long] = &[
     ("force", Takes::Nothing, 'f'),
     ("parents", Takes::Nothing, 'p'),
     ("verbose", Takes::Nothing, 'v'),
+    HELP,
+    VERSION,
 ];
 
 /// The letters that were given, and the operands.
@@ -23,7 +26,7 @@ async fn read(
     let spec = Spec { short, long: LONG };
     let items = match spec.parse(args.get(1..).unwrap_or_default()) {
         Ok(items) => items,
-        Err(e) => return Err(usage(process, name, &e.gnu(), 1).await),
+        Err(e) => return Err(refuse(process, name, &e, 1).await),
     };
     let (mut letters, mut operands) = (String::new(), Vec::new());
     for item in items {
@@ -223,8 +226,10 @@ fn transfer_one(
     if metadata.is_dir && !recursive {
         return Err(format!("-r not specified; omitting directory '{from}'"));
     }
-    if metadata.is_dir && target.starts_with(&format!("{source}/")) {
-        return Err(format!("cannot copy a directory, '{from}', into itself, '{to}'"));
+    let inside = metadata.is_dir
+        && target.strip_prefix(source.trim_end_matches('/')).is_some_and(|t| t.starts_with('/'));
+    if inside && name == "mv" {
+        return Err(format!("cannot move '{from}' to a subdirectory of itself, '{to}'"));
     }
     if !parent_is_there(process, to) {
         let verb = if name == "cp" { "create regular file" } else { "move" };
@@ -234,7 +239,11 @@ fn transfer_one(
         });
     }
     let failed = |e: FileError| format!("cannot create regular file '{to}': {e}");
-    copy_tree(process, from, to, metadata.is_dir).map_err(failed)?;
+    copy_tree(process, from, to, metadata.is_dir, &target).map_err(failed)?;
+    if inside {
+        // All but the copy itself has been copied, as with the original.
+        return Err(format!("cannot copy a directory, '{from}', into itself, '{to}'"));
+    }
     if name == "mv" {
         let gone =
             if metadata.is_dir { remove_tree(process, from) } else { process.remove_file(from) };
@@ -243,17 +252,28 @@ fn transfer_one(
     Ok(())
 }
 
-fn copy_tree(process: &Process, from: &str, to: &str, is_dir: bool) -> Result<(), FileError> {
+/// Copies a file or a folder with all in it but the folder `except`, an absolute path.
+fn copy_tree(
+    process: &Process,
+    from: &str,
+    to: &str,
+    is_dir: bool,
+    except: &str,
+) -> Result<(), FileError> {
     if !is_dir {
         return process.write_file(to, process.read_file(from)?);
     }
+    // What is there before the folder of the copy is made.
+    let entries = process.list_dir(from)?;
     match process.make_dir(to) {
         Ok(()) | Err(FileError::Exists) => {}
         Err(e) => return Err(e),
     }
-    for entry in process.list_dir(from)? {
+    for entry in entries {
         let inner = |base: &str| format!("{}/{}", base.trim_end_matches('/'), entry.name);
-        copy_tree(process, &inner(from), &inner(to), entry.metadata.is_dir)?;
+        if process.absolute(&inner(from)) != except {
+            copy_tree(process, &inner(from), &inner(to), entry.metadata.is_dir, except)?;
+        }
     }
     Ok(())
 }

@@ -1,22 +1,30 @@
 //! Small programs for scripts and shells: `cat`, `ls`, `echo`, `sleep`, `kill`, `hostname`, `true`,
 //! `false`, with the messages and exit codes of GNU coreutils and procps.
 
+mod cat;
 pub(crate) mod echo;
 pub(crate) mod ends;
 mod files;
+pub(crate) mod findstr;
 pub(crate) mod grep;
+mod help;
+mod hostname;
 pub(crate) mod input;
 pub(crate) mod lines;
 pub(crate) mod manage;
 pub(crate) mod printf;
 pub(crate) mod signals;
+pub(crate) mod sort;
 pub(crate) mod system;
 pub(crate) mod test;
+pub(crate) mod windows;
 
 use netarium_base::Duration;
 use netarium_world::process::{LocalBoxFuture, Process};
 
-pub(crate) use files::{cat, ls};
+pub(crate) use cat::cat;
+pub(crate) use files::ls;
+pub(crate) use hostname::hostname;
 pub(crate) use signals::kill;
 
 /// `true`.
@@ -32,6 +40,9 @@ pub(crate) fn fail(_: Process) -> LocalBoxFuture<i32> {
 /// `sleep SECONDS`, also `2m`, `0.5s`…; several are added up.
 pub(crate) fn sleep(process: Process) -> LocalBoxFuture<i32> {
     Box::pin(async move {
+        if help::answered(&process, "sleep").await {
+            return 0;
+        }
         let args = process.args();
         let hint = "Try 'sleep --help' for more information.";
         if args.len() < 2 {
@@ -61,42 +72,6 @@ fn span(word: &str) -> Option<Duration> {
     let text =
         if word.ends_with(['s', 'm', 'h', 'd']) { word.to_owned() } else { format!("{word}s") };
     text.parse().ok()
-}
-
-/// `hostname`, `hostname -I`.
-pub(crate) fn hostname(process: Process) -> LocalBoxFuture<i32> {
-    Box::pin(async move {
-        let args = process.args();
-        match args.get(1).map(String::as_str) {
-            None | Some("-s" | "-f" | "--short" | "--fqdn" | "--long") => {
-                process.print(&format!("{}\n", process.host_name())).await;
-                0
-            }
-            Some("-I" | "--all-ip-addresses") => {
-                process.print(&format!("{}\n", own_addresses(&process))).await;
-                0
-            }
-            Some(other) => {
-                let usage = "Usage: hostname [-s|-f|-I]";
-                let c = other.trim_start_matches('-').chars().next().unwrap_or('-');
-                let text = if other.starts_with('-') {
-                    format!("hostname: invalid option -- '{c}'\n{usage}\n")
-                } else {
-                    "hostname: a host's name is set in the lab file\n".to_owned()
-                };
-                process.eprint(&text).await;
-                255
-            }
-        }
-    })
-}
-
-/// All addresses but loopback's, each with a blank behind it.
-fn own_addresses(process: &Process) -> String {
-    process.with_stack(|stack, _| {
-        let real = stack.interfaces().iter().filter(|i| i.index.0 != 1);
-        real.flat_map(|i| i.addresses.iter()).map(|a| format!("{} ", a.address())).collect()
-    })
 }
 
 #[cfg(test)]

@@ -25,6 +25,8 @@ const NAMES: [&str; 31] = [
 pub(crate) enum Request {
     /// To print this.
     List(String),
+    /// `-l` of a signal that there is not: to say so, which is no failure.
+    Unlisted(String),
     /// To send a signal to processes, groups (`-PID`) and jobs (`%1`).
     Send(u8, Vec<String>),
 }
@@ -36,6 +38,10 @@ pub(crate) fn kill(process: Process) -> LocalBoxFuture<i32> {
         match parse(args.get(1..).unwrap_or_default()) {
             Ok(Request::List(text)) => {
                 process.print(&text).await;
+                0
+            }
+            Ok(Request::Unlisted(word)) => {
+                process.eprint(&format!("kill: unknown signal name {word}\n")).await;
                 0
             }
             Ok(Request::Send(signal, whom)) => {
@@ -80,7 +86,7 @@ pub(crate) fn parse(args: &[String]) -> Result<Request, String> {
     match words.peek().copied() {
         Some("-l" | "--list") => {
             words.next();
-            return list(words.next()).map(Request::List);
+            return Ok(list(words.next()));
         }
         Some("-L" | "--table") => return Ok(Request::List(table())),
         Some("-h" | "--help") => return Ok(Request::List(USAGE.to_owned())),
@@ -113,23 +119,24 @@ pub(crate) fn parse(args: &[String]) -> Result<Request, String> {
 }
 
 /// All names as procps prints them, or one signal's name, number, or that of an exit code.
-fn list(which: Option<&str>) -> Result<String, String> {
+fn list(which: Option<&str>) -> Request {
     let Some(which) = which else {
         let mut lines = String::new();
         for (n, name) in NAMES.iter().enumerate() {
             lines += name;
             lines.push(if n + 1 == NAMES.len() || n % 16 == 15 { '\n' } else { ' ' });
         }
-        return Ok(lines);
+        return Request::List(lines);
     };
-    match which.parse::<usize>() {
+    let found = match which.parse::<usize>() {
         Ok(number) => {
             let number = if number > 128 { number - 128 } else { number };
             let name = number.checked_sub(1).and_then(|n| NAMES.get(n));
-            name.map(|n| format!("{n}\n")).ok_or_else(|| unknown(which))
+            name.map(|n| format!("{n}\n"))
         }
-        Err(_) => named(which).map(|n| format!("{n}\n")),
-    }
+        Err(_) => named(which).ok().map(|n| format!("{n}\n")),
+    };
+    found.map_or_else(|| Request::Unlisted(which.to_owned()), Request::List)
 }
 
 /// `kill -L`: numbers and names, seven in a row.
@@ -142,10 +149,6 @@ fn table() -> String {
         lines.push(if last { '\n' } else { ' ' });
     }
     lines
-}
-
-fn unknown(name: &str) -> String {
-    format!("kill: unknown signal name {name}\n")
 }
 
 fn named(name: &str) -> Result<u8, String> {
@@ -190,7 +193,11 @@ mod tests {
         assert_eq!(of("-l usr1"), Ok(Request::List("10\n".to_owned())));
         let Ok(Request::List(all)) = of("-l") else { panic!("a list") };
         assert!(all.starts_with("HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 "), "{all}");
-        for bad in ["", "-FOO 1", "-9", "-l nothing", "-l 99"] {
+        for unlisted in ["99", "nothing", "0"] {
+            let line = format!("-l {unlisted}");
+            assert_eq!(of(&line), Ok(Request::Unlisted(unlisted.to_owned())), "{line}");
+        }
+        for bad in ["", "-FOO 1", "-9"] {
             assert!(of(bad).is_err(), "{bad}");
         }
     }

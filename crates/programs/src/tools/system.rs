@@ -1,17 +1,21 @@
 //! `date`, `uptime`, `env`, `printenv`, `whoami`, `id`, `uname`, `pwd`: what a host is, in
-//! virtual time; and Windows' `tasklist` and `taskkill`.
+//! virtual time.
 
 use std::fmt::Write as _;
 
 use netarium_base::Pid;
-use netarium_world::process::{LocalBoxFuture, Process, ProcessInfo, Programs, Spawn, signal};
+use netarium_world::process::{LocalBoxFuture, Process, Programs, Spawn};
 
+use super::help::answered;
 use super::input::usage;
 use crate::calendar::Date;
 
 /// `date [-u] [-d @SECONDS] [-I] [-R] [+FORMAT]`; hosts live in UTC.
 pub(crate) fn date(process: Process) -> LocalBoxFuture<i32> {
     Box::pin(async move {
+        if answered(&process, "date").await {
+            return 0;
+        }
         let args = process.args();
         let mut nanos = process.unix_time();
         let mut format = "%a %b %e %H:%M:%S UTC %Y".to_owned();
@@ -111,6 +115,19 @@ fn strftime(format: &str, nanos: u64) -> String {
     out
 }
 
+const UPTIME_USAGE: &str = "
+Usage:
+ uptime [options]
+
+Options:
+ -p, --pretty   show uptime in pretty format
+ -h, --help     display this help and exit
+ -s, --since    system up since
+ -V, --version  output version information and exit
+
+For more details see uptime(1).
+";
+
 /// `uptime [-p|-s]`: since the lab's start; nobody computes the load.
 pub(crate) fn uptime(process: Process) -> LocalBoxFuture<i32> {
     Box::pin(async move {
@@ -135,9 +152,18 @@ pub(crate) fn uptime(process: Process) -> LocalBoxFuture<i32> {
                     format!("up {}", parts.join(", "))
                 }
             }
+            Some("-h" | "--help") => {
+                process.print(UPTIME_USAGE).await;
+                return 0;
+            }
+            Some("-V" | "--version") => "uptime from procps-ng 4.0.2".to_owned(),
             Some(other) if other.starts_with('-') => {
-                let why = format!("invalid option -- '{}'", other.trim_start_matches('-'));
-                return usage(&process, "uptime", &why, 1).await;
+                let why = match other.strip_prefix("--") {
+                    Some(long) => format!("unrecognized option '--{long}'"),
+                    None => format!("invalid option -- '{}'", &other[1..]),
+                };
+                process.eprint(&format!("uptime: {why}\n{UPTIME_USAGE}")).await;
+                return 1;
             }
             _ => {
                 let clock = strftime("%H:%M:%S", process.unix_time());
@@ -164,6 +190,10 @@ pub(crate) fn env(process: Process) -> LocalBoxFuture<i32> {
         let args = process.args();
         let mut environment = process.environment();
         let mut words = args.get(1..).unwrap_or_default();
+        // What stands behind the command is the command's.
+        if words.first().is_some_and(|w| w.starts_with("--")) && answered(&process, "env").await {
+            return 0;
+        }
         while let Some(word) = words.first() {
             if word == "-i" || word == "-" {
                 environment.clear();
@@ -199,6 +229,9 @@ pub(crate) fn env(process: Process) -> LocalBoxFuture<i32> {
 /// `printenv [NAME]…`
 pub(crate) fn printenv(process: Process) -> LocalBoxFuture<i32> {
     Box::pin(async move {
+        if answered(&process, "printenv").await {
+            return 0;
+        }
         let (args, environment) = (process.args(), process.environment());
         let names = args.get(1..).unwrap_or_default();
         if names.is_empty() {
@@ -245,6 +278,9 @@ pub(crate) fn which(process: Process) -> LocalBoxFuture<i32> {
 /// `whoami`
 pub(crate) fn whoami(process: Process) -> LocalBoxFuture<i32> {
     Box::pin(async move {
+        if answered(&process, "whoami").await {
+            return 0;
+        }
         process.print("root\n").await;
         0
     })
@@ -253,6 +289,9 @@ pub(crate) fn whoami(process: Process) -> LocalBoxFuture<i32> {
 /// `id [-u|-g|-un]`
 pub(crate) fn id(process: Process) -> LocalBoxFuture<i32> {
     Box::pin(async move {
+        if answered(&process, "id").await {
+            return 0;
+        }
         let text = match process.args().get(1).map(String::as_str) {
             Some("-u" | "-g" | "-G") => "0\n",
             Some("-un" | "-gn" | "-nu" | "-ng") => "root\n",
@@ -266,6 +305,9 @@ pub(crate) fn id(process: Process) -> LocalBoxFuture<i32> {
 /// `pwd`
 pub(crate) fn pwd(process: Process) -> LocalBoxFuture<i32> {
     Box::pin(async move {
+        if answered(&process, "pwd").await {
+            return 0;
+        }
         process.print(&format!("{}\n", process.cwd())).await;
         0
     })
@@ -274,6 +316,9 @@ pub(crate) fn pwd(process: Process) -> LocalBoxFuture<i32> {
 /// `uname [-asnrvmo]`
 pub(crate) fn uname(process: Process) -> LocalBoxFuture<i32> {
     Box::pin(async move {
+        if answered(&process, "uname").await {
+            return 0;
+        }
         let host = process.host_name();
         let all = [
             ('s', "Netarium"),
@@ -299,221 +344,9 @@ pub(crate) fn uname(process: Process) -> LocalBoxFuture<i32> {
     })
 }
 
-/// A process as Windows lists it.
-fn image(p: &ProcessInfo) -> String {
-    format!("{}.exe", p.name.rsplit('/').next().unwrap_or(&p.name))
-}
-
-/// A condition of `/FI`: `PID eq 100`, `IMAGENAME eq httpd.exe`.
-fn condition(text: &str) -> Result<impl Fn(&ProcessInfo) -> bool + use<>, String> {
-    let bad = "ERROR: The search filter cannot be recognized.\n";
-    let mut words = text.split_whitespace();
-    let (Some(key), Some(op), Some(value), None) =
-        (words.next(), words.next(), words.next(), words.next())
-    else {
-        return Err(bad.to_owned());
-    };
-    let (key, op) = (key.to_ascii_uppercase(), op.to_ascii_lowercase());
-    let value = value.to_ascii_lowercase();
-    let number = value.parse::<u32>().ok();
-    let known = match key.as_str() {
-        "PID" => number.is_some() && matches!(op.as_str(), "eq" | "ne" | "gt" | "lt" | "ge" | "le"),
-        "IMAGENAME" | "STATUS" => matches!(op.as_str(), "eq" | "ne"),
-        _ => false,
-    };
-    if !known {
-        return Err(bad.to_owned());
-    }
-    Ok(move |p: &ProcessInfo| {
-        let (have, wanted) = (p.pid.0, number.unwrap_or(0));
-        let same = match key.as_str() {
-            "PID" => have == wanted,
-            "STATUS" => value == if p.stopped { "suspended" } else { "running" },
-            _ => match value.strip_suffix('*') {
-                Some(start) => image(p).to_ascii_lowercase().starts_with(start),
-                None => image(p).eq_ignore_ascii_case(&value),
-            },
-        };
-        match op.as_str() {
-            "eq" => same,
-            "ne" => !same,
-            "gt" => have > wanted,
-            "lt" => have < wanted,
-            "ge" => have >= wanted,
-            _ => have <= wanted,
-        }
-    })
-}
-
-/// `tasklist [/FI "PID eq N"] [/FO TABLE|LIST|CSV] [/NH]`, as Windows prints it.
-pub(crate) fn tasklist(process: Process) -> LocalBoxFuture<i32> {
-    Box::pin(async move {
-        let args = process.args();
-        let mut rows = process.processes();
-        let (mut format, mut header) = ("table".to_owned(), true);
-        let mut words = args.iter().skip(1);
-        while let Some(word) = words.next() {
-            match word.to_ascii_uppercase().as_str() {
-                "/FI" => match condition(words.next().map_or("", String::as_str)) {
-                    Ok(keep) => rows.retain(keep),
-                    Err(why) => {
-                        process.eprint(&why).await;
-                        return 1;
-                    }
-                },
-                "/FO" => format = words.next().map_or(String::new(), |w| w.to_ascii_lowercase()),
-                "/NH" => header = false,
-                "/V" | "/SVC" => {}
-                _ => {
-                    let text = format!(
-                        "ERROR: Invalid argument/option - '{word}'.\nType \"TASKLIST /?\" for usage.\n"
-                    );
-                    process.eprint(&text).await;
-                    return 1;
-                }
-            }
-        }
-        if rows.is_empty() {
-            process.print("INFO: No tasks are running which match the specified criteria.\n").await;
-            return 0;
-        }
-        process.print(&tasks(&rows, &format, header)).await;
-        0
-    })
-}
-
-fn tasks(rows: &[ProcessInfo], format: &str, header: bool) -> String {
-    let mut out = String::new();
-    let session = |p: &ProcessInfo| if p.session { ("Console", 1) } else { ("Services", 0) };
-    if format == "table" {
-        out.push('\n');
-        if header {
-            out += "Image Name                     PID Session Name        Session#    Mem Usage\n";
-            out += "========================= ======== ================ =========== ============\n";
-        }
-    } else if format == "csv" && header {
-        out += "\"Image Name\",\"PID\",\"Session Name\",\"Session#\",\"Mem Usage\"\n";
-    }
-    for p in rows {
-        let (name, number) = session(p);
-        let (image, pid) = (image(p), p.pid.0);
-        let _ = match format {
-            "csv" => writeln!(out, "\"{image}\",\"{pid}\",\"{name}\",\"{number}\",\"0 K\""),
-            "list" => writeln!(
-                out,
-                "\nImage Name:   {image}\nPID:          {pid}\nSession Name: {name}\nSession#:     {number}\nMem Usage:    0 K"
-            ),
-            _ => writeln!(out, "{image:<25} {pid:>8} {name:<16} {number:>11} {:>12}", "0 K"),
-        };
-    }
-    out
-}
-
-/// `taskkill [/F] [/T] /PID N… | /IM NAME…`, in Windows' words.
-pub(crate) fn taskkill(process: Process) -> LocalBoxFuture<i32> {
-    Box::pin(async move {
-        let args = process.args();
-        let (mut force, mut tree, mut wanted) = (false, false, Vec::new());
-        let mut words = args.iter().skip(1);
-        while let Some(word) = words.next() {
-            match word.to_ascii_uppercase().as_str() {
-                "/F" => force = true,
-                "/T" => tree = true,
-                key @ ("/PID" | "/IM") => {
-                    wanted.push((key == "/PID", words.next().cloned().unwrap_or_default()));
-                }
-                _ => {
-                    let text = format!(
-                        "ERROR: Invalid argument/option - '{word}'.\nType \"TASKKILL /?\" for usage.\n"
-                    );
-                    process.eprint(&text).await;
-                    return 1;
-                }
-            }
-        }
-        if wanted.is_empty() {
-            let text = "ERROR: Invalid syntax. Neither /FI nor /PID nor /IM were specified.\nType \"TASKKILL /?\" for usage.\n";
-            process.eprint(text).await;
-            return 1;
-        }
-        let all = process.processes();
-        let number = if force { signal::KILL } else { signal::TERM };
-        let mut code = 0;
-        for (by_pid, word) in wanted {
-            let fits = |p: &&ProcessInfo| {
-                if by_pid {
-                    p.pid.to_string() == word
-                } else {
-                    image(p).eq_ignore_ascii_case(&word) || p.name == word
-                }
-            };
-            let found: Vec<&ProcessInfo> = all.iter().filter(fits).collect();
-            if found.is_empty() {
-                process.eprint(&format!("ERROR: The process \"{word}\" not found.\n")).await;
-                code = 128;
-            }
-            for p in found {
-                if tree {
-                    for child in all.iter().filter(|c| c.ppid == p.pid) {
-                        process.kill(child.pid, number);
-                    }
-                }
-                process.kill(p.pid, number);
-                let end = if force { "has been terminated." } else { "" };
-                let text = match (by_pid, force) {
-                    (true, true) => format!("SUCCESS: The process with PID {word} {end}\n"),
-                    (true, false) => format!(
-                        "SUCCESS: Sent termination signal to the process with PID {word}.\n"
-                    ),
-                    (false, true) => {
-                        format!("SUCCESS: The process \"{word}\" with PID {} {end}\n", p.pid)
-                    }
-                    (false, false) => format!(
-                        "SUCCESS: Sent termination signal to the process \"{word}\" with PID {}.\n",
-                        p.pid
-                    ),
-                };
-                process.print(&text).await;
-            }
-        }
-        code
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use netarium_base::Instant;
-
-    fn process(pid: u32, name: &str) -> ProcessInfo {
-        ProcessInfo {
-            pid: Pid(pid),
-            ppid: Pid(1),
-            name: name.into(),
-            command: name.into(),
-            started: Instant::ZERO,
-            daemon: true,
-            group: Pid(pid),
-            stopped: false,
-            session: false,
-        }
-    }
-
-    #[test]
-    fn tasklist_is_windows() {
-        insta::assert_snapshot!(tasks(&[process(1234, "httpd")], "table", true), @r"
-
-        Image Name                     PID Session Name        Session#    Mem Usage
-        ========================= ======== ================ =========== ============
-        httpd.exe                     1234 Services                   0          0 K
-        ");
-        let keep = |text: &str| condition(text).map(|f| f(&process(1234, "httpd")));
-        assert_eq!(keep("PID eq 1234"), Ok(true));
-        assert_eq!(keep("pid ne 1234"), Ok(false));
-        assert_eq!(keep("IMAGENAME eq HTTPD.EXE"), Ok(true));
-        assert_eq!(keep("imagename eq http*"), Ok(true));
-        assert!(keep("PID eq x").is_err() && keep("PID").is_err() && keep("FOO eq 1").is_err());
-    }
 
     #[test]
     fn dates() {

@@ -76,9 +76,19 @@ impl Conversation {
                 let hits = state.hits.entry("expect".to_owned()).or_default();
                 *hits += 1;
                 if head.contains("/refuse") && *hits == 1 {
+                    let (status, more) = if head.contains("/refuse/close") {
+                        ("405 Method Not Allowed", "Connection: close\r\n")
+                    } else if head.contains("/refuse/405") {
+                        ("405 Method Not Allowed", "")
+                    } else if head.contains("/refuse/302") {
+                        ("302 Found", "Location: /hello\r\n")
+                    } else {
+                        ("417 Expectation Failed", "")
+                    };
                     state.requests.push((self.number, head));
-                    let bytes = b"HTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\n\r\n";
-                    reply.bytes.extend_from_slice(bytes);
+                    let text = format!("HTTP/1.1 {status}\r\n{more}Content-Length: 0\r\n\r\n");
+                    reply.bytes.extend_from_slice(text.as_bytes());
+                    reply.close = more.starts_with("Connection");
                     self.buffer.drain(..at + 4);
                     self.continued = false;
                     continue;

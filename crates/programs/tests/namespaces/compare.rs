@@ -90,8 +90,8 @@ fn comparable(command: &str, said: &str) -> Vec<Vec<String>> {
         lines.map(fields).collect()
     };
     rows.iter_mut().for_each(|row| peculiar(command, row));
-    // The kernel lists sockets in the order of its hash tables.
-    if begins(&["ss", "netstat -", "lsof"]) {
+    // The kernel lists sockets in the order of its hash tables; iperf's threads write when they can.
+    if begins(&["ss", "netstat -", "lsof", "iperf"]) {
         rows.sort();
     }
     rows

@@ -86,6 +86,7 @@ impl Apply<'_> {
             Opt::Netrc | Opt::NetrcOptional => o.netrc = Netrc::Ignored,
             Opt::RemoteName if on => o.outputs.push(Output::RemoteName),
             Opt::Help => self.g.show = self.g.show.or(Some(Show::Help)),
+            Opt::Manual => self.g.show = self.g.show.or(Some(Show::Manual)),
             Opt::Version => self.g.show = self.g.show.or(Some(Show::Version)),
             Opt::RemoteName | Opt::TcpNodelay | Opt::Disable | Opt::Idle => {}
             _ => return false,
@@ -167,7 +168,7 @@ impl Apply<'_> {
             Opt::Url => self.o.urls.push(owned()),
             Opt::Output => self.o.outputs.push(Output::File(owned())),
             Opt::UploadFile => self.o.uploads.push(owned()),
-            Opt::Range => self.range(value),
+            Opt::Range => return self.range(value),
             Opt::Resolve => self.o.resolve.push(pinned(value)),
             Opt::NetrcFile => self.o.netrc = Netrc::Required(Some(owned())),
             Opt::Socks5 => self.o.socks = Some((owned(), false)),
@@ -200,10 +201,27 @@ impl Apply<'_> {
         Ok(())
     }
 
-    fn range(&mut self, value: &str) {
-        // A number alone means from there on.
-        let open = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
-        self.o.range = Some(if open { format!("{value}-") } else { value.to_owned() });
+    fn range(&mut self, value: &str) -> Result<(), Bad> {
+        let mut warn = |text: &str| self.g.warnings.push(Note::Warning(text.to_owned()));
+        let mut range = value.to_owned();
+        if value.starts_with(|c: char| c.is_ascii_digit()) && !value.contains('-') {
+            // A number alone means from there on.
+            let digits = value.find(|c: char| !c.is_ascii_digit()).unwrap_or(value.len());
+            let Ok(from) = value[..digits].parse::<i64>() else {
+                warn("unsupported range point");
+                return Err(BAD_USE);
+            };
+            warn("A specified range MUST include at least one dash (-). Appending one for you!");
+            range = format!("{from}-");
+        }
+        if value.contains(|c: char| !c.is_ascii_digit() && c != '-' && c != ',') {
+            warn(
+                "Invalid character is found in given range. A specified range MUST have only \
+                 digits in 'start'-'stop'. The server's response to this request is uncertain.",
+            );
+        }
+        self.o.range = Some(range);
+        Ok(())
     }
 
     fn cookie(&mut self, value: &str) {
@@ -222,8 +240,8 @@ impl Apply<'_> {
             None => vec![value.to_owned()],
             Some(path) => {
                 let Some(bytes) = self.files.read(path) else {
-                    self.g.warnings.push(Note::Error(format!("Failed to open {path}")));
-                    return Err(Bad::Read);
+                    self.g.warnings.push(Note::Warning(format!("Failed to open {path}!")));
+                    return Ok(());
                 };
                 let text = String::from_utf8_lossy(&bytes).into_owned();
                 text.lines().filter(|l| !l.is_empty()).map(str::to_owned).collect()
@@ -239,11 +257,14 @@ impl Apply<'_> {
         let format = match value.strip_prefix('@') {
             None => value.to_owned(),
             Some(path) => {
-                let Some(bytes) = self.files.read(path) else {
-                    self.g.warnings.push(Note::Error(format!("Failed to open {path}")));
-                    return Err(Bad::Read);
-                };
-                String::from_utf8_lossy(&bytes).replace(['\r', '\n'], "")
+                let bytes = self.files.read(path).unwrap_or_default();
+                let format = String::from_utf8_lossy(&bytes).replace(['\r', '\n'], "");
+                if format.is_empty() {
+                    self.g.warnings.push(Note::Open(format!("Failed to read {path}")));
+                    self.o.write_out = None;
+                    return Ok(());
+                }
+                format
             }
         };
         self.o.write_out = Some(format);

@@ -101,6 +101,8 @@ pub(super) struct Global {
 pub(super) enum Note {
     /// `Warning: …`, wrapped.
     Warning(String),
+    /// `Warning: …` without the end of the line, which the original leaves out.
+    Open(String),
     /// `curl: …`, wrapped.
     Error(String),
 }
@@ -219,6 +221,7 @@ impl Default for Keepalive {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Show {
     Help,
+    Manual,
     Version,
 }
 

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
+use hickory_proto::rr::{DNSClass, Name, Record, RecordType};
 
 use super::super::text;
 use super::lex::{Entry, Lexer, Token};
@@ -10,6 +10,8 @@ use super::rdata;
 
 /// How deep files may include files.
 const INCLUDE_DEPTH: usize = 8;
+/// The time to live of a record without one, before any other was given, seconds.
+const DEFAULT_TTL: u32 = 3_600;
 /// The most records of a zone.
 pub(crate) const RECORDS_MAX: usize = 1_000_000;
 /// The most bytes of a file that are read.
@@ -153,15 +155,8 @@ impl Reader<'_> {
         self.owner = Some(owner.clone());
         let (written, rtype, rest) = head(tokens)?;
         let data = rdata::parse(rtype, rest, &self.origin)?;
-        let ttl = written
-            .or(self.default_ttl)
-            .or(self.last_ttl)
-            .or(match &data {
-                // RFC 1035 §5.1 knows no default; BIND takes the SOA's last field for it.
-                RData::SOA(soa) => Some(soa.minimum),
-                _ => None,
-            })
-            .ok_or("no time to live: neither $TTL nor one of its own")?;
+        // RFC 1035 §5.1 knows no default; NSD and Unbound take an hour when nothing else is known.
+        let ttl = written.or(self.default_ttl).or(self.last_ttl).unwrap_or(DEFAULT_TTL);
         self.last_ttl = Some(ttl);
         if self.records.len() >= RECORDS_MAX {
             return Err(format!("more than {RECORDS_MAX} records"));

@@ -68,6 +68,16 @@ fn a_zone_answers() {
 }
 
 #[test]
+fn a_file_without_times_to_live_has_an_hour() {
+    let text = "@ SOA ns admin 1 2 3 4 60\n NS ns\nns 120 A 10.0.0.1\n$TTL 77\ny A 1.2.3.4\n";
+    let origin = text::parse_name("shop.lab.", &Name::root()).unwrap();
+    let all = parse::parse("shop.lab.zone", text, &origin, &|_| Err(String::new())).unwrap();
+    // As nsd-checkzone -p shows them.
+    let times: Vec<u32> = all.iter().map(|p| p.record.ttl).collect();
+    assert_eq!(times, [3_600, 3_600, 120, 77]);
+}
+
+#[test]
 fn empty_non_terminals_and_wildcards() {
     use RecordType::*;
     // RFC 4592 §2.2.2: names with something below them are there.
@@ -129,10 +139,7 @@ fn mistakes_are_told_with_their_place() {
     wrong("www DS 1 2 3 4", "3: data of type DS can be given as `\\# LENGTH HEX` only");
     let told = zone("@ 300 NS a\n").unwrap_err();
     assert_eq!(told, "shop.lab.zone:0: the zone has no SOA record");
-    assert_eq!(
-        zone("@ NS a\n").unwrap_err(),
-        "shop.lab.zone:1: no time to live: neither $TTL nor one of its own"
-    );
+    assert_eq!(zone("@ NS a\n").unwrap_err(), "shop.lab.zone:0: the zone has no SOA record");
     assert_eq!(
         zone(" A 10.0.0.1").unwrap_err(),
         "shop.lab.zone:1: no owner before the first record"
