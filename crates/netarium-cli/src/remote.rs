@@ -59,11 +59,11 @@ pub(crate) fn exec(args: Exec, terminal: &Terminal) -> Result<i32, Error> {
     let runtime = runtime()?;
     let result = runtime.block_on(async {
         let start = Start { host: args.host, argv: args.argv, stdin: true, credit: WINDOW };
-        let session = match client.exec(&start).await {
-            Ok(session) => session,
+        let ran = async { converse(client.exec(&start).await?, terminal).await };
+        let code = match ran.await {
+            Ok(code) => code,
             Err(e) => return Err(why_not(&client, &start.host, e).await),
         };
-        let code = converse(session, terminal).await?;
         hint_at_shell(code, &start.host, &start.argv, terminal);
         Ok(code)
     });
@@ -73,12 +73,12 @@ pub(crate) fn exec(args: Exec, terminal: &Terminal) -> Result<i32, Error> {
 }
 
 /// That there is no such host can be told with those that there are.
-async fn why_not(client: &Client, host: &str, error: ClientError) -> Error {
+async fn why_not(client: &Client, host: &str, error: Error) -> Error {
     match client.call::<LabView>(Method::GET, "/api/v1/lab", None::<&()>).await {
         Ok(lab) if lab.hosts.iter().all(|h| h.name != host) => {
             unknown_host(&lab.running_as, host, lab.hosts.iter().map(|h| h.name.as_str()))
         }
-        _ => error.into(),
+        _ => error,
     }
 }
 
