@@ -79,14 +79,7 @@ pub(crate) fn findstr(process: Process) -> LocalBoxFuture<i32> {
             o.patterns = words.split_whitespace().map(str::to_owned).collect();
         }
         if begin || end {
-            let escape = |p: &String| match o.syntax {
-                Syntax::Fixed => regex_lite::escape(p),
-                _ => basic(p),
-            };
-            let (head, tail) = (if begin { "^" } else { "" }, if end { "$" } else { "" });
-            o.patterns =
-                o.patterns.iter().map(|p| format!("{head}(?:{}){tail}", escape(p))).collect();
-            o.syntax = Syntax::Extended;
+            anchor(&mut o, begin, end);
         }
         let Ok(regex) = compile(&o) else {
             process.eprint("FINDSTR: Bad search string\n").await;
@@ -109,4 +102,15 @@ pub(crate) fn findstr(process: Process) -> LocalBoxFuture<i32> {
         out.flush().await;
         i32::from(!found || failed)
     })
+}
+
+/// `/B` and `/E`: only at the beginning, or the end, of a line.
+fn anchor(o: &mut Options, begin: bool, end: bool) {
+    let escape = |p: &String| match o.syntax {
+        Syntax::Fixed => regex_lite::escape(p),
+        _ => basic(p),
+    };
+    let (head, tail) = (if begin { "^" } else { "" }, if end { "$" } else { "" });
+    o.patterns = o.patterns.iter().map(|p| format!("{head}(?:{}){tail}", escape(p))).collect();
+    o.syntax = Syntax::Extended;
 }

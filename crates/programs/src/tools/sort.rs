@@ -95,14 +95,13 @@ pub(crate) fn sort(process: Process) -> LocalBoxFuture<i32> {
             lines.dedup_by(|a, b| order(a, b) == Ordering::Equal);
         }
         let text: String = lines.iter().flat_map(|l| [l.as_str(), "\n"]).collect();
-        match to {
-            Some(name) => {
-                if let Err(why) = process.write_file(&name, text) {
-                    process.eprint(&format!("sort: open failed: {name}: {why}\n")).await;
-                    return 2;
-                }
-            }
-            None => process.print(&text).await,
+        let Some(name) = to else {
+            process.print(&text).await;
+            return 0;
+        };
+        if let Err(why) = process.write_file(&name, text) {
+            process.eprint(&format!("sort: open failed: {name}: {why}\n")).await;
+            return 2;
         }
         0
     })

@@ -355,19 +355,13 @@ pub(crate) fn taskkill(process: Process) -> LocalBoxFuture<i32> {
                     }
                 }
                 process.kill(p.pid, number);
-                let end = if force { "has been terminated." } else { "" };
-                let text = match (by_pid, force) {
-                    (true, true) => format!("SUCCESS: The process with PID {word} {end}\n"),
-                    (true, false) => format!(
-                        "SUCCESS: Sent termination signal to the process with PID {word}.\n"
-                    ),
-                    (false, true) => {
-                        format!("SUCCESS: The process \"{word}\" with PID {} {end}\n", p.pid)
-                    }
-                    (false, false) => format!(
-                        "SUCCESS: Sent termination signal to the process \"{word}\" with PID {}.\n",
-                        p.pid
-                    ),
+                let who = match by_pid {
+                    true => format!("process with PID {}", p.pid),
+                    false => format!("process \"{word}\" with PID {}", p.pid),
+                };
+                let text = match force {
+                    true => format!("SUCCESS: The {who} has been terminated.\n"),
+                    false => format!("SUCCESS: Sent termination signal to the {who}.\n"),
                 };
                 process.print(&text).await;
             }

@@ -73,8 +73,7 @@ pub(super) fn build(b: WorldBuilder) -> Result<World, BuildError> {
     name_ports(&mut names, &made);
 
     let mut tracer = Tracer::new(b.trace_limit);
-    let started = || Event::WorldStarted { seed: seed.0 };
-    let root = tracer.emit(Instant::ZERO, Cause::NONE, Place::World, FlowId::NONE, started);
+    let root = begin(&mut tracer, seed);
     let gateway =
         b.gateway.map(|name| host_id(&places, &made, "the gateway", &name)).transpose()?;
     let mut queue = Queue::default();
@@ -117,6 +116,12 @@ pub(super) fn build(b: WorldBuilder) -> Result<World, BuildError> {
     b.schedule.into_iter().for_each(|entry| core.schedule(entry));
     let header = Header { build: b.build, lab: b.lab, seed: seed.0, epoch: b.epoch };
     Ok(World::new(core, Journal::new(&header)))
+}
+
+/// The event from which everything follows.
+fn begin(tracer: &mut Tracer, seed: Seed) -> Cause {
+    let started = || Event::WorldStarted { seed: seed.0 };
+    tracer.emit(Instant::ZERO, Cause::NONE, Place::World, FlowId::NONE, started)
 }
 
 /// The wires at the start: nothing is on its way.
