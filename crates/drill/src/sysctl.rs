@@ -173,6 +173,8 @@ fn set_linux_number(config: &mut TcpConfig, name: &str, n: i64) -> Mapped {
         "tcp_reordering" => config.reordering = word(n),
         "tcp_max_reordering" => config.max_reordering = word(n),
         "tcp_slow_start_after_idle" => config.slow_start_after_idle = n != 0,
+        "tcp_pacing_ss_ratio" => config.pacing_ss_ratio = n.clamp(0, 1_000) as u16,
+        "tcp_pacing_ca_ratio" => config.pacing_ca_ratio = n.clamp(0, 1_000) as u16,
         "tcp_syncookies" => {
             config.syn_cookies = match n {
                 0 => SynCookies::Off,

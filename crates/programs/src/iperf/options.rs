@@ -24,6 +24,7 @@ Server specific:
 Client specific:
   -b, --bandwidth #[KMG]   bandwidth to send at in bits/sec
   -c, --client    <host>   run in client mode, connecting to <host>
+      --fq-rate   #[KMG]   bandwidth to pace in bits/sec (SO_MAX_PACING_RATE)
   -n, --num       #[KMG]   number of bytes to transmit (instead of -t)
   -P, --parallel  #        number of parallel client threads to run
   -R, --reverse            reverse the test (client receives, server sends)
@@ -43,6 +44,7 @@ const LONG: &[Long] = &[
     ("reverse", Takes::Nothing, 'R'),
     ("len", Takes::Value, 'l'),
     ("window", Takes::Value, 'w'),
+    ("fq-rate", Takes::Value, 'Q'),
     ("enhanced", Takes::Nothing, 'e'),
     ("help", Takes::Nothing, 'h'),
     ("version", Takes::Nothing, 'v'),
@@ -67,6 +69,8 @@ pub(super) struct Options {
     pub(super) interval: Option<Duration>,
     /// Bits per second.
     pub(super) bandwidth: Option<u64>,
+    /// Payload bits per second that TCP paces to.
+    pub(super) fq_rate: Option<u64>,
     pub(super) parallel: usize,
     pub(super) reverse: bool,
     pub(super) length: usize,
@@ -84,6 +88,7 @@ pub(super) fn parse(args: &[String]) -> Result<Options, (i32, String)> {
         bytes: None,
         interval: None,
         bandwidth: None,
+        fq_rate: None,
         parallel: 1,
         reverse: false,
         length: 0,
@@ -106,6 +111,7 @@ pub(super) fn parse(args: &[String]) -> Result<Options, (i32, String)> {
             'n' => o.bytes = Some(scaled(&value, 1_024).ok_or_else(wrong)?),
             'i' => o.interval = Some(seconds(&value)?).filter(|i| i.as_nanos() > 0),
             'b' => o.bandwidth = Some(scaled(&value, 1_000).filter(|b| *b > 0).ok_or_else(wrong)?),
+            'Q' => o.fq_rate = Some(scaled(&value, 1_000).filter(|b| *b > 0).ok_or_else(wrong)?),
             'P' => o.parallel = value.parse().map_err(|_| wrong())?,
             'R' => o.reverse = true,
             'l' => o.length = scaled(&value, 1_024).ok_or_else(wrong)? as usize,
