@@ -251,12 +251,10 @@ fn ignored(name: &str) -> Option<Mapped> {
         | "tcp_limit_output_bytes"
         | "tcp_autocorking"
         | "tcp_tso_rtt_log" => "segments leave one by one, at once",
-        "tcp_pacing_ss_ratio"
-        | "tcp_pacing_ca_ratio"
-        | "tcp_comp_sack_delay_ns"
+        "tcp_comp_sack_delay_ns"
         | "tcp_comp_sack_nr"
         | "tcp_comp_sack_slack_ns"
-        | "tcp_comp_sack_rtt_percent" => "nothing is paced or compressed",
+        | "tcp_comp_sack_rtt_percent" => "acknowledgements are not compressed",
         "tcp_mem"
         | "tcp_app_win"
         | "tcp_backlog_ack_defer"
