@@ -173,6 +173,8 @@ fn set_linux_number(config: &mut TcpConfig, name: &str, n: i64) -> Mapped {
         "tcp_reordering" => config.reordering = word(n),
         "tcp_max_reordering" => config.max_reordering = word(n),
         "tcp_slow_start_after_idle" => config.slow_start_after_idle = n != 0,
+        "tcp_pacing_ss_ratio" => config.pacing_ss_ratio = n.clamp(0, 1_000) as u16,
+        "tcp_pacing_ca_ratio" => config.pacing_ca_ratio = n.clamp(0, 1_000) as u16,
         "tcp_syncookies" => {
             config.syn_cookies = match n {
                 0 => SynCookies::Off,
@@ -249,12 +251,10 @@ fn ignored(name: &str) -> Option<Mapped> {
         | "tcp_limit_output_bytes"
         | "tcp_autocorking"
         | "tcp_tso_rtt_log" => "segments leave one by one, at once",
-        "tcp_pacing_ss_ratio"
-        | "tcp_pacing_ca_ratio"
-        | "tcp_comp_sack_delay_ns"
+        "tcp_comp_sack_delay_ns"
         | "tcp_comp_sack_nr"
         | "tcp_comp_sack_slack_ns"
-        | "tcp_comp_sack_rtt_percent" => "nothing is paced or compressed",
+        | "tcp_comp_sack_rtt_percent" => "acknowledgements are not compressed",
         "tcp_mem"
         | "tcp_app_win"
         | "tcp_backlog_ack_defer"

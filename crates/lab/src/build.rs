@@ -249,6 +249,7 @@ fn host_spec(host: &Host, seed: Seed, files: &Rc<FileTree>) -> Result<HostSpec, 
         routes: host.routes.iter().filter_map(|route| route_spec(host, route)).collect(),
         filter: None,
         reverse_path: host.reverse_path,
+        pacing: host.pacing,
         files: Rc::clone(files),
     };
     if host.firewall.is_some() || host.nat.is_some() {

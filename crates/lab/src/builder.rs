@@ -365,6 +365,12 @@ impl HostBuilder {
         self
     }
 
+    /// Paces its TCP connections.
+    pub fn paced(mut self) -> Self {
+        self.0.insert("pacing".to_owned(), true.into());
+        self
+    }
+
     /// A program that starts with the lab.
     pub fn program(mut self, command: &str) -> Self {
         push(&mut self.0, "programs", command.into());

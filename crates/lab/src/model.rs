@@ -263,6 +263,8 @@ pub struct Host {
     pub routes: Vec<Route>,
     /// How a packet's source is compared with the way back to it.
     pub reverse_path: ReversePath,
+    /// Whether its TCP connections are paced.
+    pub pacing: bool,
 }
 
 impl Host {

@@ -284,6 +284,9 @@ fn rules(out: &mut String, host: &Host) {
         ReversePath::Strict => line(out, "reverse_path", "\"strict\""),
         ReversePath::Loose => line(out, "reverse_path", "\"loose\""),
     }
+    if host.pacing {
+        line(out, "pacing", "true");
+    }
 }
 
 fn dhcp(server: &DhcpServer) -> String {

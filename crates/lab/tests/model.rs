@@ -348,6 +348,29 @@ fn a_builder_has_the_words_of_wires_and_schedules() {
 }
 
 #[test]
+fn a_host_may_pace() {
+    let read = lab(r#"
+        lab.name = "paced"
+        [networks.n]
+        subnet = "10.0.0.0/24"
+        [hosts.a]
+        networks.n = "10.0.0.1"
+        pacing = true
+        [hosts.b]
+        networks.n = "10.0.0.2"
+    "#);
+    assert!(read.host("a").unwrap().pacing && !read.host("b").unwrap().pacing);
+    assert_eq!(again(&read), read);
+    let built = LabBuilder::new("paced")
+        .network("n", "10.0.0.0/24")
+        .host("a", |h| h.on("n", "10.0.0.1").paced())
+        .host("b", |h| h.on("n", "10.0.0.2"))
+        .build(&PROGRAMS)
+        .unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(built, read);
+}
+
+#[test]
 fn faults_of_wires_and_settings_of_switches_are_read_and_written() {
     let lab = lab(r#"
         [networks.n]

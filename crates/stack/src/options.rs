@@ -11,6 +11,7 @@ use crate::sockets::Inner;
 use crate::stack::Stack;
 use crate::tcp::config::{Congestion, TcpConfig};
 use crate::tcp::info::TcpInfo;
+use crate::tcp::pacing::UNLIMITED;
 use crate::tcp::{Connection, State};
 use crate::types::SocketKind;
 
@@ -79,6 +80,9 @@ pub enum SocketOption {
     WindowClamp(u32),
     /// TCP_NOTSENT_LOWAT: unsent bytes from which on the socket is not writable; 0 for the default.
     NotSentLowat(u32),
+    /// SO_MAX_PACING_RATE: the connection is paced, at so many payload bytes per second at most;
+    /// `u32::MAX` for no ceiling, and as the host has it. Only for streams.
+    MaxPacingRate(u32),
     /// TCP_CONGESTION.
     Congestion(Congestion),
     /// IP_TTL, 1 to 255.
@@ -125,6 +129,7 @@ pub enum OptionName {
     KeepCount,
     WindowClamp,
     NotSentLowat,
+    MaxPacingRate,
     Congestion,
     Ttl,
     Tos,
@@ -188,6 +193,8 @@ pub(crate) struct Settings {
     pub(crate) recv_lowat: u32,
     pub(crate) window_clamp: u32,
     pub(crate) notsent_lowat: u32,
+    /// Bytes per second; [`UNLIMITED`] for none.
+    pub(crate) max_pacing_rate: u32,
     pub(crate) user_timeout: Millis,
     pub(crate) keep_idle: Millis,
     pub(crate) keep_interval: Millis,
@@ -250,6 +257,7 @@ impl Default for Settings {
             recv_lowat: 1,
             window_clamp: 0,
             notsent_lowat: 0,
+            max_pacing_rate: UNLIMITED,
             user_timeout: Millis::default(),
             keep_idle: Millis::default(),
             keep_interval: Millis::default(),
@@ -306,6 +314,7 @@ impl Settings {
                 self.window_clamp = if n == 0 { 0 } else { n.max(MIN_RCVBUF / 2) };
             }
             SocketOption::NotSentLowat(n) => self.notsent_lowat = n,
+            SocketOption::MaxPacingRate(rate) => self.max_pacing_rate = rate,
             SocketOption::Congestion(c) => self.congestion = Some(c),
             SocketOption::Ttl(0) => return Err(Errno::EINVAL),
             SocketOption::Ttl(ttl) => self.ttl = Some(ttl),
@@ -362,6 +371,7 @@ impl Settings {
             OptionName::WindowClamp => SocketOption::WindowClamp(self.window_clamp),
             // As Linux: not the sysctl, when the program set nothing.
             OptionName::NotSentLowat => SocketOption::NotSentLowat(self.notsent_lowat),
+            OptionName::MaxPacingRate => SocketOption::MaxPacingRate(self.max_pacing_rate),
             OptionName::Congestion => {
                 SocketOption::Congestion(self.congestion.unwrap_or(config.congestion))
             }

@@ -43,7 +43,6 @@ pub(super) fn unsupported(word: &str) -> Option<&'static str> {
         "MSG_ERRQUEUE" | "IP_RECVERR" => "error queues",
         "MSG_EOR" => "MSG_EOR",
         "SO_TIMESTAMPING" | "SO_TIMESTAMP" | "SO_TIMESTAMPNS" => "packet time stamps",
-        "SO_MAX_PACING_RATE" => "pacing",
         "TCP_MD5SIG" | "TCP_MD5SIG_EXT" => "TCP MD5 signatures",
         "TCP_AO_ADD_KEY" | "TCP_AO" => "TCP-AO",
         "IPPROTO_MPTCP" => "MPTCP",

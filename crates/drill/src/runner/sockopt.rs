@@ -59,6 +59,7 @@ fn name_of(word: &str) -> Option<OptionName> {
         "TCP_KEEPCNT" => OptionName::KeepCount,
         "TCP_WINDOW_CLAMP" => OptionName::WindowClamp,
         "TCP_NOTSENT_LOWAT" => OptionName::NotSentLowat,
+        "SO_MAX_PACING_RATE" => OptionName::MaxPacingRate,
         "TCP_CONGESTION" => OptionName::Congestion,
         "IP_TTL" => OptionName::Ttl,
         "IP_TOS" => OptionName::Tos,
@@ -280,6 +281,7 @@ fn option_of(name: OptionName, value: &Value) -> Result<SocketOption, &'static s
         OptionName::KeepCount => SocketOption::KeepCount(small(127)? as u8),
         OptionName::WindowClamp => SocketOption::WindowClamp(size),
         OptionName::NotSentLowat => SocketOption::NotSentLowat(word),
+        OptionName::MaxPacingRate => SocketOption::MaxPacingRate(word),
         OptionName::Ttl => SocketOption::Ttl(small(255)? as u8),
         OptionName::Tos => SocketOption::Tos(n as u8),
         OptionName::MtuDiscover => SocketOption::MtuDiscover(match n {
@@ -323,6 +325,7 @@ fn value_of(option: SocketOption) -> Value {
         | SocketOption::DeferAccept(n)
         | SocketOption::WindowClamp(n)
         | SocketOption::NotSentLowat(n)
+        | SocketOption::MaxPacingRate(n)
         | SocketOption::Mtu(n) => Value::Int(n.into()),
         SocketOption::MaxSeg(n) => Value::Int(n.into()),
         SocketOption::UserTimeout(d) => Value::Int(d.as_millis() as i64),

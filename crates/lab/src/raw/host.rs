@@ -40,6 +40,9 @@ table! {
             /// How a packet's source is compared with the way back to it: `off` (the default),
             /// `strict` or `loose`.
             reverse_path: ReversePathWord,
+            /// Whether its TCP connections are paced: what the window lets out is spread over the
+            /// round trip.
+            pacing: bool,
         }
     }
 }

@@ -65,6 +65,7 @@ fn host(
         firewall: policy::firewall(raw.firewall.as_ref(), errors),
         nat: None,
         routes: Vec::new(),
+        pacing: raw.pacing.unwrap_or(false),
         reverse_path: raw.reverse_path.map_or(Default::default(), |r| r.0),
     }
 }

@@ -27,6 +27,7 @@ Server specific:
 Client specific:
   -b, --bandwidth #[KMG]   bandwidth to send at in bits/sec
   -c, --client    <host>   run in client mode, connecting to <host>
+      --fq-rate   #[KMG]   bandwidth to pace in bits/sec (SO_MAX_PACING_RATE)
   -n, --num       #[KMG]   number of bytes to transmit (instead of -t)
   -P, --parallel  #        number of parallel client threads to run
   -R, --reverse            reverse the test (client receives, server sends)
@@ -48,6 +49,7 @@ const LONG: &[Long] = &[
     ("window", Takes::Value, 'w'),
     ("bind", Takes::Value, 'B'),
     ("format", Takes::Value, 'f'),
+    ("fq-rate", Takes::Value, 'Q'),
     ("help", Takes::Nothing, 'h'),
     ("version", Takes::Nothing, 'v'),
 ];
@@ -71,6 +73,8 @@ pub(super) struct Options {
     pub(super) interval: Option<Duration>,
     /// Bits per second.
     pub(super) bandwidth: Option<u64>,
+    /// Payload bits per second that TCP paces to.
+    pub(super) fq_rate: Option<u64>,
     pub(super) parallel: usize,
     pub(super) reverse: bool,
     pub(super) length: usize,
@@ -102,6 +106,38 @@ fn wrong(e: &OptError) -> (i32, String) {
     })
 }
 
+/// Takes an option with a value that can be wrong.
+fn set(o: &mut Options, c: char, value: &str) -> Result<(), (i32, String)> {
+    let bad = |text: String| (1, text + "\n");
+    let seconds = |value: &str| format!("{value}s").parse::<Duration>().ok();
+    match c {
+        'p' => {
+            let why = || bad(format!("ERROR: -p value of '{value}' not recognized"));
+            o.port = value.parse().map_err(|_| why())?;
+        }
+        't' => {
+            let why = || bad(format!("ERROR: -t value of '{value}' not recognized"));
+            o.time = seconds(value).ok_or_else(why)?;
+        }
+        'n' => {
+            let why = || bad(format!("Invalid value for -n amount of '{value}'"));
+            o.bytes = Some(scaled(value, 1_024).ok_or_else(why)?);
+        }
+        'i' => {
+            let why = || bad(format!("Invalid value of '{value}' for -i interval"));
+            o.interval = Some(seconds(value).ok_or_else(why)?).filter(|i| i.as_nanos() > 0);
+        }
+        'b' => {
+            let why = || bad(format!("ERROR: -b value of '{value}' not recognized"));
+            o.bandwidth = Some(scaled(value, 1_000).filter(|b| *b > 0).ok_or_else(why)?);
+        }
+        'B' => (o.bind, o.bind_port) = bind(value.to_owned()),
+        'f' => o.format = Format::of(value),
+        _ => {}
+    }
+    Ok(())
+}
+
 /// Reads a command line without its first word. The error is an exit code, and what to print.
 pub(super) fn parse(args: &[String]) -> Result<Options, (i32, String)> {
     let mut o = Options {
@@ -112,6 +148,7 @@ pub(super) fn parse(args: &[String]) -> Result<Options, (i32, String)> {
         bytes: None,
         interval: None,
         bandwidth: None,
+        fq_rate: None,
         parallel: 1,
         reverse: false,
         length: 0,
@@ -122,7 +159,6 @@ pub(super) fn parse(args: &[String]) -> Result<Options, (i32, String)> {
         warnings: String::new(),
     };
     let mut server = false;
-    let seconds = |value: &str| format!("{value}s").parse::<Duration>().ok();
     let bad = |text: String| (1, text + "\n");
     let items = SPEC.parse(args).map_err(|e| wrong(&e))?;
     for item in items {
@@ -142,36 +178,18 @@ pub(super) fn parse(args: &[String]) -> Result<Options, (i32, String)> {
             }
             'c' => o.client = Some(value),
             'u' => o.udp = true,
-            'p' => {
-                let why = || bad(format!("ERROR: -p value of '{value}' not recognized"));
-                o.port = value.parse().map_err(|_| why())?;
-            }
-            't' => {
-                let why = || bad(format!("ERROR: -t value of '{value}' not recognized"));
-                o.time = seconds(&value).ok_or_else(why)?;
-            }
-            'n' => {
-                let why = || bad(format!("Invalid value for -n amount of '{value}'"));
-                o.bytes = Some(scaled(&value, 1_024).ok_or_else(why)?);
-            }
-            'i' => {
-                let why = || bad(format!("Invalid value of '{value}' for -i interval"));
-                o.interval = Some(seconds(&value).ok_or_else(why)?).filter(|i| i.as_nanos() > 0);
-            }
-            'b' => {
-                let why = || bad(format!("ERROR: -b value of '{value}' not recognized"));
-                o.bandwidth = Some(scaled(&value, 1_000).filter(|b| *b > 0).ok_or_else(why)?);
-            }
-            'B' => (o.bind, o.bind_port) = bind(value),
-            'f' => o.format = Format::of(&value),
             // What is no number is one.
             'P' => o.parallel = value.parse().unwrap_or(1),
+            'Q' => {
+                let why = || bad(format!("Invalid value for --fq-rate of '{value}'"));
+                o.fq_rate = Some(scaled(&value, 1_000).filter(|b| *b > 0).ok_or_else(why)?);
+            }
             'R' => o.reverse = true,
             'l' => o.length = scaled(&value, 1_024).unwrap_or(0) as usize,
             'w' => o.window = scaled(&value, 1_024).and_then(|w| u32::try_from(w).ok()),
             'h' => return Err((1, HELP.to_owned())),
             'v' => return Err((1, "iperf version 2.1.8 (in virtual time)\n".to_owned())),
-            _ => {}
+            c => set(&mut o, c, &value)?,
         }
     }
     if !server && o.client.is_none() {

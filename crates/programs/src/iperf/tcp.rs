@@ -187,6 +187,10 @@ async fn connection(
             stream.set_option(SocketOption::RecvBuffer(w)),
         );
     }
+    if let Some(bits) = o.fq_rate {
+        let bytes = u32::try_from((bits / 8).max(1)).unwrap_or(u32::MAX);
+        let _ = stream.set_option(SocketOption::MaxPacingRate(bytes));
+    }
     let mut text = connected(&id, &stream);
     if header.replace(false) {
         text += "[ ID] Interval       Transfer     Bandwidth\n";

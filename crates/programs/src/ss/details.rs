@@ -118,6 +118,18 @@ fn connection(i: &TcpInfo, congestion: &str) -> String {
     put("lastsnd", u(i.last_data_sent), i.last_data_sent > 0);
     put("lastrcv", u(i.last_data_recv), i.last_data_recv > 0);
     put("lastack", u(i.last_ack_recv), i.last_ack_recv > 0);
+    if i.pacing_rate > 0 && i.pacing_rate != u64::MAX {
+        let bits = |bytes: u64| bytes.saturating_mul(8);
+        let _ = write!(out, " pacing_rate {}bps", bits(i.pacing_rate));
+        if i.max_pacing_rate > 0 && i.max_pacing_rate != u64::MAX {
+            let _ = write!(out, "/{}bps", bits(i.max_pacing_rate));
+        }
+    }
+    let mut put = |name: &str, text: String, shown: bool| {
+        if shown {
+            let _ = write!(out, " {name}:{text}");
+        }
+    };
     put("delivered", u(i.delivered), i.delivered > 0);
     put("delivered_ce", u(i.delivered_ce), i.delivered_ce > 0);
     put("busy", format!("{}ms", i.busy_time / 1_000), i.busy_time >= 1_000);
@@ -188,6 +200,10 @@ mod tests {
             " delivered:9 delivered_ce:2 busy:1000ms rwnd_limited:123ms(12.3%) unacked:5 \
              retrans:1/4 lost:2 sacked:3 dsack_dups:1 reordering:7 reord_seen:1"
         );
+        let paced = TcpInfo { pacing_rate: 1_000, max_pacing_rate: 2_000, delivered: 1, ..quiet };
+        assert_eq!(tail(&paced), " pacing_rate 8000bps/16000bps delivered:1");
+        let open = TcpInfo { pacing_rate: 1_000, max_pacing_rate: u64::MAX, ..quiet };
+        assert_eq!(tail(&open), " pacing_rate 8000bps");
         let buffer = TcpInfo { busy_time: 3_000, sndbuf_limited: 2_000, ..quiet };
         assert_eq!(tail(&buffer), " busy:3ms sndbuf_limited:2ms(66.7%)");
     }

@@ -133,6 +133,12 @@ pub struct TcpConfig {
     pub max_reordering: u32,
     /// The congestion window restarts after idle (RFC 5681 §4.1).
     pub slow_start_after_idle: bool,
+    /// Connections are paced, also those that do not ask for it with SO_MAX_PACING_RATE.
+    pub pacing: bool,
+    /// The pacing rate in slow start, percent of a window per round trip (`tcp_pacing_ss_ratio`).
+    pub pacing_ss_ratio: u16,
+    /// The same in congestion avoidance (`tcp_pacing_ca_ratio`).
+    pub pacing_ca_ratio: u16,
     /// SYN cookies.
     pub syn_cookies: SynCookies,
     /// A RST does not end TIME-WAIT (RFC 1337).
@@ -247,6 +253,9 @@ impl TcpConfig {
             reordering: 3,
             max_reordering: 300,
             slow_start_after_idle: true,
+            pacing: false,
+            pacing_ss_ratio: 200,
+            pacing_ca_ratio: 120,
             syn_cookies: SynCookies::WhenFull,
             rfc1337: false,
             abort_on_overflow: false,

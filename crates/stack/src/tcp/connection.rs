@@ -17,6 +17,7 @@ use super::chrono::Chrono;
 use super::congestion::Control;
 use super::ecn::Ecn;
 use super::options::SegmentOptions;
+use super::pacing::Pacing;
 use super::reassembly::Reassembly;
 use super::recovery::Recovery;
 use super::recv_buffer::RecvBuffer;
@@ -216,6 +217,7 @@ pub struct Connection {
     pub(crate) ecn: Ecn,
     /// The bunch of new segments that is going out.
     pub(crate) bunch: Bunch,
+    pub(crate) pacing: Pacing,
     pub(crate) timestamps: Option<Timestamps>,
     pub(crate) sack: bool,
     pub(crate) scaling: bool,
@@ -330,6 +332,7 @@ impl Connection {
             rec: Recovery::new(&config, setup.iss),
             ecn: Ecn::default(),
             bunch: Bunch::default(),
+            pacing: Pacing::new(&config, &settings),
             timestamps: config.timestamps.then_some(Timestamps {
                 offset: setup.timestamp_offset,
                 recent: 0,

@@ -3,6 +3,7 @@
 use netarium_base::{Duration, Instant};
 
 use super::connection::Connection;
+use super::pacing::UNLIMITED;
 
 /// Bits of [`TcpInfo::options`]: timestamps are in use.
 pub const OPT_TIMESTAMPS: u8 = 1;
@@ -132,6 +133,11 @@ pub struct TcpInfo {
     pub bytes_retrans: u64,
     /// DSACK blocks received.
     pub dsack_dups: u32,
+    /// Payload bytes per second that pacing would let out now, or does; `u64::MAX` before the first
+    /// measurement.
+    pub pacing_rate: u64,
+    /// The ceiling that the program set for it; `u64::MAX` for none.
+    pub max_pacing_rate: u64,
     /// Times that reordering was seen.
     pub reord_seen: u32,
     /// Segments received out of order.
@@ -176,6 +182,11 @@ impl Connection {
             notsent_bytes: unsent,
             min_rtt: self.rtt.min().map_or(u32::MAX, micros),
             snd_wnd: self.snd.wnd,
+            pacing_rate: self.pacing_rate().unwrap_or(u64::MAX),
+            max_pacing_rate: match self.settings.max_pacing_rate {
+                UNLIMITED => u64::MAX,
+                rate => rate.into(),
+            },
             ..TcpInfo::default()
         };
         self.receiver_info(now, &mut info);

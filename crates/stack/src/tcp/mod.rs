@@ -9,7 +9,7 @@
 //! 4. [`segment_out`]: what is sent next: the one place that decides; `pushing`: when a segment that
 //!    is not full may go; `urgent`: urgent data both ways;
 //! 5. `timeouts`, [`timers`], [`rtt`]: what happens when nothing happens;
-//! 6. `recovery`: what is lost, and how much may be sent meanwhile; [`congestion`]: the congestion
+//! 6. `recovery`: what is lost, and how much may be sent meanwhile; [`pacing`]: and how fast; [`congestion`]: the congestion
 //!    window, behind a trait; `ecn`: congestion marks;
 //! 7. [`send_buffer`], [`recv_buffer`], [`reassembly`]: the bytes; `window` and `ack_policy`: how
 //!    much the peer may send, and when it is told what arrived;
@@ -31,6 +31,7 @@ pub mod info;
 mod keep_alive;
 pub mod listener;
 pub mod options;
+pub mod pacing;
 mod path_mtu;
 mod pushing;
 pub mod reassembly;

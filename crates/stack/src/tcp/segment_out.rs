@@ -117,7 +117,10 @@ impl Connection {
             }
             self.after_new_first();
         }
-        let data = self.plan_resend().or_else(|| self.plan_new_data(cx));
+        let mut data = self.plan_resend().or_else(|| self.plan_new_data(cx));
+        if self.pacing.on && data.is_some_and(|d| self.must_wait(cx, d.len)) {
+            data = None;
+        }
         if data.is_none() {
             let more = self.snd.fin.is_none() && self.data_end().ahead_of(self.snd.nxt) > 0;
             self.end_burst(cx, more);
@@ -330,6 +333,9 @@ impl Connection {
             self.note_small(len);
         }
         self.snd.last = cx.now;
+        if self.pacing.on {
+            self.note_paced(cx.now, len);
+        }
         self.timers.cancel(Timer::Persist);
         self.probing_since = None;
         if probe {
@@ -359,7 +365,10 @@ impl Connection {
     fn count_bunch(&mut self) {
         if self.bunch.left == 0 {
             let half = (self.cc.window.cwnd / 2).max(1);
-            let left = self.cwnd_room().clamp(1, half);
+            let mut left = self.cwnd_room().clamp(1, half);
+            if self.pacing.on {
+                left = left.min(self.pacing.left().max(1));
+            }
             self.bunch = Bunch { left, sent: 0 };
         }
         self.bunch.left -= 1;

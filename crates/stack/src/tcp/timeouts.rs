@@ -26,6 +26,8 @@ impl Connection {
                     self.transition(cx, Trigger::Expired);
                 }
                 Timer::KeepAlive => self.on_keep_alive(cx),
+                // What waited goes out behind this.
+                Timer::Pacing => {}
             }
         }
     }
@@ -71,6 +73,7 @@ impl Connection {
             return;
         }
         self.enter_loss(cx, self.retries > 1);
+        self.let_one_out();
         self.rtt.back_off();
     }
 

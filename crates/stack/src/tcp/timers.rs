@@ -20,9 +20,11 @@ pub enum Timer {
     Wait,
     /// An idle connection is probed (RFC 9293 §3.8.4).
     KeepAlive,
+    /// The next quantum of a paced connection may leave.
+    Pacing,
 }
 
-const COUNT: usize = 7;
+const COUNT: usize = 8;
 
 impl Timer {
     /// All timers, in the order in which simultaneous ones fire.
@@ -34,6 +36,7 @@ impl Timer {
         Timer::DelayedAck,
         Timer::Wait,
         Timer::KeepAlive,
+        Timer::Pacing,
     ];
 
     /// The name in the trace.
@@ -46,6 +49,7 @@ impl Timer {
             Timer::DelayedAck => "delayed-ack",
             Timer::Wait => "wait",
             Timer::KeepAlive => "keep-alive",
+            Timer::Pacing => "pacing",
         }
     }
 }

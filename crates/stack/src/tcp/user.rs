@@ -183,6 +183,7 @@ impl Connection {
             SocketOption::KeepAlive(_) => self.arm_keep_alive(cx),
             SocketOption::KeepIdle(_) => self.apply_keep_idle(cx),
             SocketOption::NoDelay(true) => self.want.force = true,
+            SocketOption::MaxPacingRate(_) => self.apply_pacing(),
             SocketOption::Congestion(which) => self.cc.switch(which, &self.config),
             _ => {}
         }

@@ -287,6 +287,9 @@ fn make_host(
         }
     }
     stack.set_reverse_path(spec.reverse_path);
+    if spec.pacing {
+        stack.tcp_config_mut().pacing = true;
+    }
     if let Some(make) = spec.filter {
         stack.set_filter(Some(make(node)));
     }

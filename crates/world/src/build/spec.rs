@@ -29,6 +29,8 @@ pub struct HostSpec {
     pub routes: Vec<RouteSpec>,
     /// How a packet's source is compared with the way back to it.
     pub reverse_path: ReversePath,
+    /// Whether its TCP connections are paced.
+    pub pacing: bool,
     /// Its packet filter, connection tracking and NAT.
     pub filter: Option<FilterMaker>,
     /// The lab's folder; the same for all hosts.

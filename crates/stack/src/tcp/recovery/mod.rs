@@ -14,7 +14,7 @@
 //!
 //! The structure follows what Linux does, because its behaviour is what the world's networks are
 //! tuned to; where an RFC and Linux differ, `docs/tcp.md` says so. Left out: forward RTO recovery
-//! for sockets without SACK beyond the basic algorithm, pacing, and MTU probing.
+//! for sockets without SACK beyond the basic algorithm, and MTU probing.
 
 mod alert;
 pub(crate) mod board;
