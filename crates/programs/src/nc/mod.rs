@@ -195,9 +195,14 @@ async fn connect_tcp(
             if o.verbose {
                 say(process, o, &succeeded(o, shown, to.port())).await;
             }
-            if let Some(ttl) = o.ttl {
-                // A connection without the wished TTL is still one.
-                let _ = stream.set_option(SocketOption::Ttl(ttl));
+            let wishes = [
+                o.ttl.map(SocketOption::Ttl),
+                o.receive_buffer.map(SocketOption::RecvBuffer),
+                o.send_buffer.map(SocketOption::SendBuffer),
+            ];
+            for wish in wishes.into_iter().flatten() {
+                // A connection without what was wished is still one.
+                let _ = stream.set_option(wish);
             }
             if !o.zero {
                 relay::stream(process, o, stream).await;

@@ -15,13 +15,12 @@ usage: nc [-46CDdFhklNnrStUuvZz] [-I length] [-i interval] [-M ttl]
 \t  [destination] [port]
 ";
 
-/// What `-h` prints behind the usage: of the original's options those that are taken here.
+/// What `-h` prints behind the usage: of the original's options those that do something here.
 pub(super) const SUMMARY: &str = "\
 \tCommand Summary:
 \t\t-4\t\tUse IPv4
 \t\t-6\t\tUse IPv6
 \t\t-C\t\tSend CRLF as line-ending
-\t\t-D\t\tEnable the debug socket option
 \t\t-d\t\tDetach from stdin
 \t\t-h\t\tThis help text
 \t\t-I length\tTCP receive buffer length
@@ -34,10 +33,7 @@ pub(super) const SUMMARY: &str = "\
 \t\t-O length\tTCP send buffer length
 \t\t-p port\t\tSpecify local port for remote connects
 \t\t-q secs\t\tquit after EOF on stdin and delay of secs
-\t\t-r\t\tRandomize remote ports
 \t\t-s sourceaddr\tLocal source address
-\t\t-T keyword\tTOS value
-\t\t-t\t\tAnswer TELNET negotiation
 \t\t-u\t\tUDP mode
 \t\t-v\t\tVerbose
 \t\t-W recvlimit\tTerminate after receiving a number of packets
@@ -89,6 +85,9 @@ pub(super) struct Options {
     pub(super) source: Option<String>,
     pub(super) source_port: u16,
     pub(super) ttl: Option<u8>,
+    /// `-I` and `-O`: the sizes of the buffers for receiving and sending, bytes.
+    pub(super) receive_buffer: Option<u32>,
+    pub(super) send_buffer: Option<u32>,
     pub(super) host: Option<String>,
     pub(super) ports: Vec<u16>,
 }
@@ -159,8 +158,10 @@ fn option(o: &mut Options, c: char, value: &str) -> Result<(), String> {
         // Less than nothing is for ever.
         'q' => o.quit = Some(number("quit timer", -most, most)?).filter(|n| *n >= 0).map(span),
         'W' => o.receive_limit = Some(number("receive limit", 1, most)?.unsigned_abs()),
-        'I' => _ = number("TCP receive window", 1, WINDOW_MAX)?,
-        'O' => _ = number("TCP send window", 1, WINDOW_MAX)?,
+        'I' => {
+            o.receive_buffer = u32::try_from(number("TCP receive window", 1, WINDOW_MAX)?).ok();
+        }
+        'O' => o.send_buffer = u32::try_from(number("TCP send window", 1, WINDOW_MAX)?).ok(),
         's' => o.source = Some(value.to_owned()),
         'p' => o.source_port = one(value, o.udp)?,
         'M' => {
@@ -243,6 +244,8 @@ mod tests {
         ] {
             assert_eq!(of(line), Err(expect.to_owned()), "{line}");
         }
+        let o = of("-I 4096 -O 8192 web 80").unwrap();
+        assert_eq!((o.receive_buffer, o.send_buffer), (Some(4_096), Some(8_192)));
         assert_eq!(of("-q -1 web 80").unwrap().quit, None);
         assert_eq!(of("-4 -6 web 80").unwrap().family, Some(Family::V6));
         assert!(of("-Q").unwrap_err().starts_with("nc: invalid option -- 'Q'\nusage: nc "));

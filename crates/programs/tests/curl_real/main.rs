@@ -141,3 +141,11 @@ fn difference(theirs: &str, ours: &str) -> String {
     }
     out
 }
+
+/// The server listens before curl chooses a port of its own: 40381 is the one that it would take.
+#[test]
+fn the_server_is_there_first() {
+    let port = 40_381;
+    let said = ours::run(port, &words("-sS URL/hello", port));
+    assert_eq!((said.code, said.out.as_slice()), (0, b"hello\n".as_slice()));
+}

@@ -116,6 +116,8 @@ fn world(port: u16) -> World {
 pub(crate) fn run(port: u16, args: &[String]) -> Said {
     STATE.set(State::default());
     let mut world = world(port);
+    // Until the server listens: curl could choose its port, and talk to itself.
+    world.run_until(netarium_base::Instant::from_nanos(1_000_000));
     let argv = ["curl".to_owned()].iter().chain(args).cloned().collect();
     let mut said = exec(&mut world, 1, argv);
     said.wire = STATE.with_borrow(State::wire);
