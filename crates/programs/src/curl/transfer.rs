@@ -351,7 +351,9 @@ impl Task<'_> {
         terminal: &mut Terminal,
     ) -> Result<(), Failure> {
         let why = match name.rsplit_once('/') {
-            Some((folder, _)) if !self.o.create_dirs && !is_folder(process, folder) => {
+            Some((folder, _))
+                if !self.o.create_dirs && !process.metadata(folder).is_ok_and(|m| m.is_dir) =>
+            {
                 "No such file or directory".to_owned()
             }
             _ => match process.write_file(name, contents) {
@@ -460,11 +462,4 @@ fn retry_after(process: &Process, report: &Report) -> Option<Duration> {
     };
     // Six hours, as later versions limit it.
     Some(Duration::from_secs(seconds.min(6 * 3600)))
-}
-
-/// Folders that every Linux host has count as there.
-fn is_folder(process: &Process, path: &str) -> bool {
-    let path = path.trim_end_matches('/');
-    matches!(path, "" | "." | "/tmp" | "/var/tmp" | "/root" | "/home")
-        || process.metadata(path).is_ok_and(|m| m.is_dir)
 }

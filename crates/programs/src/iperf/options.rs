@@ -131,6 +131,10 @@ fn set(o: &mut Options, c: char, value: &str) -> Result<(), (i32, String)> {
             let why = || bad(format!("ERROR: -b value of '{value}' not recognized"));
             o.bandwidth = Some(scaled(value, 1_000).filter(|b| *b > 0).ok_or_else(why)?);
         }
+        'Q' => {
+            let why = || bad(format!("Invalid value for --fq-rate of '{value}'"));
+            o.fq_rate = Some(scaled(value, 1_000).filter(|b| *b > 0).ok_or_else(why)?);
+        }
         'B' => (o.bind, o.bind_port) = bind(value.to_owned()),
         'f' => o.format = Format::of(value),
         _ => {}
@@ -159,7 +163,6 @@ pub(super) fn parse(args: &[String]) -> Result<Options, (i32, String)> {
         warnings: String::new(),
     };
     let mut server = false;
-    let bad = |text: String| (1, text + "\n");
     let items = SPEC.parse(args).map_err(|e| wrong(&e))?;
     for item in items {
         let Item::Option(c, value) = item else {
@@ -180,10 +183,6 @@ pub(super) fn parse(args: &[String]) -> Result<Options, (i32, String)> {
             'u' => o.udp = true,
             // What is no number is one.
             'P' => o.parallel = value.parse().unwrap_or(1),
-            'Q' => {
-                let why = || bad(format!("Invalid value for --fq-rate of '{value}'"));
-                o.fq_rate = Some(scaled(&value, 1_000).filter(|b| *b > 0).ok_or_else(why)?);
-            }
             'R' => o.reverse = true,
             'l' => o.length = scaled(&value, 1_024).unwrap_or(0) as usize,
             'w' => o.window = scaled(&value, 1_024).and_then(|w| u32::try_from(w).ok()),
@@ -224,7 +223,7 @@ fn scaled(text: &str, base: u64) -> Option<u64> {
     };
     let digits = if unit == 1 { text } else { &text[..text.len() - 1] };
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let fraction = format!("{:0<3}", &fraction[..fraction.len().min(3)]).parse::<u64>().ok()?;
+    let fraction = format!("{:0<3}", fraction.get(..3).unwrap_or(fraction)).parse::<u64>().ok()?;
     whole.parse::<u64>().ok()?.checked_mul(unit)?.checked_add(unit * fraction / 1_000)
 }
 

@@ -169,13 +169,10 @@ async fn connection(
             let what = if from.is_some() && binding { "bind failed" } else { "tcp connect failed" };
             process.eprint(&format!("{what}: {}\n", words(&e))).await;
             // The original shows the socket that came to nothing, and ends well all the same.
-            let (ip, port) = (to.ip(), to.port());
-            let local = from.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0));
-            let text = format!(
-                "[{id}] local {} port {} connected with {ip} port {port}\n",
-                local.ip(),
-                local.port()
-            );
+            let none = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+            let [own, peer] = [from.unwrap_or(none), to].map(|at| (at.ip(), at.port()));
+            let local = format!("local {} port {}", own.0, own.1);
+            let text = format!("[{id}] {local} connected with {} port {}\n", peer.0, peer.1);
             process.print(&text).await;
             return None;
         }

@@ -81,6 +81,31 @@ fn connection(i: &TcpInfo, congestion: &str) -> String {
     if i.options & 4 != 0 {
         let _ = write!(out, " wscale:{},{}", i.snd_wscale, i.rcv_wscale);
     }
+    counts(&mut out, i);
+    if let Some(rate) = rate(i) {
+        let _ = write!(out, " send {rate}bps");
+    }
+    let ago = [
+        ("lastsnd", i.last_data_sent),
+        ("lastrcv", i.last_data_recv),
+        ("lastack", i.last_ack_recv),
+    ];
+    for (name, ms) in ago.into_iter().filter(|(_, ms)| *ms > 0) {
+        let _ = write!(out, " {name}:{ms}");
+    }
+    if i.pacing_rate > 0 && i.pacing_rate != u64::MAX {
+        let bits = |bytes: u64| bytes.saturating_mul(8);
+        let _ = write!(out, " pacing_rate {}bps", bits(i.pacing_rate));
+        if i.max_pacing_rate > 0 && i.max_pacing_rate != u64::MAX {
+            let _ = write!(out, "/{}bps", bits(i.max_pacing_rate));
+        }
+    }
+    recovery(&mut out, i);
+    out
+}
+
+/// Time-outs, sizes, windows, and how much went each way.
+fn counts(out: &mut String, i: &TcpInfo) {
     let mut put = |name: &str, text: String, shown: bool| {
         if shown {
             let _ = write!(out, " {name}:{text}");
@@ -107,29 +132,16 @@ fn connection(i: &TcpInfo, congestion: &str) -> String {
     put("segs_in", u(i.segs_in), i.segs_in > 0);
     put("data_segs_out", u(i.data_segs_out), i.data_segs_out > 0);
     put("data_segs_in", u(i.data_segs_in), i.data_segs_in > 0);
-    if let Some(rate) = rate(i) {
-        let _ = write!(out, " send {rate}bps");
-    }
+}
+
+/// What came of what was sent, and what the receiver measured.
+fn recovery(out: &mut String, i: &TcpInfo) {
     let mut put = |name: &str, text: String, shown: bool| {
         if shown {
             let _ = write!(out, " {name}:{text}");
         }
     };
-    put("lastsnd", u(i.last_data_sent), i.last_data_sent > 0);
-    put("lastrcv", u(i.last_data_recv), i.last_data_recv > 0);
-    put("lastack", u(i.last_ack_recv), i.last_ack_recv > 0);
-    if i.pacing_rate > 0 && i.pacing_rate != u64::MAX {
-        let bits = |bytes: u64| bytes.saturating_mul(8);
-        let _ = write!(out, " pacing_rate {}bps", bits(i.pacing_rate));
-        if i.max_pacing_rate > 0 && i.max_pacing_rate != u64::MAX {
-            let _ = write!(out, "/{}bps", bits(i.max_pacing_rate));
-        }
-    }
-    let mut put = |name: &str, text: String, shown: bool| {
-        if shown {
-            let _ = write!(out, " {name}:{text}");
-        }
-    };
+    let u = |v: u32| v.to_string();
     put("delivered", u(i.delivered), i.delivered > 0);
     put("delivered_ce", u(i.delivered_ce), i.delivered_ce > 0);
     put("busy", format!("{}ms", i.busy_time / 1_000), i.busy_time >= 1_000);
@@ -151,7 +163,6 @@ fn connection(i: &TcpInfo, congestion: &str) -> String {
     put("minrtt", ms(i.min_rtt), i.min_rtt > 0 && i.min_rtt != u32::MAX);
     put("rcv_ooopack", u(i.rcv_ooopack), i.rcv_ooopack > 0);
     put("snd_wnd", u(i.snd_wnd), i.snd_wnd > 0);
-    out
 }
 
 /// `120ms(37.5%)`: microseconds in milliseconds, and as a part of the busy time.

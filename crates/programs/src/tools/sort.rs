@@ -34,6 +34,8 @@ struct Key {
     fold: bool,
 }
 
+const BAD_KEY: &str = "sort: invalid number at field start: invalid count at start";
+
 /// `sort [-bfnru] [-k FROM[,TO]] [-t C] [-o FILE] [FILE]…`
 pub(crate) fn sort(process: Process) -> LocalBoxFuture<i32> {
     Box::pin(async move {
@@ -56,10 +58,7 @@ pub(crate) fn sort(process: Process) -> LocalBoxFuture<i32> {
                 Item::Option('k', value) => match key(&value) {
                     Some(key) => keys.push(key),
                     None => {
-                        let text = format!(
-                            "sort: invalid number at field start: invalid count at start of ‘{value}’\n"
-                        );
-                        process.eprint(&text).await;
+                        process.eprint(&format!("{BAD_KEY} of ‘{value}’\n")).await;
                         return 2;
                     }
                 },
