@@ -175,7 +175,9 @@ fn free_port() -> SocketAddr {
 fn wait_for(address: SocketAddr, server: &mut Server) {
     let patience = std::time::Instant::now() + std::time::Duration::from_secs(60);
     while std::time::Instant::now() < patience {
-        if TcpStream::connect(address).is_ok() {
+        // Where nobody listens yet, a connection may choose that very port and meet itself.
+        let met = TcpStream::connect(address);
+        if met.is_ok_and(|stream| stream.local_addr().is_ok_and(|own| own != address)) {
             return;
         }
         assert!(server.0.try_wait().unwrap().is_none(), "the server has ended");
