@@ -83,7 +83,7 @@ pub fn join<S: AsRef<str>>(words: &[S]) -> String {
 }
 
 fn quote(word: &str) -> String {
-    const SPECIAL: &str = "'\"\\|&;<>()$`";
+    const SPECIAL: &str = "'\"\\|&;<>()$`*?[]{}#~!";
     let plain = |c: char| !c.is_whitespace() && !SPECIAL.contains(c);
     if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()
@@ -119,8 +119,12 @@ mod tests {
 
     #[test]
     fn join_is_the_inverse() {
-        let words = ["a", "", "b c", "it's", "\\", "\"", "한글", "http://a/?x=1&y", "$(b)"];
+        let words =
+            ["a", "", "b c", "it's", "\\", "\"", "한글", "http://a/?x=1&y", "$(b)", "--list=<-a>"];
         assert_eq!(split(&join(&words)).unwrap(), words);
-        assert_eq!(join(&words), r#"a '' 'b c' 'it'\''s' '\' '"' 한글 'http://a/?x=1&y' '$(b)'"#);
+        assert_eq!(
+            join(&words),
+            r#"a '' 'b c' 'it'\''s' '\' '"' 한글 'http://a/?x=1&y' '$(b)' '--list=<-a>'"#
+        );
     }
 }

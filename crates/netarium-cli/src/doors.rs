@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use netarium::lab::model::GATEWAY;
+use netarium::lab::words;
 use netarium_server::api::connections::{ConnectionsView, ProxyWanted};
 use netarium_server::api::view::{LabView, ProxyView};
 use netarium_server::browser::{self, Launch, as_typed};
@@ -40,8 +41,8 @@ pub(crate) fn browser(args: Browser, terminal: &Terminal) -> Result<i32, Error> 
     let line = found.command(profile.path(), &launch);
     if args.print {
         profile.disable_cleanup(true);
-        let words: Vec<String> = line.iter().map(quoted).collect();
-        let _ = writeln!(std::io::stdout(), "{}", words.join(" "));
+        let line: Vec<_> = line.iter().map(|word| word.to_string_lossy()).collect();
+        let _ = writeln!(std::io::stdout(), "{}", words::join(&line));
         return Ok(exit::OK);
     }
     terminal.say(format_args!(
@@ -114,16 +115,6 @@ fn program_name(program: &Path) -> String {
     program.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// A word as a shell takes it.
-fn quoted(word: &OsString) -> String {
-    let text = word.to_string_lossy();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,@%+".contains(c);
-    match !text.is_empty() && text.chars().all(plain) {
-        true => text.into_owned(),
-        false => format!("'{}'", text.replace('\'', "'\\''")),
-    }
-}
-
 /// `netarium connections`
 pub(crate) fn connections(args: &Connections, json: bool) -> Result<i32, Error> {
     let client = Client::new(find(args.lab.on.as_deref())?);
@@ -164,21 +155,4 @@ fn table(view: &ConnectionsView) -> String {
         text += &format!("{line}{}\n", row[4]);
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_command_line_can_be_pasted() {
-        for (word, wanted) in [
-            ("--no-first-run", "--no-first-run"),
-            ("--proxy-bypass-list=<-loopback>", "'--proxy-bypass-list=<-loopback>'"),
-            ("it's", "'it'\\''s'"),
-            ("", "''"),
-        ] {
-            assert_eq!(quoted(&word.into()), wanted);
-        }
-    }
 }

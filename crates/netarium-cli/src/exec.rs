@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 
+use netarium::lab::words;
 use netarium::{BuildOptions, ExecError, Lab, Streams, World, program_names};
 use netarium_server::api::drops;
 use netarium_server::source::load;
@@ -67,7 +68,8 @@ pub(crate) fn hint_at_shell(code: i32, host: &str, argv: &[String], terminal: &T
     if let (127, [line]) = (code, argv)
         && line.contains(' ')
     {
-        terminal.hint(format_args!("for a shell's line: netarium shell {host} -c '{line}'"));
+        let line = words::join(&[line]);
+        terminal.hint(format_args!("for a shell's line: netarium shell {host} -c {line}"));
     }
 }
 
