@@ -278,3 +278,22 @@ pub(crate) fn json(notice: &Notice) -> serde_json::Value {
         other => json!({"event": "note", "text": line(other)}),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_program_is_a_line_of_its_last_words() {
+        let notice = Notice::Failed {
+            host: "web".to_owned(),
+            argv: ["httpd", "-f", "my httpd.conf"].map(str::to_owned).to_vec(),
+            code: 1,
+            said: "one\n\ntwo\n three\x1b[2J\nfour\n".to_owned(),
+        };
+        assert_eq!(
+            line(&notice),
+            "web  `httpd -f 'my httpd.conf'` has ended with exit code 1: two three\u{fffd}[2J four"
+        );
+    }
+}

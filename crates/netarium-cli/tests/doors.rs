@@ -342,6 +342,21 @@ fn the_screen_names_all_doors() {
 }
 
 #[test]
+fn a_program_of_the_lab_file_that_fails_is_told() {
+    let home = tempfile::tempdir().unwrap();
+    let text = "version = 1\n[networks.lan]\nsubnet = \"10.0.0.0/24\"\n[hosts.web]\n\
+                networks.lan = \"10.0.0.2\"\nprograms = [\"httpd -f 'my httpd.conf'\"]\n";
+    std::fs::write(home.path().join("lab.toml"), text).unwrap();
+    std::fs::write(home.path().join("my httpd.conf"), "Listen 80\nLisen 90\n").unwrap();
+    let mut lab = Running::start(home.path(), &["lab.toml", "--proxy", "off"]);
+    let failed = lab.tells("failed");
+    assert_eq!((&failed["host"], &failed["code"]), (&"web".into(), &1.into()), "{failed}");
+    assert_eq!(failed["argv"], serde_json::json!(["httpd", "-f", "my httpd.conf"]));
+    assert!(failed["said"].as_str().unwrap().contains("Invalid command 'Lisen'"), "{failed}");
+    lab.stop();
+}
+
+#[test]
 fn saving_a_lab_does_not_write_what_attach_says() {
     let home = tempfile::tempdir().unwrap();
     std::fs::write(home.path().join("lab.toml"), ATTACH.replace("REAL", "127.0.0.1:9")).unwrap();

@@ -6,7 +6,7 @@ use common::*;
 use netarium_base::trace::Event;
 use netarium_base::{Duration, Instant, Pid};
 use netarium_world::process::{LocalBoxFuture, Process, Program, UdpSocket, errno};
-use netarium_world::{DirectionSpec, Input, Output, RunEnd, Stream};
+use netarium_world::{Command, DirectionSpec, Input, Output, RunEnd, Stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 fn wire() -> DirectionSpec {
@@ -165,6 +165,29 @@ fn sleeps_of_daemons_do_not_keep_the_world_busy_but_those_of_the_foreground_do()
     assert_eq!(world.process_log(web, Pid(100)).unwrap(), b"tick 0\ntick 1\n");
     let pc = world.exited(world.host_id("pc").unwrap());
     assert_eq!((pc[0].code, pc[0].log.as_slice()), (7, &b"10@2010 20@2020 30@2030 "[..]));
+}
+
+async fn fails(p: Process) -> i32 {
+    p.print("why\n").await;
+    3
+}
+
+#[test]
+fn background_programs_that_fail_are_told_once() {
+    let programs =
+        vec![("daemon", program!(daemon)), ("fails", program!(fails)), ("naps", program!(naps))];
+    let builder = lan(wire(), programs).daemon("web", argv("daemon")).daemon("web", argv("fails"));
+    let mut world = builder.run("pc", argv("naps"), secs(1)).build().unwrap();
+    world.run_until_idle(secs(3));
+    let web = world.host_id("web").unwrap();
+    let kill = Command::Kill { host: "web".to_owned(), pid: 100, signal: 15 };
+    world.command(kill).unwrap();
+    // Not the one that somebody ended, and not the one in the foreground.
+    let failed = world.take_failed();
+    let [(host, failed)] = failed.as_slice() else { panic!("{failed:?}") };
+    assert_eq!((*host, failed.code, failed.log.as_slice()), (web, 3, &b"why\n"[..]));
+    assert_eq!(failed.argv, ["fails"]);
+    assert_eq!(world.take_failed(), []);
 }
 
 async fn writes(p: Process) -> i32 {
