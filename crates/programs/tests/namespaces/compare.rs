@@ -135,8 +135,12 @@ fn peculiar(command: &str, row: &mut Vec<String>) {
 fn rates(line: &str) -> Vec<String> {
     let units = ["ms", "sec", "Gbits/sec", "Mbits/sec", "Kbits/sec", "bits/sec"];
     let mut row: Vec<String> = Vec::new();
-    // What the kernel of this machine has chosen for its connection.
+    // What the kernel of this machine has chosen for its connection, and when iperf's other thread
+    // has asked it: before the connection, after it, or when the socket was closed again (-1).
     let line = line.split(" (icwnd").next().unwrap_or(line);
+    if line.starts_with("TCP window size:") && line.ends_with("(default)") {
+        return ["TCP", "window", "size:", "(default)"].map(str::to_owned).to_vec();
+    }
     for word in line.split_whitespace() {
         if units.contains(&word) {
             row.pop();

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use super::{Line, Outcome};
+use super::{Line, Outcome, Real};
 
 /// Why the real programs cannot be asked.
 pub(super) type Skip = String;
@@ -32,7 +32,7 @@ pub(super) fn need_openbsd_nc() -> Result<(), Skip> {
 
 /// Builds the hosts with `before`, which defines a function for each that runs a command there, and
 /// runs the commands. A command whose programs are missing gives nothing, and says so.
-pub(super) fn run(before: &str, lines: &[Line], after: &str) -> Result<Vec<Option<Outcome>>, Skip> {
+pub(super) fn run(before: &str, lines: &[Line], after: &str) -> Real {
     let mut script = format!("set -e\nip link set lo up\n{before}\nset +e\n");
     for (host, command) in lines {
         let quoted = command.replace('\'', "'\\''");
