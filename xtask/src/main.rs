@@ -8,11 +8,13 @@
 //! 4. [`licences`]: every dependency's licence against the allow list;
 //! 5. [`states`]: the diagram of TCP's states, from the table in the source;
 //! 6. [`determinism`]: each built-in lab twice, in two processes, compared byte by byte;
-//! 6. [`grid`]: the scripts in which every TCP state meets every segment.
+//! 7. [`grid`]: the scripts in which every TCP state meets every segment;
+//! 8. [`portable`]: whether it compiles for Windows, macOS and, below `server`, WebAssembly.
 
 mod determinism;
 mod grid;
 mod licences;
+mod portable;
 mod repo;
 mod source;
 mod states;
@@ -30,6 +32,7 @@ usage: cargo xtask CHORE
   states [--check]  draw docs/tcp-states.md from the table of transitions, or compare
   determinism    run each built-in lab twice and compare captures and traces byte by byte
   grid [--check] write the state × event scripts of TCP; --check reports those that differ
+  portable       compile for Windows, macOS and WebAssembly, as far as rustup has their targets
 
 exit code: 0 nothing found, 1 findings, 2 the chore itself could not run";
 
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         ["determinism"] => Repo::open().and_then(|repo| determinism::run(&repo)),
         ["grid"] => Repo::open().and_then(|repo| grid::run(&repo, false)),
         ["grid", "--check"] => Repo::open().and_then(|repo| grid::run(&repo, true)),
+        ["portable"] => Repo::open().and_then(|repo| portable::run(&repo)),
         ["--help" | "-h" | "help"] => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;

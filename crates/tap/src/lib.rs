@@ -26,6 +26,7 @@
 pub mod device;
 #[cfg(target_os = "linux")]
 pub mod driver;
+#[cfg(target_os = "linux")]
 pub mod error;
 #[cfg(target_os = "linux")]
 pub mod netns;
@@ -40,6 +41,7 @@ mod sys;
 pub use device::{Tap, TapSpec, TapStats};
 #[cfg(target_os = "linux")]
 pub use driver::{Driver, End, Inspector, Look};
+#[cfg(target_os = "linux")]
 pub use error::TapError;
 #[cfg(target_os = "linux")]
 pub use netns::Netns;

@@ -8,6 +8,7 @@
 
 mod editor;
 mod marks;
+mod stops;
 mod typed;
 
 use std::io::{IsTerminal, Write};
@@ -23,13 +24,11 @@ use crate::{exec, remote, up};
 
 use editor::{Asking, Line, Wanted};
 use marks::{Marks, Piece};
+use stops::{SIGINT, Stops};
 use typed::Typed;
 
 /// Output that may be under way from the lab, bytes.
 const WINDOW: u32 = 1024 * 1024;
-/// Ctrl-C and Ctrl-Z as the lab numbers them.
-const SIGINT: u8 = 2;
-const SIGTSTP: u8 = 20;
 
 /// Runs a shell to its end; its exit code is ours.
 pub(crate) fn shell(args: Shell, terminal: &Terminal) -> Result<i32, Error> {
@@ -205,46 +204,5 @@ impl Conversation {
         } else {
             std::io::stderr().write_all(text)
         };
-    }
-}
-
-/// Ctrl-C and Ctrl-Z. They are listened to all the time: one that comes while output is shown waits.
-struct Stops {
-    #[cfg(unix)]
-    interrupt: tokio::signal::unix::Signal,
-    #[cfg(unix)]
-    suspend: tokio::signal::unix::Signal,
-    #[cfg(windows)]
-    interrupt: tokio::signal::windows::CtrlC,
-}
-
-impl Stops {
-    #[cfg(unix)]
-    fn new() -> std::io::Result<Stops> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let tstp = if cfg!(target_os = "linux") { 20 } else { 18 };
-        Ok(Stops {
-            interrupt: signal(SignalKind::interrupt())?,
-            suspend: signal(SignalKind::from_raw(tstp))?,
-        })
-    }
-
-    #[cfg(windows)]
-    fn new() -> std::io::Result<Stops> {
-        Ok(Stops { interrupt: tokio::signal::windows::ctrl_c()? })
-    }
-
-    #[cfg(unix)]
-    async fn next(&mut self) -> u8 {
-        tokio::select! {
-            _ = self.interrupt.recv() => SIGINT,
-            _ = self.suspend.recv() => SIGTSTP,
-        }
-    }
-
-    #[cfg(windows)]
-    async fn next(&mut self) -> u8 {
-        self.interrupt.recv().await;
-        SIGINT
     }
 }

@@ -247,6 +247,6 @@ impl Shell {
 
 /// The statuses of the responses in a stream of them.
 pub fn statuses(stream: &str) -> Vec<u16> {
-    let code = |rest: &str| rest.get(2..5)?.parse().ok();
+    let code = |rest: &str| rest.get(2..5)?.parse::<u16>().ok();
     stream.split("HTTP/1.").skip(1).filter_map(code).collect()
 }
