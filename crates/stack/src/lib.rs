@@ -6,8 +6,8 @@
 //! 2. [`stack`]: the [`Stack`] itself: `handle_*`, `poll_*`, one `next_deadline`; [`configure`]:
 //!    its interfaces, addresses and routes; [`conflict`]: whether somebody else has an address;
 //! 3. `input`: a frame arrives: Ethernet, ARP, IP, onward or to a socket;
-//! 4. [`layer`]: the tables of the IP layer and the way out: route, filter, neighbour, interface;
-//!    with [`route`], [`neighbour`], `pmtu` and `fragments`;
+//! 4. [`layer`]: the tables of the IP layer, with [`route`], [`neighbour`], `pmtu` and `fragments`;
+//!    `egress`: the way out: route, filter, neighbour, interface;
 //! 5. [`icmp`]: echo and errors;
 //! 6. [`tcp`]: connections; `tcp_io`, `listen_io`, `listen_cookies` and `listen_timers` tie them to
 //!    the IP layer;
@@ -23,6 +23,7 @@ pub mod configure;
 pub mod conflict;
 mod connect;
 mod datagram;
+mod egress;
 pub mod errno;
 mod fragments;
 pub mod icmp;

@@ -1,8 +1,8 @@
 //! `sh`: a POSIX shell (POSIX.1-2017, XCU chapter 2) in dash's words, for scripts and for people.
 //!
 //! In reading order: `ast`, `lexer`, `parser` (from text to commands), `pattern`, `sum`, `words`
-//! (expansion), `state`, `jobs`, `run` (execution), `builtins`, and this file: where commands come
-//! from.
+//! (expansion), `state`, `jobs`, `run` (execution) with `start` and `control`, `builtins`, and this
+//! file: where commands come from.
 //!
 //! A script runs line by line, as it is read; what stands behind a line on standard input belongs
 //! to the programs of that line. Every round of a loop takes a microsecond of virtual time, so that
@@ -14,12 +14,14 @@
 
 mod ast;
 mod builtins;
+mod control;
 mod jobs;
 mod lexer;
 mod parser;
 mod pattern;
 mod redirect;
 mod run;
+mod start;
 mod state;
 mod sum;
 #[cfg(test)]
