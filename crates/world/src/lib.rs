@@ -8,7 +8,7 @@
 //!
 //! 1. [`message`]: what crosses the border;
 //! 2. [`build`]: the [`WorldBuilder`] and what it is given;
-//! 3. [`world`]: the [`World`] itself: time, border, queries;
+//! 3. [`world`]: the [`World`] itself: time, border, who watches; [`view`]: what can be looked at;
 //! 4. [`queue`], [`link`], [`switch`]: events, wires, and what repeats frames;
 //! 5. [`process`]: programs, their sockets and timers; [`files`]: their files;
 //! 6. [`gateway`]: outside connections and sessions by port; [`edit`]: wires and rules that an
@@ -17,10 +17,10 @@
 //!    runs.
 //!
 //! Inside, `core` puts the parts together: `node` says what a host, switch or hub consists of,
-//! [`names`] what things are called, `outbox` what waits to be told. Its one rhythm: an event is dispatched, what it changes in a host's
-//! stack is *settled* (frames leave, waiters wake, the next deadline is noted), then ready tasks
-//! run until none is left. Nothing here reads a clock, draws ambient randomness, opens a socket or
-//! spawns a thread.
+//! [`names`] what things are called, `outbox` what waits to be told. Its one rhythm: an event is
+//! dispatched, what it changes in a host's stack is *settled* (frames leave, waiters wake, the next
+//! deadline is noted), then ready tasks run until none is left. Nothing here reads a clock, draws
+//! ambient randomness, opens a socket or spawns a thread.
 
 pub mod build;
 pub mod capture;
@@ -39,6 +39,7 @@ pub mod queue;
 pub mod switch;
 pub mod timeline;
 pub mod trace_json;
+pub mod view;
 pub mod world;
 
 pub use build::spec::{
@@ -58,4 +59,5 @@ pub use names::NameTable;
 pub use netarium_stack::ReversePath;
 pub use switch::{HubSpec, MirrorSpec, SwitchSpec, SwitchView};
 pub use trace_json::JsonTrace;
-pub use world::{LinkView, NodeKind, NodeView, RunEnd, World};
+pub use view::{LinkView, NodeKind, NodeView};
+pub use world::{RunEnd, World};

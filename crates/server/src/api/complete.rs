@@ -45,7 +45,7 @@ pub(super) async fn complete(
         }
         let mut words = files(world, node, &typing);
         if typing.command && !typing.word.contains('/') {
-            let programs = world.programs();
+            let programs = world.program_names();
             let commands =
                 programs.iter().copied().chain(netarium_programs::shell::builtin_names());
             words.extend(whole(commands, &typing.word));
