@@ -48,14 +48,17 @@ impl Lab {
             let _ = writeln!(out, "\n[groups.{}]", group.name);
             title(&mut out, &group.title);
         }
+        let resolves =
+            |h: &Host| h.programs.iter().any(|p| p.argv.first().is_some_and(|a| a == "unbound"));
+        let convention = self.hosts.iter().any(resolves);
         for h in &self.hosts {
             host(&mut out, h);
-            self.resolver(&mut out, &h.resolvers);
+            resolver(&mut out, &h.resolvers, convention);
             rules(&mut out, h);
         }
         if let Some(g) = &self.gateway {
             gateway(&mut out, g);
-            self.resolver(&mut out, &g.resolvers);
+            resolver(&mut out, &g.resolvers, convention);
         }
         self.doors(&mut out);
         for run in &self.runs {
@@ -76,17 +79,6 @@ impl Lab {
         out
     }
 
-    /// A host's name servers; that it has none must be said where a convention could give it one.
-    fn resolver(&self, out: &mut String, servers: &[Ipv4Addr]) {
-        let runs =
-            |h: &Host| h.programs.iter().any(|p| p.argv.first().is_some_and(|a| a == "unbound"));
-        if !servers.is_empty() {
-            line(out, "resolver", &list(servers.iter().map(|ip| quoted(&ip.to_string()))));
-        } else if self.hosts.iter().any(runs) {
-            line(out, "resolver", "\"none\"");
-        }
-    }
-
     fn doors(&self, out: &mut String) {
         if !self.publish.is_empty() {
             out.push_str("\n[publish]\n");
@@ -101,6 +93,15 @@ impl Lab {
         if let Some(from) = &self.proxy_from {
             let _ = writeln!(out, "\n[proxy]\nfrom = {}", quoted(from));
         }
+    }
+}
+
+/// A host's name servers; that it has none must be said where a convention could give it one.
+fn resolver(out: &mut String, servers: &[Ipv4Addr], convention: bool) {
+    if !servers.is_empty() {
+        line(out, "resolver", &list(servers.iter().map(|ip| quoted(&ip.to_string()))));
+    } else if convention {
+        line(out, "resolver", "\"none\"");
     }
 }
 

@@ -2,6 +2,7 @@
 //! else, by convention, the lab's one recursive resolver.
 
 use core::net::Ipv4Addr;
+use std::collections::BTreeMap;
 
 use crate::decode::{At, OneOrMany};
 use crate::error::{Code, Errors, shown};
@@ -16,6 +17,8 @@ const MOST: usize = 3;
 const NONE: &str = "none";
 
 type Raw = OneOrMany<At<String>>;
+/// The hosts by name, with the address by which each is known.
+type Addresses = BTreeMap<String, Option<Ipv4Addr>>;
 
 /// Fills in the name servers of all hosts and of the gateway.
 pub(super) fn settle(
@@ -24,10 +27,9 @@ pub(super) fn settle(
     gateway: Option<&mut Gateway>,
     errors: &mut Errors,
 ) {
-    let addresses: Vec<(String, Option<Ipv4Addr>)> =
-        hosts.iter().map(|h| (h.name.clone(), first_address(h))).collect();
+    let addresses: Addresses = hosts.iter().map(|h| (h.name.clone(), first_address(h))).collect();
     let usual = by_convention(hosts);
-    let networks: Vec<(&str, Vec<Ipv4Addr>)> = raw
+    let networks: BTreeMap<&str, Vec<Ipv4Addr>> = raw
         .networks
         .iter()
         .flat_map(|n| n.read())
@@ -35,18 +37,22 @@ pub(super) fn settle(
             Some((name.as_str(), read(n.resolver.as_ref()?, &addresses, errors)))
         })
         .collect();
-    let of_networks = |on: &mut dyn Iterator<Item = &str>| {
-        let mut given = on.filter_map(|name| networks.iter().find(|(n, _)| *n == name));
-        given.next().map(|(_, servers)| servers.clone())
-    };
+    let of_network = |name: &str| networks.get(name).cloned();
+    let own_of: BTreeMap<&str, &Raw> = raw
+        .hosts
+        .iter()
+        .flat_map(|hosts| hosts.read())
+        .filter_map(|(name, host)| Some((name.as_str(), host.resolver.as_ref()?)))
+        .collect();
     for host in hosts {
-        let list = raw.hosts.as_ref().map_or(&[][..], |h| &h.0);
-        let own = list.iter().find(|(name, _)| name.value == host.name);
-        let own = own.and_then(|(_, raw)| raw.as_ref()?.resolver.as_ref());
+        let own = own_of.get(host.name.as_str()).copied();
         let by_dhcp = host.interfaces.iter().any(|i| i.by_dhcp);
         host.resolvers = match own {
             Some(own) => read(own, &addresses, errors),
-            None => of_networks(&mut host.interfaces.iter().map(|i| i.network.as_str()))
+            None => host
+                .interfaces
+                .iter()
+                .find_map(|i| of_network(&i.network))
                 // Who gets its address by DHCP gets this the same way.
                 .unwrap_or_else(|| if by_dhcp { Vec::new() } else { usual.clone() }),
         };
@@ -56,7 +62,7 @@ pub(super) fn settle(
         let own = raw.gateway.as_ref().and_then(|g| g.resolver.as_ref());
         gateway.resolvers = match own {
             Some(own) => read(own, &addresses, errors),
-            None => of_networks(&mut std::iter::once(on.as_str())).unwrap_or(usual),
+            None => of_network(&on).unwrap_or(usual),
         };
     }
 }
@@ -76,7 +82,7 @@ fn first_address(host: &Host) -> Option<Ipv4Addr> {
     host.interfaces.first()?.addresses.first().map(|net| net.address)
 }
 
-fn read(raw: &Raw, hosts: &[(String, Option<Ipv4Addr>)], errors: &mut Errors) -> Vec<Ipv4Addr> {
+fn read(raw: &Raw, hosts: &Addresses, errors: &mut Errors) -> Vec<Ipv4Addr> {
     if matches!(raw.0.as_slice(), [one] if one.value == NONE) {
         return Vec::new();
     }
@@ -87,20 +93,16 @@ fn read(raw: &Raw, hosts: &[(String, Option<Ipv4Addr>)], errors: &mut Errors) ->
     raw.0.iter().take(MOST).filter_map(|word| server(word, hosts, errors)).collect()
 }
 
-fn server(
-    word: &At<String>,
-    hosts: &[(String, Option<Ipv4Addr>)],
-    errors: &mut Errors,
-) -> Option<Ipv4Addr> {
+fn server(word: &At<String>, hosts: &Addresses, errors: &mut Errors) -> Option<Ipv4Addr> {
     if let Ok(address) = word.parse() {
         return Some(address);
     }
-    if let Some((_, address)) = hosts.iter().find(|(name, _)| *name == word.value) {
+    if let Some(address) = hosts.get(&word.value) {
         return *address;
     }
     let message = format!("`{}` is not a name server", shown(word));
     let label = "expected an IPv4 address, the name of a host, or `none`";
-    let hint = errors.did_you_mean(word, hosts.iter().map(|(name, _)| name.as_str()));
+    let hint = errors.did_you_mean(word, hosts.keys().map(String::as_str));
     errors.report(Code::BadValue, word.spot, message, label).maybe_hint(hint);
     None
 }

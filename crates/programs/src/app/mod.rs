@@ -127,7 +127,8 @@ impl Table {
             let there = head.method == Method::GET && self.fitting(&slashed).next().is_some();
             return there.then(|| {
                 let query = head.uri.query().map(|q| format!("?{q}")).unwrap_or_default();
-                let to = format!("{}/{query}", head.uri.path());
+                // One slash in front: with two it would be the name of another host (RFC 3986 §4.2).
+                let to = format!("/{}/{query}", head.uri.path().trim_start_matches('/'));
                 Err(Failure::to(StatusCode::MOVED_PERMANENTLY, &to))
             });
         };

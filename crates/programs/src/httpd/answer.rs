@@ -88,11 +88,15 @@ pub(super) async fn answer(
     response
 }
 
-/// `Connection: keep-alive`, which browsers still say in HTTP/1.1.
+/// `Connection: keep-alive`, which browsers still say in HTTP/1.1; `close` beside it wins (RFC 9112
+/// §9.3).
 fn asks_to_keep(fields: &HeaderMap) -> bool {
-    let values = fields.get_all(header::CONNECTION);
-    let mut options = values.iter().flat_map(|v| v.as_bytes().split(|b| *b == b','));
-    options.any(|option| option.trim_ascii().eq_ignore_ascii_case(b"keep-alive"))
+    let says = |wanted: &[u8]| {
+        let values = fields.get_all(header::CONNECTION);
+        let mut options = values.iter().flat_map(|v| v.as_bytes().split(|b| *b == b','));
+        options.any(|option| option.trim_ascii().eq_ignore_ascii_case(wanted))
+    };
+    says(b"keep-alive") && !says(b"close")
 }
 
 /// How long, and for how many more requests, the connection is kept: RFC 2068 §19.7.1.1, as Apache
