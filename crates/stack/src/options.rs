@@ -7,8 +7,8 @@ use netarium_base::{Ctx, Duration, IfIndex, Instant, SocketId};
 use bitflags::bitflags;
 
 use crate::errno::Errno;
-use crate::sockets::Inner;
-use crate::stack::Stack;
+use crate::sockets::{Inner, PARENTLESS};
+use crate::stack::{HALF_OPEN, Stack};
 use crate::tcp::config::{Congestion, TcpConfig};
 use crate::tcp::info::TcpInfo;
 use crate::tcp::pacing::UNLIMITED;
@@ -337,12 +337,13 @@ impl Settings {
             OptionName::ReuseAddr => SocketOption::ReuseAddr(self.reuse_addr),
             OptionName::Linger => SocketOption::Linger(self.linger.map(Millis::get)),
             OptionName::KeepAlive => SocketOption::KeepAlive(self.keep_alive),
-            OptionName::SendBuffer => SocketOption::SendBuffer(
-                self.send_buffer.map_or(config.wmem.default, |n| n.get().saturating_mul(2)),
-            ),
-            OptionName::RecvBuffer => SocketOption::RecvBuffer(
-                self.recv_buffer.map_or(config.rmem.default, |n| n.get().saturating_mul(2)),
-            ),
+            // Without a wish a connection's buffers follow what it does: it knows them.
+            OptionName::SendBuffer => {
+                SocketOption::SendBuffer(self.send_buffer?.get().saturating_mul(2))
+            }
+            OptionName::RecvBuffer => {
+                SocketOption::RecvBuffer(self.recv_buffer?.get().saturating_mul(2))
+            }
             OptionName::RecvLowat => SocketOption::RecvLowat(self.recv_lowat),
             OptionName::OobInline => SocketOption::OobInline(self.oob_inline),
             OptionName::NoDelay => SocketOption::NoDelay(self.nodelay),
@@ -463,6 +464,14 @@ impl Stack {
         let slot = self.connection_of(id);
         let conn = slot.and_then(|slot| self.tcp.get(slot)).map(|e| &e.conn);
         Ok(match name {
+            OptionName::SendBuffer => SocketOption::SendBuffer(match conn {
+                Some(conn) => conn.sndbuf,
+                None => self.tcp_config.wmem.default,
+            }),
+            OptionName::RecvBuffer => SocketOption::RecvBuffer(match conn {
+                Some(conn) => conn.receive_buffer(),
+                None => self.tcp_config.rmem.default,
+            }),
             OptionName::Error => SocketOption::Error(self.take_error(id)),
             OptionName::QuickAck => SocketOption::QuickAck(conn.is_none_or(|c| !c.ack.pingpong)),
             OptionName::MaxSeg => SocketOption::MaxSeg(match conn {
@@ -524,6 +533,10 @@ impl Stack {
     /// # Errors
     /// EBADF, ENOPROTOOPT for datagrams.
     pub fn tcp_info(&self, now: Instant, id: SocketId) -> Result<TcpInfo, Errno> {
+        // A connection whose program is gone has only a place of its own.
+        if id.index == PARENTLESS.index && id.generation & HALF_OPEN == 0 {
+            return Ok(self.tcp.get(id.generation).ok_or(Errno::EBADF)?.conn.info(now));
+        }
         let s = self.sockets.get(id).ok_or(Errno::EBADF)?;
         match &s.inner {
             Inner::Datagram(_) | Inner::Packet => Err(Errno::ENOPROTOOPT),

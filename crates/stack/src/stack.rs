@@ -258,7 +258,7 @@ impl Stack {
 }
 
 /// Marks the ids of rows that are handshakes.
-const HALF_OPEN: u32 = 1 << 31;
+pub(crate) const HALF_OPEN: u32 = 1 << 31;
 
 fn request_row(id: SocketId, request: &Request) -> SocketInfo {
     SocketInfo {

@@ -6,6 +6,8 @@ use super::gate::Refusal;
 
 /// The most bytes of chunk extensions in one body.
 const EXTENSIONS_MAX: usize = 4 * 1024;
+/// The most digits of a chunk's size, leading zeros included.
+const DIGITS_MAX: u8 = 64;
 /// The most trailer fields.
 const TRAILERS_MAX: usize = 32;
 
@@ -79,9 +81,13 @@ impl Chunks {
     fn step(&mut self, b: u8) -> Result<Place, Refusal> {
         Ok(match self.place {
             Place::Size { digits, size } => match (char::from(b).to_digit(16), b) {
-                (Some(_), _) if digits >= 15 => {
+                (Some(_), _) if size >> 56 != 0 => {
                     let why = "a chunk larger than there can be";
                     return Err(Refusal { status: StatusCode::PAYLOAD_TOO_LARGE, why });
+                }
+                // Leading zeros mean nothing (RFC 9112 §7.1), but somewhere they end.
+                (Some(_), _) if digits >= DIGITS_MAX => {
+                    return Err(bad("a chunk size with more zeros than anybody writes"));
                 }
                 (Some(d), _) => Place::Size { digits: digits + 1, size: size << 4 | u64::from(d) },
                 (None, b'\r') if digits > 0 => Place::SizeLf { size },
@@ -142,6 +148,7 @@ mod tests {
             ("5;a=\"b\"\r\nhello\r\n0;x\r\nT: 1\r\n\r\n", Step::End(29)),
             ("5\r\nhel", Step::Some(6)),
             ("A\r\n0123456789\r\n00\r\n\r\n", Step::End(21)),
+            ("00000000000000000001\r\nx\r\n0\r\n\r\n", Step::End(30)),
         ] {
             assert_eq!(all(body), expect, "{body:?}");
             // The same byte by byte.
@@ -180,6 +187,8 @@ mod tests {
         ] {
             assert!(matches!(all(body), Step::Bad(r) if r.status == 400), "{body:?}");
         }
+        let zeros = all(&format!("{}5\r\n", "0".repeat(64)));
+        assert!(matches!(zeros, Step::Bad(r) if r.status == 400), "endless zeros");
         let over = all("fffffffffffffffff\r\n");
         assert!(matches!(over, Step::Bad(r) if r.status == 413));
         assert!(matches!(all(&format!("0\r\nT: {}\r\n", "x".repeat(64))), Step::Bad(_)));

@@ -9,7 +9,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Response, StatusCode};
 use netarium_base::Instant;
 use netarium_base::map::QuickHasher;
-use netarium_world::files::{DirEntry, FileError};
+use netarium_world::files::{DirEntry, FileError, PATH_MAX};
 
 use super::body::Contents;
 use super::conditions::{self, Validators};
@@ -107,6 +107,11 @@ pub(super) fn denied(path: &str) -> Failure {
 
 fn status_of(e: FileError, path: &str) -> Failure {
     match e {
+        // As Apache answers what no file system could hold.
+        FileError::InvalidPath if path.len() > PATH_MAX => {
+            let text = format!("(36)File name too long: AH00036: access to {path} failed");
+            Failure::logged(StatusCode::FORBIDDEN, "core", text)
+        }
         FileError::InvalidPath => StatusCode::BAD_REQUEST.into(),
         FileError::NotFound | FileError::NotDirectory | FileError::IsDirectory => {
             StatusCode::NOT_FOUND.into()
@@ -139,7 +144,12 @@ fn file(
     }
     fields.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     let kind = type_of(path, rules);
-    let range = wanted.fields.get(header::RANGE).and_then(|v| v.to_str().ok());
+    let mut ranges = wanted.fields.get_all(header::RANGE).iter();
+    // Of two fields nobody knows which is meant.
+    let range = match (ranges.next(), ranges.next()) {
+        (Some(one), None) => one.to_str().ok(),
+        _ => None,
+    };
     // RFC 9110 §14.2: a range counts for GET only.
     let range = range
         .filter(|_| *wanted.method == Method::GET && conditions::range_holds(wanted.fields, is));

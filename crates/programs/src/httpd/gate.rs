@@ -318,7 +318,9 @@ impl HeadScan {
 
     /// RFC 9112 §6.1 and §6.3.
     fn coding(&mut self, value: &[u8]) -> Result<(), Refusal> {
-        for coding in value.split(|b| *b == b',').map(<[u8]>::trim_ascii) {
+        // RFC 9110 §5.6.1.2: empty elements of a list count for nothing.
+        let codings = value.split(|b| *b == b',').map(<[u8]>::trim_ascii);
+        for coding in codings.filter(|coding| !coding.is_empty()) {
             if self.chunked {
                 return Err(bad("chunked is not the last transfer coding"));
             }
@@ -423,7 +425,11 @@ fn check_host(value: &[u8]) -> Result<(), Refusal> {
     let fine = |b: &u8| b.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:".contains(b);
     let port_ok = match port {
         [] => true,
-        [b':', digits @ ..] => digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit),
+        [b':'] => true,
+        [b':', digits @ ..] => {
+            let number = std::str::from_utf8(digits).ok().and_then(|d| d.parse::<u16>().ok());
+            digits.iter().all(u8::is_ascii_digit) && number.is_some()
+        }
         _ => false,
     };
     if !host.is_empty() && host.iter().all(fine) && port_ok { Ok(()) } else { Err(wrong()) }

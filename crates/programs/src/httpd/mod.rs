@@ -263,8 +263,8 @@ async fn serve(
                 notice(process, &server, "mpm", word);
                 let config = load(process, line, application.as_ref());
                 if let Err(why) = config.and_then(|config| server.restart(config, how)) {
-                    process.eprint(&format!("{why}\n")).await;
-                    error(process, &server, Level::Emerg, &why);
+                    process.eprint(&format!("{}\n", why.trim_end())).await;
+                    why.lines().for_each(|line| error(process, &server, Level::Emerg, line));
                     break 1;
                 }
                 notice(process, &server, "mpm", "resuming normal operations");

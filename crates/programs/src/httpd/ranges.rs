@@ -21,7 +21,7 @@ pub(super) enum Asked {
 /// Reads a `Range` field for a file of this length.
 pub(super) fn parse(field: &str, length: usize) -> Asked {
     let Some((unit, set)) = field.split_once('=') else { return Asked::All };
-    if !unit.trim().eq_ignore_ascii_case("bytes") {
+    if !unit.eq_ignore_ascii_case("bytes") {
         return Asked::All;
     }
     let mut parts = Vec::new();
@@ -54,6 +54,10 @@ fn part(spec: &str, length: usize) -> Option<Option<(usize, usize)>> {
     };
     if first.is_empty() {
         let n = number(last)?;
+        // The last bytes of nothing are there, and are everything (RFC 9110 §14.1.2).
+        if n > 0 && length == 0 {
+            return None;
+        }
         return Some((n > 0 && length > 0).then(|| (length - n.min(length), length - 1)));
     }
     let first = number(first)?;
@@ -100,7 +104,8 @@ mod tests {
             ("bytes=-3", Parts(vec![(7, 9)])),
             ("bytes=-30", Parts(vec![(0, 9)])),
             ("bytes=0-99999999999999999999999", Parts(vec![(0, 9)])),
-            ("Bytes = 0-0, 9-9", Parts(vec![(0, 0), (9, 9)])),
+            ("Bytes=0-0, 9-9", Parts(vec![(0, 0), (9, 9)])),
+            ("bytes = 0-0", All),
             ("bytes=0-3,20-", Parts(vec![(0, 3)])),
             ("bytes=10-", Nothing),
             ("bytes=-0", Nothing),

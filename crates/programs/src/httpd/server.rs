@@ -164,6 +164,9 @@ fn bind(
     config: &Config,
     old: &BTreeMap<SocketAddr, Rc<TcpListener>>,
 ) -> Result<BTreeMap<SocketAddr, Rc<TcpListener>>, String> {
+    if config.listen.is_empty() {
+        return Err(format!("{NO_SOCKETS}AH00015: Unable to open logs\n"));
+    }
     let mut all = BTreeMap::new();
     for &address in &config.listen {
         let listener = match old.get(&address) {
@@ -178,13 +181,13 @@ fn bind(
     Ok(all)
 }
 
+/// What Apache says last when it listens nowhere.
+const NO_SOCKETS: &str = "no listening sockets available, shutting down\n";
+
 /// In Apache's words.
 fn could_not_bind(address: SocketAddr, e: Option<Errno>, io: &std::io::Error) -> String {
     let code = e.map_or(0, Errno::code);
-    format!(
-        "({code}){io}: AH00072: make_sock: could not bind to address {address}\n\
-         no listening sockets available, shutting down\n"
-    )
+    format!("({code}){io}: AH00072: make_sock: could not bind to address {address}\n{NO_SOCKETS}")
 }
 
 /// Takes connections while there are slots; others wait in the listener's backlog.

@@ -98,8 +98,10 @@ pub(super) fn judge(
     let body: Value = serde_json::from_slice(body)
         .map_err(|_| bad("body", "JSON이 아니에요.", "This is not JSON."))?;
     let known = ["items", "total", "address"];
-    let object = body.as_object().filter(|o| o.keys().all(|k| known.contains(&k.as_str())));
-    if object.is_none() {
+    let Some(object) = body.as_object() else {
+        return Err(bad("body", "주문은 JSON 객체예요.", "An order is a JSON object."));
+    };
+    if !object.keys().all(|k| known.contains(&k.as_str())) {
         return Err(bad("body", "모르는 항목이 있어요.", "There is a field that no order has."));
     }
     let ordered = items(&body, menu, 1)?;

@@ -36,6 +36,9 @@ fn span(ms: u64) -> String {
 
 /// ` skmem:(…)`: buffers, and what waits in them.
 pub(super) fn memory(process: &Process, info: &SocketInfo) -> String {
+    if info.state == "TIME_WAIT" {
+        return String::new();
+    }
     let size = |name| {
         process.with_stack(|stack, _| match stack.get_option(info.id, name) {
             Ok(SocketOption::RecvBuffer(n) | SocketOption::SendBuffer(n)) => n,

@@ -240,25 +240,41 @@ fn cells(
         users,
     ];
     let mut behind = String::new();
-    if flags.has('o') {
+    // As iproute2 has it, `-e` shows timers too.
+    if flags.has('o') || flags.has('e') {
         behind += &details::timer(process, info);
     }
     if flags.has('e') {
-        let number = info.id.index;
-        let _ = write!(behind, " ino:{} sk:{:x} cgroup:/ <->", 1_000 + number, number + 1);
+        behind += &identity(info);
     }
-    let gap = if flags.has('O') { " " } else { "\n\t" };
+    let mut details = String::new();
     if flags.has('m') {
-        behind += gap;
-        behind += &details::memory(process, info);
+        details += &details::memory(process, info);
     }
-    if flags.has('i') && info.kind == SocketKind::Tcp && info.pid != Pid(0) {
-        if !flags.has('m') {
-            behind += gap;
-        }
-        behind += &details::tcp(process, info);
+    // Linux keeps less than a socket of what waits in TIME-WAIT, FIN-WAIT-2 or SYN-RECV.
+    let whole = info.pid != Pid(0) || ["FIN_WAIT1", "CLOSING", "LAST_ACK"].contains(&info.state);
+    if flags.has('i') && info.kind == SocketKind::Tcp && whole {
+        details += &details::tcp(process, info);
+    }
+    if !details.is_empty() {
+        behind += if flags.has('O') { " " } else { "\n\t" };
+        behind += &details;
     }
     Cells { columns, behind }
+}
+
+/// ` ino:1003 sk:4 cgroup:/ <->`; what nobody has open any more has no inode.
+fn identity(info: &SocketInfo) -> String {
+    let sk = match info.id.index {
+        // Connections without a socket are told apart by their place.
+        u32::MAX => info.id.generation.wrapping_add(0x1000),
+        index => index + 1,
+    };
+    match info.state {
+        "TIME_WAIT" => format!(" ino:0 sk:{sk:x}"),
+        _ if info.pid == Pid(0) => format!(" ino:0 sk:{sk:x} cgroup:/ <->"),
+        _ => format!(" ino:{} sk:{sk:x} cgroup:/ <->", 999 + sk),
+    }
 }
 
 /// Address with its colon, and port.

@@ -14,7 +14,7 @@ use super::timers::Timer;
 /// Acknowledgements sent at once at the start of a connection, at most.
 pub(crate) const MAX_QUICK: u8 = 16;
 /// RFC 9293 MUST-15, as the first guess of the peer's segments.
-const DEFAULT_MSS: u32 = 536;
+pub(crate) const DEFAULT_MSS: u32 = 536;
 /// The smallest segment that is taken for a full one when it does not end a write.
 const MIN_MSS: u32 = 88;
 

@@ -330,4 +330,15 @@ impl TcpConfig {
         let scale = self.adv_win_scale.clamp(-16, 16);
         if scale <= 0 { space >> scale.unsigned_abs() } else { space - (space >> scale) }
     }
+
+    /// The buffer of which such a window is the part that [`window_of`](TcpConfig::window_of) gives,
+    /// bytes.
+    pub(crate) fn buffer_of(&self, window: u32) -> u32 {
+        let (window, scale) = (u64::from(window), self.adv_win_scale.clamp(-16, 16));
+        let space = match u32::try_from(scale) {
+            Ok(scale @ 1..) => (window << scale) / ((1 << scale) - 1),
+            _ => window << scale.unsigned_abs(),
+        };
+        u32::try_from(space).unwrap_or(u32::MAX)
+    }
 }

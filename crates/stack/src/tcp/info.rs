@@ -2,8 +2,10 @@
 
 use netarium_base::{Duration, Instant};
 
+use super::ack_policy::DEFAULT_MSS;
 use super::connection::Connection;
 use super::pacing::UNLIMITED;
+use super::state::State;
 
 /// Bits of [`TcpInfo::options`]: timestamps are in use.
 pub const OPT_TIMESTAMPS: u8 = 1;
@@ -191,7 +193,21 @@ impl Connection {
         };
         self.receiver_info(now, &mut info);
         self.count_info(&mut info);
+        if self.state == State::SynSent {
+            self.nothing_agreed(&mut info);
+        }
         info
+    }
+
+    /// Before the peer has answered nothing is agreed on. As Linux tells it: no options, its default
+    /// segment, and a window of one once a SYN was lost (RFC 5681 §3.1).
+    fn nothing_agreed(&self, info: &mut TcpInfo) {
+        (info.options, info.snd_wscale, info.rcv_wscale, info.rcv_space) = (0, 0, 0, 0);
+        info.advmss = self.setup.mss.into();
+        info.snd_mss = DEFAULT_MSS - self.option_bytes();
+        if self.retries > 0 {
+            (info.snd_cwnd, info.lost, info.retrans) = (1, 1, 1);
+        }
     }
 
     fn info_options(&self) -> u8 {

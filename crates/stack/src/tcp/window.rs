@@ -159,6 +159,15 @@ impl Connection {
         self.rcv.ssthresh = self.rcv.ssthresh.max(offered.min(self.rcv.clamp)).min(self.rcv.clamp);
     }
 
+    /// The receive buffer as `SO_RCVBUF` tells it, bytes: the default until it has grown.
+    pub(crate) fn receive_buffer(&self) -> u32 {
+        let default = self.config.rmem.default;
+        if self.rcv.limit <= self.config.window_of(default) {
+            return default;
+        }
+        self.config.buffer_of(self.rcv.limit)
+    }
+
     /// Bytes of receive buffer that are free.
     pub(crate) fn free_window(&self) -> u32 {
         self.rcv.limit.saturating_sub((self.recv.len() + self.ooo.bytes()) as u32)

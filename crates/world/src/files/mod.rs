@@ -10,7 +10,7 @@
 pub mod tree;
 pub(crate) mod view;
 
-pub use tree::{FileTree, normalise};
+pub use tree::{FileTree, PATH_MAX, normalise};
 
 use bytes::Bytes;
 use netarium_base::Instant;

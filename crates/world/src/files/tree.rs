@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::{EDIT_MAX, FileError};
 
 /// The longest path, bytes.
-const PATH_MAX: usize = 1_024;
+pub const PATH_MAX: usize = 1_024;
 
 /// The files of a lab's folder: paths relative to it, with `/` between their parts; folders are
 /// implied by the files in them. Files under `files/HOST/` are seen by that host only, laid over

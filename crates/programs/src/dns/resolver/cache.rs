@@ -10,6 +10,8 @@ use std::fmt::Write as _;
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use netarium_base::{Duration, Instant};
 
+use super::iterate::Trouble;
+
 use crate::dns::text;
 
 /// What an entry costs besides its records' bytes.
@@ -41,7 +43,7 @@ pub(super) enum Fact {
     /// There is no such name.
     NxDomain(Record),
     /// Nobody could be asked, a moment ago: why.
-    Failure(String),
+    Failure(Trouble),
 }
 
 #[derive(Clone, Debug)]
@@ -207,10 +209,16 @@ impl Cache {
     }
 
     /// Remembers a failure for a moment.
-    pub(super) fn put_failure(&mut self, now: Instant, name: &Name, rtype: RecordType, why: &str) {
+    pub(super) fn put_failure(
+        &mut self,
+        now: Instant,
+        name: &Name,
+        rtype: RecordType,
+        why: &Trouble,
+    ) {
         let key = (name.clone(), rtype.into());
         if self.entries.get(&key).is_none_or(|e| e.expires <= now) {
-            self.put(now, key, Fact::Failure(why.to_owned()), FAILURE_TTL, Trust::Answer);
+            self.put(now, key, Fact::Failure(why.clone()), FAILURE_TTL, Trust::Answer);
         }
     }
 
@@ -223,7 +231,7 @@ impl Cache {
         let bytes = match &fact {
             Fact::Records(all) => all.iter().map(|d| text::rdata_bytes(d).len() + 32).sum(),
             Fact::NoData(_) | Fact::NxDomain(_) => 128,
-            Fact::Failure(why) => why.len(),
+            Fact::Failure(why) => why.text.len(),
         };
         let cost = bytes + OVERHEAD + 2 * key.0.len();
         self.clock += 1;
@@ -275,7 +283,7 @@ impl Cache {
                 Fact::NoData(_) => writeln!(messages, "msg {owner} IN {kind} NOERROR {left}"),
                 Fact::NxDomain(_) => writeln!(messages, "msg {owner} IN ANY NXDOMAIN {left}"),
                 Fact::Failure(why) => {
-                    writeln!(messages, "msg {owner} IN {kind} SERVFAIL {left} ; {why}")
+                    writeln!(messages, "msg {owner} IN {kind} SERVFAIL {left} ; {}", why.text)
                 }
             };
         }
@@ -355,7 +363,12 @@ mod tests {
         assert_eq!(get(&mut cache, 59, "a.lab."), Some(("NoData".into(), 1)));
         assert!(cache.fact(at(1), &name("a.lab."), RecordType::MX).is_none());
         assert_eq!(get(&mut cache, 60, "no.lab."), None);
-        cache.put_failure(at(0), &name("bad.lab."), RecordType::A, "no server");
+        cache.put_failure(
+            at(0),
+            &name("bad.lab."),
+            RecordType::A,
+            &Trouble::unreachable("no server"),
+        );
         assert_eq!(get(&mut cache, 4, "bad.lab."), Some(("Failur".into(), 1)));
         assert_eq!(get(&mut cache, 5, "bad.lab."), None);
     }

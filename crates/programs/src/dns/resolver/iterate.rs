@@ -46,7 +46,28 @@ pub(super) enum Outcome {
     /// Aliases, and then no such name.
     NxDomain(Vec<Record>, Option<Record>),
     /// Nobody could be asked; why.
-    Failure(String),
+    Failure(Trouble),
+}
+
+/// Why there is no answer, as an Extended DNS Error (RFC 8914).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Trouble {
+    /// Its number.
+    pub(super) code: u16,
+    /// In words.
+    pub(super) text: String,
+}
+
+impl Trouble {
+    /// §4.23: no server of a zone gave an answer.
+    pub(super) fn unreachable(text: impl Into<String>) -> Trouble {
+        Trouble { code: 22, text: text.into() }
+    }
+
+    /// §4.1: something that has no number of its own.
+    fn other(text: impl Into<String>) -> Trouble {
+        Trouble { code: 0, text: text.into() }
+    }
 }
 
 /// What one client's query may use up.
@@ -118,7 +139,8 @@ impl Resolver {
                 End::NoData(soa) => return Outcome::NoData(aliases, soa),
                 End::NxDomain(soa) => return Outcome::NxDomain(aliases, soa),
                 End::Alias(target) if aliases.iter().any(|r: &Record| r.name == target) => {
-                    return self.fail(name, rtype, "the aliases lead in a circle".to_owned());
+                    let why = Trouble::other("the aliases lead in a circle");
+                    return self.fail(name, rtype, why);
                 }
                 End::Alias(target) => {
                     note_step(&self.process, "alias", &at, rtype, || {
@@ -128,12 +150,13 @@ impl Resolver {
                 }
             }
         }
-        self.fail(name, rtype, format!("more than {ALIASES_MAX} aliases in a row"))
+        self.fail(name, rtype, Trouble::other(format!("more than {ALIASES_MAX} aliases in a row")))
     }
 
-    fn fail(&self, name: &Name, rtype: RecordType, why: String) -> Outcome {
-        note_step(&self.process, "servfail", name, rtype, || why.clone());
-        let at = format!("SERVFAIL <{} {} IN>: {why}", text::name(name), text::rtype(rtype));
+    fn fail(&self, name: &Name, rtype: RecordType, why: Trouble) -> Outcome {
+        note_step(&self.process, "servfail", name, rtype, || why.text.clone());
+        let (owner, kind) = (text::name(name), text::rtype(rtype));
+        let at = format!("SERVFAIL <{owner} {kind} IN>: {}", why.text);
         self.log.say("error", &at);
         self.cache.borrow_mut().put_failure(self.process.now(), name, rtype, &why);
         Outcome::Failure(why)
@@ -145,7 +168,7 @@ impl Resolver {
         &self,
         name: &Name,
         rtype: RecordType,
-    ) -> Option<Result<(Vec<Record>, End), String>> {
+    ) -> Option<Result<(Vec<Record>, End), Trouble>> {
         if let Some(found) = self.local(name, rtype) {
             return Some(Ok(found));
         }
@@ -190,7 +213,7 @@ impl Resolver {
         name: &Name,
         rtype: RecordType,
         work: &Work,
-    ) -> Result<(Vec<Record>, End), String> {
+    ) -> Result<(Vec<Record>, End), Trouble> {
         let mut at = self.nearest(name, rtype);
         for _ in 0..REFERRALS_MAX {
             let response = self.ask_zone(&mut at, name, rtype, work).await?;
@@ -217,10 +240,10 @@ impl Resolver {
                     drop(cache);
                     at = self.delegation(zone, &servers);
                 }
-                Meaning::Lame(why) => return Err(why),
+                Meaning::Lame(why) => return Err(Trouble::unreachable(why)),
             }
         }
-        Err(format!("more than {REFERRALS_MAX} referrals"))
+        Err(Trouble::other(format!("more than {REFERRALS_MAX} referrals")))
     }
 
     /// Keeps what an authority said.
@@ -325,7 +348,7 @@ impl Resolver {
         name: &Name,
         rtype: RecordType,
         work: &Work,
-    ) -> Result<Meaning, String> {
+    ) -> Result<Meaning, Trouble> {
         let mut tries: BTreeMap<SocketAddr, u32> = BTreeMap::new();
         let (mut looked_up, mut last) = (0, String::new());
         loop {
@@ -334,13 +357,14 @@ impl Resolver {
                     looked_up += 1;
                     continue;
                 }
-                return Err(self.all_failed(at, &tries, &last));
+                return Err(Trouble::unreachable(self.all_failed(at, &tries, &last)));
             };
             if self.process.now() >= work.budget.until {
-                return Err(format!("it took more than {} s", TIME_MAX.as_nanos() / 1_000_000_000));
+                let seconds = TIME_MAX.as_nanos() / 1_000_000_000;
+                return Err(Trouble::unreachable(format!("it took more than {seconds} s")));
             }
             if !Budget::take(&work.budget.sends) {
-                return Err(format!("it took more than {SENDS_MAX} queries"));
+                return Err(Trouble::other(format!("it took more than {SENDS_MAX} queries")));
             }
             *tries.entry(server).or_default() += 1;
             let question = Question { name, rtype, server, recurse: at.forward };

@@ -49,9 +49,7 @@ use iterate::Outcome;
 const HANG_UP: u8 = 1;
 /// How many different questions are worked on at a time.
 const FLIGHTS_MAX: usize = 512;
-/// What a client is told why it got SERVFAIL (RFC 8914 §4.23: No Reachable Authority).
-const EDE_CODE: u16 = 22;
-/// The number of that option.
+/// The option that tells a client why it got SERVFAIL (RFC 8914 §2).
 const EDE_OPTION: u16 = 15;
 /// The time to live of the root's hints when they are shown, seconds.
 const HINT_TTL: u32 = 518_400;
@@ -322,7 +320,7 @@ impl Resolver {
             Outcome::Failure(why) => {
                 self.count(|c| c.failed += 1);
                 if let Some(edns) = &mut response.edns {
-                    let text = [&EDE_CODE.to_be_bytes()[..], why.as_bytes()].concat();
+                    let text = [&why.code.to_be_bytes()[..], why.text.as_bytes()].concat();
                     edns.options_mut().insert(EdnsOption::Unknown(EDE_OPTION, text));
                 }
                 (ResponseCode::ServFail, Vec::new(), None)

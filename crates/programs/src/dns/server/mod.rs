@@ -112,7 +112,9 @@ fn load_one(process: &Process, apex: &Name, path: &str) -> Result<Zone, String> 
         if bytes.len() > FILE_MAX {
             return Err(format!("more than {FILE_MAX} bytes"));
         }
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+        // Windows' editors begin a file with a mark that is no part of its text.
+        let text = String::from_utf8_lossy(&bytes);
+        Ok(text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned())
     };
     // Included files stand beside the one that includes them.
     let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);

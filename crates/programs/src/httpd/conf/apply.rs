@@ -514,7 +514,8 @@ pub(super) fn header(b: &mut Builder<'_>, d: &Directive) -> Outcome {
         .map_err(|_| format!("Header: '{name}' is not a header name"))?;
     let value = || {
         let value = value.ok_or_else(|| format!("header {action} requires three arguments"))?;
-        HeaderValue::from_str(value).map_err(|_| "Header: not a header value".to_owned())
+        HeaderValue::from_str(&header_text(value)?)
+            .map_err(|_| "Header: not a header value".to_owned())
     };
     let change = match action.to_ascii_lowercase().as_str() {
         "set" => HeaderChange::Set(value()?),
@@ -526,6 +527,21 @@ pub(super) fn header(b: &mut Builder<'_>, d: &Directive) -> Outcome {
     };
     b.rules().headers.push(HeaderEdit { always, name, change });
     Ok(())
+}
+
+/// A value of `Header` without its format: of mod_headers' specifiers only `%%` is known here.
+fn header_text(value: &str) -> Result<String, String> {
+    let (mut out, mut rest) = (String::with_capacity(value.len()), value);
+    while let Some((before, after)) = rest.split_once('%') {
+        let Some(after) = after.strip_prefix('%') else {
+            let what: String = after.chars().take(1).collect();
+            return Err(format!("Unrecognized header format %{what}"));
+        };
+        out += before;
+        out.push('%');
+        rest = after;
+    }
+    Ok(out + rest)
 }
 
 pub(super) fn error_log(b: &mut Builder<'_>, d: &Directive) -> Outcome {

@@ -319,7 +319,11 @@ fn empty(sources: &Sources) -> Config {
     };
     Config {
         server_root: sources.server_root.clone(),
-        listen: vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 80)],
+        // A file says itself where, as with Apache.
+        listen: match sources.file {
+            Some(_) => Vec::new(),
+            None => vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 80)],
+        },
         backlog: 511,
         workers: 1_024,
         pid_file: server_path(&sources.server_root, "/run/httpd/httpd.pid"),

@@ -16,7 +16,7 @@ use crate::httpd::Application;
 #[derive(Clone, Debug)]
 pub(in crate::httpd) struct Config {
     pub(in crate::httpd) server_root: String,
-    /// Where to listen; never empty.
+    /// Where to listen. With nothing here the server does not start.
     pub(in crate::httpd) listen: Vec<SocketAddr>,
     /// Connections that may wait for `accept`, each listener.
     pub(in crate::httpd) backlog: u32,

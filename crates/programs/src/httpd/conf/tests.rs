@@ -88,6 +88,8 @@ fn what_is_wrong_is_said_with_file_and_line() {
     for bad in [
         "MaxRequestWorkers 0",
         "Header frob X",
+        "Header set X %t",
+        "Header set X %",
         "Header set X",
         "AllowEncodedSlashes x",
         "Redirect gone /a /b",

@@ -138,6 +138,8 @@ impl Connection {
     ) -> Connection {
         let mut c = Connection::new(setup, config, settings, cx.now);
         c.open_cause = request.cause;
+        // The SYN.
+        c.stats.segments_in = 1;
         c.opened = request.sent;
         let syn = SegmentIn {
             seq: request.irs,
