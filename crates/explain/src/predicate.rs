@@ -339,6 +339,7 @@ impl Parser<'_> {
         match kind {
             Kind::Text | Kind::Link => Ok(Value::Text(text)),
             Kind::State => known(&mut STATES.iter().copied(), same_state),
+            Kind::Word(words) => known(&mut words.iter().copied(), same_word),
             Kind::Reason => {
                 known(&mut DropReason::ALL.iter().map(|r| r.name()), str::eq_ignore_ascii_case)
             }
@@ -387,6 +388,12 @@ fn same_state(state: &str, word: &str) -> bool {
     plain(state) == plain(word) || (state == "SYN-RECEIVED" && plain(word) == "SYNRECV")
 }
 
+/// `fast retransmit` is `fast-retransmit`: a blank would want quotes.
+fn same_word(word: &str, typed: &str) -> bool {
+    let plain = |s: &str| s.to_ascii_lowercase().replace([' ', '_'], "-");
+    plain(word) == plain(typed)
+}
+
 fn number(text: &str) -> Option<i128> {
     let (negative, digits) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
@@ -426,6 +433,8 @@ const fn example(kind: Kind) -> &'static str {
         Kind::Text => "\"pc\"",
         Kind::State => "TIME_WAIT",
         Kind::Reason => "filter-drop",
+        Kind::Word([first, ..]) => first,
+        Kind::Word([]) => "",
         Kind::Event => "\"tcp.segment\"",
         Kind::Address => "10.0.0.1",
         Kind::Endpoint => "10.0.0.1:80",

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use netarium_base::trace::EventDoc;
-use netarium_base::trace::event::SCHEMA;
+use netarium_base::trace::event::{CONGESTION_REASONS, RETRANSMISSION_KINDS, SCHEMA};
 
 /// What kind of value a field has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub enum Kind {
     State,
     /// A reason of a drop.
     Reason,
+    /// One of these; blanks, `-` and `_` are the same.
+    Word(&'static [&'static str]),
     /// The name of an event.
     Event,
     /// An address; `in` takes a network.
@@ -41,6 +43,7 @@ impl Kind {
             Kind::Text => "text",
             Kind::State => "TCP state",
             Kind::Reason => "drop reason",
+            Kind::Word(_) => "word of this field",
             Kind::Event => "event name",
             Kind::Address => "address",
             Kind::Endpoint => "address:port",
@@ -58,7 +61,8 @@ impl Kind {
 
     /// Whether a value is a text that may contain another.
     pub const fn is_textual(self) -> bool {
-        matches!(self, Kind::Text | Kind::Link | Kind::Reason | Kind::State | Kind::Event)
+        let names = matches!(self, Kind::Reason | Kind::State | Kind::Event | Kind::Word(_));
+        names || matches!(self, Kind::Text | Kind::Link)
     }
 }
 
@@ -123,6 +127,8 @@ pub(crate) enum Field {
 fn kind_of(event: &str, field: &str, ty: &str) -> Kind {
     match ty {
         _ if event == "tcp.state" && matches!(field, "from" | "to") => Kind::State,
+        _ if (event, field) == ("tcp.congestion", "reason") => Kind::Word(CONGESTION_REASONS),
+        _ if (event, field) == ("tcp.retransmission", "kind") => Kind::Word(RETRANSMISSION_KINDS),
         "IpAddr" | "Option<IpAddr>" => Kind::Address,
         "SocketAddr" => Kind::Endpoint,
         "LinkId" => Kind::Link,

@@ -148,12 +148,18 @@ fn tcp(event: &Event) -> String {
             "{len} bytes from sequence number {seq} are sent again ({kind}); they were last sent \
              at {since} s."
         ),
-        Event::Congestion { cwnd, ssthresh, inflight, srtt, rttvar, reason } => format!(
-            "The congestion window became {cwnd} bytes (slow-start threshold {ssthresh}, {inflight} \
-             under way, round trip {} ± {} ms): {reason}.",
-            millis(*srtt),
-            millis(*rttvar),
-        ),
+        Event::Congestion { cwnd, ssthresh, inflight, srtt, rttvar, reason } => {
+            let threshold = match *ssthresh {
+                u32::MAX => "no slow-start threshold yet".to_owned(),
+                bytes => format!("slow-start threshold {bytes}"),
+            };
+            format!(
+                "The congestion window became {cwnd} bytes ({threshold}, {inflight} under way, \
+                 round trip {} ± {} ms): {reason}.",
+                millis(*srtt),
+                millis(*rttvar),
+            )
+        }
         Event::Window { window, reason } => format!("The window became {window} bytes: {reason}."),
         _ => String::new(),
     }

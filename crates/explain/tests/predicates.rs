@@ -208,6 +208,21 @@ fn size_and_depth_are_bounded() {
 }
 
 #[test]
+fn words_of_a_list_are_checked() {
+    for fine in [
+        "tcp.congestion.reason == fast-retransmit",
+        "tcp.congestion.reason in (\"fast retransmit\", lost-syns, ecn_echo)",
+        "tcp.retransmission.kind != rto",
+    ] {
+        assert!(fine.parse::<Predicate>().is_ok(), "{fine}");
+    }
+    let typo = "tcp.congestion.reason == timout".parse::<Predicate>().unwrap_err();
+    assert!(typo.message().contains("`timout` is no word of this field"), "{typo}");
+    assert!(typo.to_string().contains("timeout"), "the right word is near: {typo}");
+    assert!("tcp.retransmission.kind == probe".parse::<Predicate>().is_err());
+}
+
+#[test]
 fn the_page_shows_the_schema() {
     let page = include_str!("../../../docs/predicates.md");
     let tables = schema::markdown();

@@ -12,6 +12,37 @@ use super::reason::DropReason;
 /// A shared, immutable text (a command line, a rule, a URL).
 pub type Text = Arc<str>;
 
+/// The kinds of [`Event::Retransmission`]: its timer fired; after that, as acknowledgements come in;
+/// others were reported as received; a probe of the tail; the path takes less; the peer's SYN came
+/// again.
+pub const RETRANSMISSION_KINDS: &[&str] =
+    &["rto", "slow-start", "fast", "tail loss probe", "path MTU", "syn"];
+
+/// The reasons of [`Event::Congestion`]: growth, loss, errors taken back, and others.
+pub const CONGESTION_REASONS: &[&str] = &[
+    "slow-start",
+    "careful slow-start",
+    "hystart careful",
+    "hystart resume",
+    "hystart exit",
+    "cubic",
+    "avoidance",
+    "fast retransmit",
+    "prr",
+    "recovered",
+    "timeout",
+    "probe repaired a loss",
+    "lost SYNs",
+    "ECN echo",
+    "reduced",
+    "undone",
+    "undone by duplicates",
+    "spurious timeout",
+    "idle",
+    "unused",
+    "path MTU",
+];
+
 /// A field's value on its way into JSON or prose.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
@@ -398,7 +429,9 @@ events! {
     }
     /// Data that was sent before is sent again.
     Retransmission = "tcp.retransmission" {
-        /// rto, fast, probe…
+        /// Why: `rto` (its timer fired), `slow-start` (after that, as acknowledgements come in),
+        /// `fast` (others were reported as received), `tail loss probe`, `path MTU`, `syn` (the
+        /// peer's SYN came again).
         kind: &'static str,
         /// First sequence number sent again.
         seq: u32,
@@ -411,7 +444,7 @@ events! {
     Congestion = "tcp.congestion" {
         /// New congestion window, bytes.
         cwnd: u32,
-        /// Slow-start threshold, bytes.
+        /// Slow-start threshold, bytes; 4294967295 as long as there is none.
         ssthresh: u32,
         /// Bytes sent and taken to be under way: neither acknowledged, nor reported as received, nor
         /// lost.
@@ -420,14 +453,18 @@ events! {
         srtt: u32,
         /// Its mean deviation, microseconds (RFC 6298 §2).
         rttvar: u32,
-        /// Why: slow-start, avoidance, fast-retransmit, timeout, recovered…
+        /// Why. Growth: `slow-start`, `careful slow-start`, `hystart careful`, `hystart resume`,
+        /// `hystart exit`, `cubic`, `avoidance` (Reno's). Loss: `fast retransmit`, `prr`,
+        /// `recovered`, `timeout`, `probe repaired a loss`, `lost SYNs`, `ECN echo`, `reduced`.
+        /// Errors taken back: `undone`, `undone by duplicates`, `spurious timeout`. Besides:
+        /// `idle`, `unused`, `path MTU`.
         reason: &'static str,
     }
     /// A receive or send window changed in a way that matters.
     Window = "tcp.window" {
         /// New window, bytes.
         window: u32,
-        /// closed, opened, probe…
+        /// `closed` (no byte fits any more) or `opened`.
         reason: &'static str,
     }
     /// An HTTP request was read by a server or sent by a client.

@@ -1,5 +1,6 @@
 //! What a connection sends next, and why. The only place that decides.
 
+use netarium_base::trace::event::{CONGESTION_REASONS, RETRANSMISSION_KINDS};
 use netarium_base::{Cause, Ctx, Event, Instant};
 use netarium_wire::{Payload, TcpFlags, TcpHeader, TcpOptions};
 
@@ -165,6 +166,8 @@ impl Connection {
         let end = if self.snd.fin == Some(end) && whole.after(end) { whole } else { end };
         let kind = match self.rec.state {
             _ if self.too_large => "path MTU",
+            // What follows the timer's own repair is sent as acknowledgements come in.
+            CaState::Loss if self.retries == 0 || self.rec.board.resent > 0 => "slow-start",
             CaState::Loss => "rto",
             _ => "fast",
         };
@@ -225,6 +228,7 @@ impl Connection {
     }
 
     pub(crate) fn tell_congestion(&self, cx: &mut Ctx<'_>, reason: &'static str) {
+        debug_assert!(CONGESTION_REASONS.contains(&reason), "`{reason}` is not in the schema");
         cx.emit(self.setup.place, self.setup.flow, || Event::Congestion {
             cwnd: self.cwnd_bytes(),
             ssthresh: match self.cc.window.ssthresh {
@@ -300,6 +304,7 @@ impl Connection {
         len: u32,
         since: Instant,
     ) {
+        debug_assert!(RETRANSMISSION_KINDS.contains(&kind), "`{kind}` is not in the schema");
         self.stats.retransmits += 1;
         self.stats.total_retransmits += 1;
         self.stats.bytes_retransmitted += u64::from(len);

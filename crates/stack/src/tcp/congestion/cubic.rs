@@ -173,9 +173,14 @@ impl Controller for Cubic {
                 return Some(if careful { "careful slow-start" } else { "slow-start" });
             }
         }
-        let per = self.segments_per_growth(window.cwnd, left, ack.now);
+        let slow = window.cwnd;
+        let per = self.segments_per_growth(slow, left, ack.now);
         window.grow(per, left);
-        (window.cwnd != before).then_some("cubic")
+        match window.cwnd {
+            now if now != slow => Some("cubic"),
+            // It reached the threshold, and what was left gave nothing more.
+            _ => (slow != before).then_some("slow-start"),
+        }
     }
 
     /// RFC 9438 §4.6, and §4.7, fast convergence: who did not get back to its last maximum leaves
