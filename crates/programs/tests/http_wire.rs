@@ -160,6 +160,10 @@ fn requests_in_a_row_are_answered_in_order() {
     assert_eq!(said.matches("Keep-Alive: timeout=5, max=100\r\n").count(), 1);
     assert_eq!(said.matches("Keep-Alive: timeout=5, max=2\r\n").count(), 1);
     assert_eq!(said.matches("Connection: close\r\n").count(), 1);
+    // Who says both means `close` (RFC 9112 §9.3).
+    let both = "GET /a.txt HTTP/1.1\r\nHost: web\r\nConnection: keep-alive, close\r\n\r\n";
+    let said = shell.exchange(both.as_bytes());
+    assert!(said.contains("\r\nConnection: close\r\n") && !said.contains("Keep-Alive"), "{said}");
 }
 
 #[test]

@@ -135,7 +135,10 @@ fn a_graceful_restart_lets_requests_end_and_a_hard_one_does_not() {
 
 #[test]
 fn servers_are_started_and_stopped_by_hand() {
-    let mut shell = Shell::new(lab_with(&[], &[("httpd.conf", CONF)]));
+    let mut shell = Shell::new(lab_with(
+        &[],
+        &[("httpd.conf", CONF), ("nowhere.conf", "DocumentRoot htdocs\n")],
+    ));
     let said = shell.run("web", "httpd -k stop");
     assert_eq!((said.code, said.out.as_str()), (0, "httpd (no pid file) not running\n"));
     assert_eq!(shell.run("web", "httpd -k start").code, 0);
@@ -160,6 +163,13 @@ fn servers_are_started_and_stopped_by_hand() {
             "(98)Address already in use: AH00072: make_sock: could not bind to address 0.0.0.0:80\n"
         ),
         "{taken:?}"
+    );
+    // A file that says nowhere where to listen is no default: as Apache has it.
+    assert_eq!(shell.run("web", "httpd -t -f nowhere.conf").err, "Syntax OK\n");
+    let nowhere = shell.run("web", "httpd -f nowhere.conf");
+    assert_eq!(
+        (nowhere.code, nowhere.err.as_str()),
+        (1, "no listening sockets available, shutting down\nAH00015: Unable to open logs\n")
     );
 }
 

@@ -89,6 +89,10 @@ fn time_wait_has_a_remaining_time() {
     assert!((39.0..40.1).contains(&left), "{line}");
     let said = shell.run("pc", "ss -Htano state time-wait");
     assert!(said.out.contains(" timer:(timewait,"), "{}", said.out);
+    let said = shell.run("pc", "ss -Htanem state time-wait");
+    let (before, behind) = said.out.split_once(" ino:0 sk:").expect("nobody has it open");
+    assert!(before.contains("timer:(timewait,") && behind.lines().count() == 1, "{}", said.out);
+    assert!(!behind.contains("cgroup"), "{}", said.out);
     assert!(shell.run("pc", "netstat -ano").out.contains("TIME_WAIT       0\n"));
     assert!(shell.run("pc", "ss -s").out.contains("timewait 1)"));
     shell.wait(41_000);
@@ -104,7 +108,28 @@ fn a_retransmission_shows_in_the_timers() {
     // Nobody has that address: the SYN waits for ARP, its timer runs all the same.
     assert!(said.out.contains("SYN_SENT"), "{}", said.out);
     assert!(said.out.contains(" on (") && !said.out.contains("/0/0)"), "{}", said.out);
+    // Nothing is agreed on yet, and a lost SYN leaves a window of one (RFC 5681 §3.1).
+    let said = shell.run("pc", "ss -Htni").out;
+    let details = said.lines().nth(1).expect("details");
+    assert!(details.trim_start().starts_with("cubic rto:"), "no options: {said}");
+    for part in [" mss:524 ", " advmss:1460 cwnd:1 ", " retrans:1/", " lost:1"] {
+        assert!(details.contains(part), "{part}: {said}");
+    }
     shell.finish(open, "nc");
+}
+
+#[test]
+fn a_connection_without_a_program_still_tells_its_tries() {
+    let mut shell = Shell::new(lab(&["nc -lk 8080"]));
+    let script = "(sleep 1; echo hello; sleep 99) | nc web 8080 & sleep 3; kill $!; sleep 1; \
+                  ss -Htanoi";
+    let open = shell.start_argv("pc", ["sh", "-c", script].map(str::to_owned).to_vec());
+    shell.wait(500);
+    assert_eq!(sh(&mut shell, "web", "iptables -A INPUT -j DROP").code, 0);
+    let said = shell.finish(open, "sh").out;
+    let (row, details) = said.split_once('\n').expect("a row and details");
+    assert!(row.starts_with("FIN-WAIT-1") && row.contains(" timer:(on,"), "{said}");
+    assert!(!row.contains(",0)") && details.contains(" retrans:1/"), "{said}");
 }
 
 #[test]
@@ -215,6 +240,9 @@ fn ss_tells_what_tcp_knows() {
     ] {
         assert!(said.out.contains(part), "{part}: {}", said.out);
     }
+    // On the accepted side the SYN counts, and the handshake's last segment, and the data.
+    let served = shell.run("web", "ss -Htni").out;
+    assert!(served.contains(" segs_in:3 ") && served.contains(" data_segs_in:1 "), "{served}");
     assert_eq!(shell.run("pc", "ss -tz").code, 255);
     assert_eq!(shell.run("pc", "ss state nowhere").err, "ss: wrong state name: nowhere\n");
 }

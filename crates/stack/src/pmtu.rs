@@ -54,6 +54,11 @@ impl PathMtus {
         self.entries.get(&dst).filter(|(_, until)| now < *until).map(|(path, _)| *path)
     }
 
+    /// The same, and until when it is believed.
+    pub(crate) fn until(&self, now: Instant, dst: IpAddr) -> Option<(u16, Instant)> {
+        self.entries.get(&dst).filter(|(_, until)| now < *until).map(|(path, at)| (path.mtu, *at))
+    }
+
     /// Whether nothing was ever learnt.
     pub(crate) fn is_empty(&self) -> bool {
         self.entries.is_empty()

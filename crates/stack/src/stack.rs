@@ -197,6 +197,12 @@ impl Stack {
         self.ip.hop_for(dst).map(|h| (h.iface, h.source, h.via))
     }
 
+    /// What was learnt of the path to `dst`: the largest packet in bytes, and until when that is
+    /// believed (RFC 1191 §6.3). `None` where only the interface counts.
+    pub fn learnt_mtu(&self, now: Instant, dst: IpAddr) -> Option<(u16, Instant)> {
+        self.ip.path_mtus.until(now, dst)
+    }
+
     /// The rows of `netstat`: sockets of programs, half-open connections, and those in TIME-WAIT
     /// or otherwise left behind. Sorted: TCP listeners, TCP connections, UDP, pings; then by
     /// addresses.

@@ -34,6 +34,19 @@ fn a_table_is_understood() {
     assert!(missing.unwrap_err().contains("undefined"), "a missing name is an error");
 }
 
+/// RFC 3986 §4.2: what begins with two slashes is the name of another host.
+#[test]
+fn a_slash_is_appended_on_this_host() {
+    let table = parse("[[route]]\npath = \"<str:a>/<str:b>/\"\ntext = \"x\"\n", &read).unwrap();
+    for (path, to) in
+        [("/evil.example/x", "/evil.example/x/"), ("//evil.example/x?q=1", "/evil.example/x/?q=1")]
+    {
+        let (head, ()) = http::Request::get(path).body(()).unwrap().into_parts();
+        let Some(Err(failure)) = table.admit(&head, "/evil.example/x") else { panic!("{path}") };
+        assert_eq!(failure.fields[0].1, to, "{path}");
+    }
+}
+
 #[test]
 fn what_is_wrong_is_said_where() {
     for (text, expect) in [

@@ -320,7 +320,11 @@ impl HeadScan {
     fn coding(&mut self, value: &[u8]) -> Result<(), Refusal> {
         // RFC 9110 §5.6.1.2: empty elements of a list count for nothing.
         let codings = value.split(|b| *b == b',').map(<[u8]>::trim_ascii);
-        for coding in codings.filter(|coding| !coding.is_empty()) {
+        let mut codings = codings.filter(|coding| !coding.is_empty()).peekable();
+        if codings.peek().is_none() {
+            return Err(bad("a Transfer-Encoding that names none"));
+        }
+        for coding in codings {
             if self.chunked {
                 return Err(bad("chunked is not the last transfer coding"));
             }

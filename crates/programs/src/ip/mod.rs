@@ -133,12 +133,14 @@ pub(crate) fn main(process: Process) -> LocalBoxFuture<i32> {
 fn answer(process: &Process, command: Command) -> Result<String, Refusal> {
     match command {
         Command::Version => Ok("ip utility, iproute2-6.1.0 (netarium)\n".to_owned()),
-        Command::Get(to) => process.with_stack(|stack, _| {
+        Command::Get(to) => process.with_stack(|stack, cx| {
             let found = stack.source_for(to);
             let (iface, source, via) =
                 found.map_err(|e| (format!("RTNETLINK answers: {e}\n"), 2))?;
             let interfaces = stack.interfaces();
-            Ok(show::route_get(interfaces, to, iface, source, via))
+            let learnt = stack.learnt_mtu(cx.now, to);
+            let learnt = learnt.map(|(mtu, until)| (mtu, until.since(cx.now).as_millis() / 1_000));
+            Ok(show::route_get(interfaces, to, iface, source, via, learnt))
         }),
         Command::Show(options, object, device) => process.with_stack(|stack, cx| {
             let all = stack.interfaces();

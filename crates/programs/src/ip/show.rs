@@ -198,13 +198,14 @@ fn own_address(all: &[Interface], r: &Route) -> Option<IpAddr> {
     i.addresses.iter().map(|a| a.address()).find(|a| r.to.contains(*a))
 }
 
-/// `ip route get`.
+/// `ip route get`; `learnt` is what the way takes, bytes, and for how many seconds that is believed.
 pub(super) fn route_get(
     interfaces: &[Interface],
     to: IpAddr,
     iface: IfIndex,
     source: IpAddr,
     via: Option<IpAddr>,
+    learnt: Option<(u16, u64)>,
 ) -> String {
     let own = interfaces.iter().any(|i| {
         i.addresses.iter().any(|a| a.address() == to)
@@ -215,7 +216,9 @@ pub(super) fn route_get(
     }
     let via = via.map(|v| format!("via {v} ")).unwrap_or_default();
     let dev = interface_name(interfaces, iface);
-    format!("{to} {via}dev {dev} src {source} uid 0 \n    cache \n")
+    let learnt = learnt.map(|(mtu, left)| format!("expires {left}sec mtu {mtu} "));
+    let learnt = learnt.unwrap_or_default();
+    format!("{to} {via}dev {dev} src {source} uid 0 \n    cache {learnt}\n")
 }
 
 /// `ip neigh`.

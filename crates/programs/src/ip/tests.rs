@@ -114,11 +114,15 @@ fn routes_and_neighbours() {
     let to = "10.0.0.77".parse().unwrap();
     let own = "10.0.0.2".parse().unwrap();
     assert_eq!(
-        show::route_get(&all, to, IfIndex(2), own, None),
+        show::route_get(&all, to, IfIndex(2), own, None, None),
         "10.0.0.77 dev eth0 src 10.0.0.2 uid 0 \n    cache \n"
     );
     assert_eq!(
-        show::route_get(&all, own, IfIndex(1), own, None),
+        show::route_get(&all, to, IfIndex(2), own, None, Some((1_400, 597))),
+        "10.0.0.77 dev eth0 src 10.0.0.2 uid 0 \n    cache expires 597sec mtu 1400 \n"
+    );
+    assert_eq!(
+        show::route_get(&all, own, IfIndex(1), own, None, None),
         "local 10.0.0.2 dev lo src 10.0.0.2 uid 0 \n    cache <local> \n"
     );
     let neighbour = |address: &str, mac, state| NeighbourInfo {
