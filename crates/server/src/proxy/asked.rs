@@ -107,7 +107,11 @@ pub(super) fn ends_here<B>(request: &mut Request<B>) -> Option<Response<Body>> {
 
 /// The head of a TRACE as it came, without what is secret.
 fn traced<B>(request: &Request<B>) -> Response<Body> {
-    let mut head = format!("TRACE {} {:?}\r\n", request.uri(), request.version()).into_bytes();
+    let mut uri = request.uri().to_string();
+    if let Some((user, _)) = request.uri().authority().and_then(|a| a.as_str().rsplit_once('@')) {
+        uri = uri.replacen(&format!("{user}@"), "", 1);
+    }
+    let mut head = format!("TRACE {uri} {:?}\r\n", request.version()).into_bytes();
     for (name, value) in request.headers().iter().filter(|(name, _)| !SECRET.contains(name)) {
         head.extend_from_slice(name.as_str().as_bytes());
         head.extend_from_slice(b": ");

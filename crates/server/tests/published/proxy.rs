@@ -170,7 +170,7 @@ async fn options_and_trace_go_as_far_as_they_may() {
     let at = listen(&up);
     let ask = |method: &str, left: u32| {
         let request = format!(
-            "{method} http://server/x HTTP/1.1\r\nHost: server\r\nMax-Forwards: {left}\r\n\
+            "{method} http://me:secret@server/x HTTP/1.1\r\nHost: server\r\nMax-Forwards: {left}\r\n\
              Cookie: secret\r\nAuthorization: secret\r\nProxy-Authorization: secret\r\n\
              Connection: close\r\n\r\n"
         );
