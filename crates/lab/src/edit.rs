@@ -88,8 +88,11 @@ pub fn link_setting(key: &str, text: &str) -> Result<LinkChange, ValueError> {
     })
 }
 
-/// A probability: `5%`, `0.05`.
+/// A probability: `5%`, `0.05`; `none` for 0.
 fn probability(text: &str) -> Result<u32, ValueError> {
+    if text.trim() == "none" {
+        return Ok(0);
+    }
     read_probability(text.trim()).ok_or_else(|| {
         let problem = Problem::new("0 means never, 1 or 100% always");
         wrong(text, "a probability such as `5%` or `0.05`", problem)
@@ -188,6 +191,8 @@ mod tests {
             (link_setting("loss", "5%"), "loss 5%"),
             (link_setting("loss", "0.05"), "loss 5%"),
             (link_setting("loss", "100%"), "loss 100%"),
+            (link_setting("loss", "none"), "loss 0%"),
+            (link_setting("corrupt", "none"), "corrupt 0%"),
             (link_setting("delay", "50ms"), "delay 50ms"),
             (link_setting("rate", "10Mbit"), "rate 10000000bit"),
             (link_setting("rate", "none"), "rate none"),
@@ -221,6 +226,7 @@ mod tests {
             link_setting("rate", "fast").unwrap_err(),
             link_setting("queue", "0").unwrap_err(),
             link_setting("queue-bytes", "0").unwrap_err(),
+            link_setting("queue-bytes", "10k").unwrap_err(),
             link_setting("loss-burst", "1% 5%").unwrap_err(),
             link_setting("drop-nth", "first").unwrap_err(),
             link_setting("drop-match", "tcp prot 80").unwrap_err(),

@@ -380,7 +380,7 @@ fn faults_of_wires_and_settings_of_switches_are_read_and_written() {
         mirror = { to = "spy", from = ["a", "s"] }
         link = { rate = "1Gbit", jitter = "1ms", mtu = 1400, duplicate = "1%", drop_nth = [5, 3] }
         [hosts.a]
-        networks.n = { link = { rate = "none", mtu = "none", down = { jitter = "none" } } }
+        networks.n = { link = { rate = "none", mtu = "none", duplicate = "none", down = { jitter = "none" } } }
         [hosts.spy.networks.n.link]
         queue_bytes = 64000
         loss_burst = "p 1% r 25%"
@@ -405,6 +405,7 @@ fn faults_of_wires_and_settings_of_switches_are_read_and_written() {
     let wire = |host: &str| lab.host(host).unwrap().interfaces[0].link.clone();
     let a = wire("a");
     assert_eq!((a.up.rate, a.up.faults.mtu), (None, None));
+    assert_eq!((a.up.faults.duplicate, a.down.faults.duplicate), (0, 0));
     assert_eq!(a.up.faults.jitter, Some("1ms".parse().unwrap()));
     assert_eq!((a.down.faults.jitter, a.down.faults.nth.list.as_slice()), (None, &[3, 5][..]));
     let spy = wire("spy");

@@ -126,6 +126,8 @@ pub(crate) enum Command {
     Save(edit::Save),
     /// List the built-in labs and the labs that run
     Labs,
+    /// Print the JSON Schema of lab files, for editors
+    Schema,
     /// Play a recording again, and check that it is the same run
     Replay(Replay),
     /// Look at the past of a running lab, while it goes on
@@ -168,7 +170,7 @@ pub(crate) struct Up {
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
     /// The name by which `--on` finds the lab [default: the lab's own]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = lab_name)]
     pub(crate) name: Option<String>,
     /// Virtual seconds per second, 0.001 to 1000, or max
     #[arg(long, value_name = "X", default_value = "1", value_parser = eyes::pace)]
@@ -438,6 +440,23 @@ pub(crate) struct Completions {
     pub(crate) shell: clap_complete::Shell,
 }
 
+/// The longest name that `--name` takes, characters.
+const NAME_MAX: usize = 63;
+
+/// A name that `--on` takes and that is a file's name as it stands.
+fn lab_name(text: &str) -> Result<String, String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let good = text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.chars().all(plain)
+        && text.len() <= NAME_MAX;
+    good.then(|| text.to_owned()).ok_or_else(|| {
+        format!(
+            "a name is a letter or digit (of ASCII), then letters, digits, `_` and `-`: at most \
+             {NAME_MAX} characters"
+        )
+    })
+}
+
 /// The lab that is meant when none is named.
 pub(crate) const DEFAULT_LAB: &str = "course";
 
@@ -449,6 +468,17 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn names_are_plain() {
+        let most = "a".repeat(NAME_MAX);
+        for good in ["a", "7", "course-2", "my_lab", &most] {
+            assert_eq!(lab_name(good).as_deref(), Ok(good));
+        }
+        for bad in ["", "../x", "-x", "_x", "a b", "a.b", "한", &format!("{most}a")] {
+            assert!(lab_name(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::args::{Trace, Why};
 use crate::exit::{self, Error};
-use crate::remote::{escape, find, runtime};
+use crate::remote::{escape, find, find_or_fresh, runtime};
 use crate::terminal::Terminal;
 use crate::up::{TRACE_KEPT, interrupted};
 
@@ -65,6 +65,8 @@ impl<W: Write> TraceSink for Lines<W> {
 }
 
 fn remote_trace(args: &Trace, terminal: &Terminal) -> Result<i32, Error> {
+    // Only what has happened can be had of a fresh lab, too.
+    let find = if args.follow { find } else { find_or_fresh };
     let client = Client::new(find(args.on.as_deref())?);
     let what = if args.follow { "events" } else { "trace" };
     let filter = args.filter.as_ref();
@@ -125,7 +127,7 @@ pub(crate) fn why(args: &Why, json: bool) -> Result<i32, Error> {
     let lines = match &args.lab {
         Some(lab) => fresh_why(lab, args)?,
         None => {
-            let client = Client::new(find(args.on.as_deref())?);
+            let client = Client::new(find_or_fresh(args.on.as_deref())?);
             let answer = runtime()?.block_on(client.get(&format!("/api/v1/why?id={}", args.id)))?;
             serde_json::from_slice(&answer).map_err(Error::failed)?
         }

@@ -117,8 +117,9 @@ fn change(before: &Value, after: &Value) -> String {
     let (was, is) = (at(before), at(after));
     if was != is {
         let way = if is > was { "later" } else { "earlier" };
-        let by = netarium::Duration::from_nanos(was.abs_diff(is));
-        let _ = write!(out, "; {by} {way}");
+        // Seconds with nine decimals, as in front of the line.
+        let by = netarium::Instant::from_nanos(was.abs_diff(is));
+        let _ = write!(out, "; {by} s {way}");
     }
     for (key, value) in details(after).filter(|(key, value)| before.get(key) != Some(value)) {
         let _ = write!(out, "; now {key}={value}");

@@ -29,6 +29,8 @@ mod shell;
 mod terminal;
 mod up;
 
+use std::io::Write;
+
 use clap::{CommandFactory, Parser};
 
 use args::{Cli, Command};
@@ -71,6 +73,11 @@ fn dispatch(cli: Cli, terminal: &Terminal) -> Result<i32, Error> {
         Command::Kill(args) => edit::kill(args, json),
         Command::Save(args) => edit::save(args, json, terminal),
         Command::Labs => labs::labs(json, terminal),
+        Command::Schema => {
+            // Who reads only the beginning (`| head`) has seen what it wanted.
+            let _ = writeln!(std::io::stdout(), "{}", netarium::lab::schema());
+            Ok(exit::OK)
+        }
         Command::Replay(args) => replay::replay(&args, json, terminal),
         Command::Rewind(args) => past::rewind(&args, json, terminal),
         Command::Record(args) => past::record(&args, terminal),

@@ -30,9 +30,18 @@ impl From<ClientError> for Error {
 
 /// The running lab that is meant.
 pub(crate) fn find(on: Option<&str>) -> Result<RuntimeInfo, Error> {
+    find_else(on, "start one with `netarium up`")
+}
+
+/// The same for a command that can also do with a fresh lab.
+pub(crate) fn find_or_fresh(on: Option<&str>) -> Result<RuntimeInfo, Error> {
+    find_else(on, "start one with `netarium up`, or use `--lab LAB` for a fresh one")
+}
+
+/// `start` is what can be done when no lab runs.
+fn find_else(on: Option<&str>, start: &str) -> Result<RuntimeInfo, Error> {
     let mut labs = running_labs(&runtime_dir()).map_err(Error::failed)?;
     let names = labs.iter().map(|l| l.name.as_str()).collect::<Vec<_>>().join(", ");
-    let start = "start one with `netarium up`, or use `--lab LAB` for a fresh one";
     match on {
         _ if labs.is_empty() => {
             Err(Error::Failed("no lab is running".to_owned(), Some(start.to_owned())))
@@ -55,7 +64,7 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Error> {
 
 /// `netarium exec`: runs a program on a host of a running lab.
 pub(crate) fn exec(args: Exec, terminal: &Terminal) -> Result<i32, Error> {
-    let client = Client::new(find(args.on.as_deref())?);
+    let client = Client::new(find_or_fresh(args.on.as_deref())?);
     let runtime = runtime()?;
     let result = runtime.block_on(async {
         let start = Start { host: args.host, argv: args.argv, stdin: true, credit: WINDOW };
@@ -73,7 +82,7 @@ pub(crate) fn exec(args: Exec, terminal: &Terminal) -> Result<i32, Error> {
 }
 
 /// That there is no such host can be told with those that there are.
-async fn why_not(client: &Client, host: &str, error: Error) -> Error {
+pub(crate) async fn why_not(client: &Client, host: &str, error: Error) -> Error {
     match client.call::<LabView>(Method::GET, "/api/v1/lab", None::<&()>).await {
         Ok(lab) if lab.hosts.iter().all(|h| h.name != host) => {
             unknown_host(&lab.running_as, host, lab.hosts.iter().map(|h| h.name.as_str()))

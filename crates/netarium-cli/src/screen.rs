@@ -13,14 +13,16 @@ use crate::terminal::{Style, Terminal, bytes, plain};
 const SAID_LINES: usize = 3;
 
 /// The first screen.
-pub(crate) fn welcome(lab: &LabView, edited: bool, terminal: &Terminal) -> String {
+///
+/// `alone`: no other lab runs, so that commands find this one by themselves.
+pub(crate) fn welcome(lab: &LabView, edited: bool, alone: bool, terminal: &Terminal) -> String {
     let title = lab.title.line().unwrap_or_else(|| lab.name.clone());
     let mut out = format!("\n  {}\n\n", terminal.paint(Style::Bold, title));
     hosts(lab, terminal, &mut out);
     doors(lab, terminal, &mut out);
     let _ = writeln!(out, "\n  Try in another terminal:");
     let program = invocation();
-    for command in suggestions(lab) {
+    for command in suggestions(lab, alone) {
         let command = format!("{program} {command}");
         let _ = writeln!(out, "    {}", terminal.paint(Style::Cyan, command));
     }
@@ -116,8 +118,8 @@ fn doors(lab: &LabView, terminal: &Terminal, out: &mut String) {
 }
 
 /// Three commands to try next, without the program's name.
-pub(crate) fn suggestions(lab: &LabView) -> Vec<String> {
-    let on = if lab.running_as == lab.name {
+pub(crate) fn suggestions(lab: &LabView, alone: bool) -> Vec<String> {
+    let on = if alone && lab.running_as == lab.name {
         String::new()
     } else {
         format!("--on {} ", lab.running_as)

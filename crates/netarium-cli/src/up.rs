@@ -12,7 +12,7 @@ use netarium_server::proxy::{DEFAULT_LISTEN, ProxyOptions};
 use netarium_server::publish::Limits;
 use netarium_server::recording::Tape;
 use netarium_server::report::{Notice, Reporter};
-use netarium_server::runtime_file::runtime_dir;
+use netarium_server::runtime_file::{running_labs, runtime_dir};
 use netarium_server::source::{LoadedLab, copies_dir, load_to_edit};
 use netarium_server::up::{Door, Options, RunningLab, UpError};
 
@@ -237,7 +237,11 @@ fn announce(
         let lab = serde_json::to_value(lab.view()).unwrap_or_default();
         print_json(&serde_json::json!({"event": "up", "lab": lab}));
     } else {
-        terminal.say(screen::welcome(lab.view(), edited, terminal));
+        let own = &lab.info().name;
+        // Whether others run is of no importance where that cannot be found out.
+        let others = running_labs(&runtime_dir()).unwrap_or_default();
+        let alone = others.iter().all(|other| other.name == *own);
+        terminal.say(screen::welcome(lab.view(), edited, alone, terminal));
     }
 }
 

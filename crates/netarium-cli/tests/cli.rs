@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
 
 use common::{Running, command, netarium};
@@ -104,6 +104,10 @@ fn errors_say_what_to_do() {
         ("link_sideways", &["link", "web.home", "sideways"]),
         ("bad_time", &["run", "--for", "soon"]),
         ("unwritable", &["run", "--pcap", "no/such/dir/x.pcapng"]),
+        ("no_lab_runs_pause", &["pause"]),
+        ("no_lab_runs_trace", &["trace"]),
+        ("bad_name", &["up", "--name", "../x"]),
+        ("no_name", &["up", "--name", ""]),
         ("bad_speed", &["up", "--speed", "0"]),
         ("bad_condition", &["trace", "--lab", "course", "--filter", "tcp.stat == CLOSED"]),
         ("no_such_event", &["why", "--lab", "two-hosts", "999999999"]),
@@ -199,6 +203,38 @@ fn a_fresh_lab_is_traced_through_a_filter() {
         assert_eq!((&event["event"], &event["to"]), (&"tcp.state".into(), &"TIME-WAIT".into()));
     }
     assert_eq!(trace("tcp.state && !tcp.state"), "");
+}
+
+#[test]
+fn the_schema_of_lab_files_is_printed() {
+    let home = tempfile::tempdir().unwrap();
+    let out = netarium(home.path(), &["schema"]);
+    assert_eq!(out.status.code(), Some(0));
+    let schema: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
+    assert_eq!(schema["title"], "Netarium lab");
+    assert!(schema["$defs"].is_object() && out.stdout.ends_with(b"}\n"));
+}
+
+#[test]
+fn what_a_second_lab_suggests_names_it() {
+    let home = tempfile::tempdir().unwrap();
+    let screen_of = |name: &str| {
+        let mut up = command(home.path(), &["up", "two-hosts", "--name", name])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(up.stderr.take().unwrap()).lines().map(Result::unwrap);
+        let screen: Vec<String> = lines.take_while(|line| !line.contains("Ctrl-C")).collect();
+        (up, screen.join("\n"))
+    };
+    let _first = Running::start(home.path(), &["course"]);
+    let (mut up, screen) = screen_of("two-hosts");
+    up.kill().unwrap();
+    up.wait().unwrap();
+    let tries = screen.lines().skip_while(|line| !line.contains("Try in another")).skip(1);
+    let tries: Vec<&str> = tries.take_while(|line| !line.is_empty()).collect();
+    assert!(!tries.is_empty() && tries.iter().all(|t| t.contains(" --on two-hosts ")), "{screen}");
 }
 
 #[test]
@@ -314,6 +350,9 @@ fn wires_and_switches_of_a_running_lab_are_changed() {
         &["link", "web.home", "--jitter", "none", "--loss-burst", "none", "--mtu", "1400"],
         &["link", "web.home", "--reorder", "25% by 10ms", "--duplicate", "1%", "--corrupt", "0.1%"],
         &["link", "web.home", "--queue-bytes", "64000"],
+        &["link", "web.home", "--queue-bytes", "10k"],
+        &["link", "web.home", "--loss", "-1%"],
+        &["link", "web.home", "--delay", "-5ms"],
         &["link", "web.home", "--drop-match", "tpc"],
         &["link", "web.home", "--reorder", "25%"],
         &["link", "web.home", "down", "--in-flight"],
@@ -330,6 +369,7 @@ fn wires_and_switches_of_a_running_lab_are_changed() {
         &["mirror", "home", "--to", "friend.campus"],
         &["switch", "nowhere"],
         &["save"],
+        &["link", "web.home", "--duplicate", "none", "--corrupt", "none", "--loss", "none"],
     ] {
         told += &tell(home.path(), args);
     }

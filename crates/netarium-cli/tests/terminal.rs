@@ -313,6 +313,12 @@ fn a_shell_in_a_running_lab() {
     t.keys(CTRL_D);
     assert_eq!(t.end(), 0);
     assert_eq!(lab.run(&["exec", "web", "cat", "note"]), (0, "from the terminal\n".to_owned()));
+    // A host that there is not, with those that there are: as `exec` tells it.
+    let mut t = Terminal::open(home.path(), &["shell", "wbe"]);
+    t.until("the lab's hosts", |text| {
+        text.contains("has no host `wbe`") && text.contains("its hosts are ")
+    });
+    assert_eq!(t.end(), 2);
     // The lab ends while a shell is open: it says so, and does not hang.
     let mut t = Terminal::open(home.path(), &["shell", "web"]);
     t.ends("root@web:/#");

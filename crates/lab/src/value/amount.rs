@@ -184,6 +184,8 @@ impl Decode for Probability {
         let (value, text) = match &node.kind {
             Kind::Int(n) => (*n as f64, n.to_string()),
             Kind::Float(x) => (*x, x.to_string()),
+            // As for every other setting of a wire: none of it.
+            Kind::Text(text) if text.trim() == "none" => (0.0, text.clone()),
             Kind::Text(text) => (percent(text).unwrap_or(f64::NAN), text.clone()),
             _ => {
                 wrong_type(node, Self::EXPECTED, errors);
@@ -219,7 +221,7 @@ impl schemars::JsonSchema for Probability {
             "description": Self::EXPECTED,
             "anyOf": [
                 { "type": "number", "minimum": 0, "maximum": 1 },
-                { "type": "string", "pattern": "^[0-9.]+ *%$" },
+                { "type": "string", "pattern": "^([0-9.]+ *%|none)$" },
             ],
         })
     }

@@ -147,7 +147,15 @@ macro_rules! bytes_or_none {
                     return Ok($name(None));
                 }
                 let n = text.trim().parse().ok().filter(|n| ($min..=$max).contains(n));
-                n.map(|n| $name(Some(n))).ok_or_else(|| Problem::new("out of range"))
+                n.map(|n| $name(Some(n))).ok_or_else(|| {
+                    let digits = text.trim().bytes().all(|b| b.is_ascii_digit());
+                    let why = if digits && !text.trim().is_empty() {
+                        "out of range"
+                    } else {
+                        "digits alone are taken, without a unit"
+                    };
+                    Problem::new(why)
+                })
             }
         }
 

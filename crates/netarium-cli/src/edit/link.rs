@@ -36,44 +36,44 @@ pub(crate) struct Link {
     #[arg(long, requires = "link")]
     in_flight: bool,
     /// The probability that a frame is lost: 5%, 0.05
-    #[arg(long, value_name = "P", requires = "link")]
+    #[arg(long, value_name = "P", requires = "link", allow_hyphen_values = true)]
     loss: Option<String>,
     /// Loss in bursts: 'p 1% r 25%' into a burst and out of it, 'bad 80% good 0.1%' for less than
     /// all in it and some outside
-    #[arg(long, value_name = "BURST", requires = "link")]
+    #[arg(long, value_name = "BURST", requires = "link", allow_hyphen_values = true)]
     loss_burst: Option<String>,
     /// The frames to lose by number, from now: 3,5 or 'every 10'
-    #[arg(long, value_name = "N,…", requires = "link")]
+    #[arg(long, value_name = "N,…", requires = "link", allow_hyphen_values = true)]
     drop_nth: Option<String>,
     /// The frames to lose by what they carry: 'tcp port 80'; with --drop-nth, those of its numbers
-    #[arg(long, value_name = "MATCH", requires = "link")]
+    #[arg(long, value_name = "MATCH", requires = "link", allow_hyphen_values = true)]
     drop_match: Option<String>,
     /// The probability that a frame arrives twice
-    #[arg(long, value_name = "P", requires = "link")]
+    #[arg(long, value_name = "P", requires = "link", allow_hyphen_values = true)]
     duplicate: Option<String>,
     /// Hold frames back so that later ones overtake them: '25% by 10ms', '25% by 10ms gap 5'
-    #[arg(long, value_name = "REORDER", requires = "link")]
+    #[arg(long, value_name = "REORDER", requires = "link", allow_hyphen_values = true)]
     reorder: Option<String>,
     /// The probability that a bit of a frame is turned over
-    #[arg(long, value_name = "P", requires = "link")]
+    #[arg(long, value_name = "P", requires = "link", allow_hyphen_values = true)]
     corrupt: Option<String>,
     /// How long a bit travels: 50ms
-    #[arg(long, value_name = "TIME", requires = "link")]
+    #[arg(long, value_name = "TIME", requires = "link", allow_hyphen_values = true)]
     delay: Option<String>,
     /// How the delay varies: 5ms, '5ms normal', '5ms reorder'
-    #[arg(long, value_name = "JITTER", requires = "link")]
+    #[arg(long, value_name = "JITTER", requires = "link", allow_hyphen_values = true)]
     jitter: Option<String>,
     /// Bits per second: 10Mbit; none for a wire without limit
-    #[arg(long, value_name = "RATE", requires = "link")]
+    #[arg(long, value_name = "RATE", requires = "link", allow_hyphen_values = true)]
     rate: Option<String>,
     /// Frames that may wait to be sent
-    #[arg(long, value_name = "N", requires = "link")]
+    #[arg(long, value_name = "N", requires = "link", allow_hyphen_values = true)]
     queue: Option<String>,
-    /// Bytes that may wait to be sent
-    #[arg(long, value_name = "N", requires = "link")]
+    /// Bytes that may wait to be sent: 64000, without a unit
+    #[arg(long, value_name = "N", requires = "link", allow_hyphen_values = true)]
     queue_bytes: Option<String>,
     /// The largest packet in bytes; larger ones are dropped without a word
-    #[arg(long, value_name = "N", requires = "link")]
+    #[arg(long, value_name = "N", requires = "link", allow_hyphen_values = true)]
     mtu: Option<String>,
     /// Change the settings only from the host to the network
     #[arg(long, conflicts_with = "down")]

@@ -42,7 +42,7 @@ pub(crate) fn shell(args: Shell, terminal: &Terminal) -> Result<i32, Error> {
         .map_err(Error::failed)?;
     let result = runtime.block_on(async {
         let Some(lab) = &args.lab else {
-            let client = Client::new(remote::find(args.on.as_deref())?);
+            let client = Client::new(remote::find_or_fresh(args.on.as_deref())?);
             return interact(client, args.host, terminal).await;
         };
         let lab = up::for_shell(lab, args.seed, *terminal).await?;
@@ -66,6 +66,13 @@ fn script(args: Shell, terminal: &Terminal) -> Result<i32, Error> {
 }
 
 async fn interact(client: Client, host: String, terminal: &Terminal) -> Result<i32, Error> {
+    match converse(client.clone(), host.clone(), terminal).await {
+        Err(error) => Err(remote::why_not(&client, &host, error).await),
+        ended => ended,
+    }
+}
+
+async fn converse(client: Client, host: String, terminal: &Terminal) -> Result<i32, Error> {
     let argv = vec!["sh".to_owned(), "-i".to_owned()];
     let start = Start { host: host.clone(), argv, stdin: true, credit: WINDOW };
     let session = client.exec(&start).await?;

@@ -17,7 +17,7 @@ const SHOWN_MAX: usize = 100;
 
 /// A speed: virtual seconds per second, or `"max"`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a speed is 0 (paused), 0.001 to 1000, or \"max\"")]
 pub enum Speed {
     /// Virtual seconds per second; 0 pauses.
     Times(f64),

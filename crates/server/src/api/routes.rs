@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use axum::body::to_bytes;
 use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use axum::response::Response;
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use netarium_base::{NodeId, Place};
@@ -21,6 +23,9 @@ use crate::runner::{WorldEnded, WorldHandle};
 
 /// The largest WebSocket message of a session.
 const MESSAGE_MAX: usize = 1024 * 1024;
+
+/// The longest reason that is told, bytes.
+const REASON_MAX: usize = 16 * 1024;
 
 /// What every route has at hand.
 #[derive(Clone, Debug)]
@@ -116,6 +121,42 @@ pub(super) fn router(shared: Shared, past: Past) -> Router {
         .method_not_allowed_fallback(async || {
             Failure::new(StatusCode::METHOD_NOT_ALLOWED, "this path takes another method")
         })
+        .layer(from_fn(in_json))
+}
+
+/// Requests and answers are JSON, errors too: those that the library finds are text otherwise.
+///
+/// A body counts as JSON whatever its `Content-Type` says. That header keeps pages of other sites out
+/// where cookies let anyone in; here the guard in front asks for a token in a header, which no such
+/// page can send.
+async fn in_json(mut request: Request, next: Next) -> Response {
+    let json = HeaderValue::from_static("application/json");
+    request.headers_mut().insert(header::CONTENT_TYPE, json.clone());
+    let response = next.run(request).await;
+    let status = response.status();
+    let is_error = status.is_client_error() || status.is_server_error();
+    if !is_error || response.headers().get(header::CONTENT_TYPE) == Some(&json) {
+        return response;
+    }
+    let (parts, body) = response.into_parts();
+    let body = to_bytes(body, REASON_MAX).await.unwrap_or_default();
+    let text = String::from_utf8_lossy(&body);
+    let reason = match text.trim() {
+        "" => status.canonical_reason().unwrap_or("the request was refused"),
+        text => text,
+    };
+    // What cannot be read is a bad request here, in whichever way.
+    let status = match status {
+        StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
+        other => other,
+    };
+    let mut answer = Failure::new(status, reason).into_response();
+    for (name, value) in &parts.headers {
+        if *name != header::CONTENT_TYPE && *name != header::CONTENT_LENGTH {
+            answer.headers_mut().append(name, value.clone());
+        }
+    }
+    answer
 }
 
 impl From<WorldEnded> for Failure {

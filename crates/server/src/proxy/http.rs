@@ -6,12 +6,13 @@
 //! connections come, by the name; nothing else is asked of them.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::uri::{PathAndQuery, Scheme};
+use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Empty};
@@ -24,9 +25,10 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::{Mutex, OwnedSemaphorePermit};
 
+use super::asked::{check_host, ends_here, refuse, wanted};
 use super::lane::Lane;
 use super::page::page;
-use super::{Door, Failure, Kind, PATIENCE, target};
+use super::{DEFAULT_LISTEN, Door, Failure, Kind, PATIENCE, target};
 use crate::clients::Client;
 
 /// A body that is passed on, or a page of our own.
@@ -59,6 +61,8 @@ type Idle = ((String, Target), SendRequest<Incoming>);
 struct Talk<'a> {
     door: &'a Door,
     client: &'a Client,
+    /// Where the client found the proxy.
+    own: SocketAddr,
     /// The connection into the lab that is free for the next request, and where from and to.
     idle: Mutex<Option<Idle>>,
     /// Tunnels and connections into the lab: they end with the client's connection.
@@ -73,8 +77,9 @@ pub(super) async fn serve(
     slot: OwnedSemaphorePermit,
 ) {
     let _ = stream.set_nodelay(true);
+    let own = stream.local_addr().unwrap_or(DEFAULT_LISTEN);
     let (idle, tasks) = (Mutex::new(None), Mutex::default());
-    let talk = Arc::new(Talk { door, client, idle, tasks });
+    let talk = Arc::new(Talk { door, client, own, idle, tasks });
     let service = service_fn(|request| {
         let talk = Arc::clone(&talk);
         async move { Ok::<_, Infallible>(talk.answer(request).await) }
@@ -96,11 +101,17 @@ pub(super) async fn serve(
 }
 
 impl Talk<'_> {
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(&self, mut request: Request<Incoming>) -> Response<Body> {
         let connect = request.method() == Method::CONNECT;
-        let Some((host, port)) = wanted(request.uri(), connect) else {
-            return refuse_origin_form(request.uri());
+        let asked = wanted(request.uri(), connect)
+            .and_then(|to| check_host(request.headers(), request.version()).map(|()| to));
+        let (host, port) = match asked {
+            Ok(to) => to,
+            Err(wrong) => return refuse(&wrong, self.own),
         };
+        if let Some(response) = ends_here(&mut request) {
+            return response;
+        }
         let to = target(&host, port);
         let from = match self.door.host(user(request.headers()).as_deref()) {
             Ok(from) => from.to_owned(),
@@ -215,19 +226,6 @@ fn empty() -> Body {
     Empty::new().map_err(|never| match never {}).boxed()
 }
 
-/// Host and port of what is asked for; `None` when the request is for a server (origin-form), or for
-/// something that is not HTTP.
-fn wanted(uri: &Uri, connect: bool) -> Option<(String, u16)> {
-    let authority = uri.authority()?;
-    let default = match uri.scheme() {
-        None if connect => None,
-        Some(scheme) if !connect && *scheme == Scheme::HTTP => Some(80),
-        _ => return None,
-    };
-    let port = authority.port_u16().or(default)?;
-    (!authority.host().is_empty()).then(|| (authority.host().to_owned(), port))
-}
-
 /// The user name of `Proxy-Authorization: Basic` (RFC 7617).
 fn user(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(header::PROXY_AUTHORIZATION)?.to_str().ok()?;
@@ -319,42 +317,9 @@ fn failed(failure: &Failure, to: &Target) -> Response<Body> {
     page(status, &headline, &format!("{}.", failure.reason))
 }
 
-/// Somebody takes the proxy for a web server: perhaps a page of another site.
-fn refuse_origin_form(uri: &Uri) -> Response<Body> {
-    let (headline, sentence) = match uri.scheme_str() {
-        Some(scheme) => {
-            ("This proxy forwards http only", format!("For {scheme} use CONNECT or SOCKS5."))
-        }
-        None => (
-            "This is a proxy",
-            "It is no web server. Set it as the proxy of a program: \
-             curl -x http://127.0.0.1:1080 http://NAME/, or: netarium browser http://NAME/"
-                .to_owned(),
-        ),
-    };
-    let mut response = page(StatusCode::BAD_REQUEST, headline, &sentence);
-    let close = HeaderValue::from_static("close");
-    response.headers_mut().insert(header::CONNECTION, close);
-    response
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_what_is_for_a_proxy_is_taken() {
-        let of = |uri: &str, connect| wanted(&uri.parse().unwrap(), connect);
-        assert_eq!(of("http://web/x?y", false), Some(("web".to_owned(), 80)));
-        assert_eq!(of("http://10.0.0.2:65535/", false), Some(("10.0.0.2".to_owned(), 65535)));
-        assert_eq!(of("http://[::1]:8080/", false), Some(("[::1]".to_owned(), 8080)));
-        assert_eq!(of("web:443", true), Some(("web".to_owned(), 443)));
-        for (no, connect) in
-            [("/", false), ("/http://web/", false), ("https://web/", false), ("web", true)]
-        {
-            assert_eq!(of(no, connect), None, "{no}");
-        }
-    }
 
     #[test]
     fn fields_of_one_hop_end_here() {

@@ -9,13 +9,14 @@
 //! # Who may use it
 //! It listens on a loopback address unless more was allowed. A web page in the user's browser can send
 //! requests to any port of this machine, but only as to a server: such requests (origin-form) are
-//! refused before anything happens, and so is everything that is neither of the two protocols. So
+//! refused before anything happens, and so is everything that is neither of the two protocols (`asked`). So
 //! neither cross-site requests nor rebound DNS names get in.
 //!
 //! # Limits
 //! Connections count as those of published ports. A client that does not say what it wants within
 //! [`PATIENCE`] is cut off.
 
+mod asked;
 mod http;
 mod lane;
 mod more;
@@ -164,7 +165,8 @@ impl Failure {
             Kind::Refused
         } else if is(Errno::ETIMEDOUT) {
             Kind::TimedOut
-        } else if is(Errno::ENETUNREACH) || is(Errno::ENETDOWN) {
+        } else if [Errno::ENETUNREACH, Errno::ENETDOWN, Errno::EAFNOSUPPORT].into_iter().any(is) {
+            // The lab has no IPv6: none of its networks leads there.
             Kind::NetworkUnreachable
         } else if is(Errno::EHOSTUNREACH) || !is_errno(&reason) {
             Kind::HostUnreachable
@@ -267,6 +269,7 @@ mod tests {
             (Errno::ETIMEDOUT, Kind::TimedOut),
             (Errno::EHOSTUNREACH, Kind::HostUnreachable),
             (Errno::ENETUNREACH, Kind::NetworkUnreachable),
+            (Errno::EAFNOSUPPORT, Kind::NetworkUnreachable),
             (Errno::EADDRNOTAVAIL, Kind::General),
         ] {
             assert_eq!(Failure::new(errno.text().to_owned()).kind, kind, "{errno:?}");

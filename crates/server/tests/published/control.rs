@@ -8,13 +8,20 @@ use tokio::net::TcpStream;
 
 use crate::support::{Up, noise, other_token, soon};
 
-/// A raw request's status.
-async fn status(port: u16, head: &str) -> String {
+/// A raw request's answer.
+async fn answer(port: u16, head: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    stream.write_all(format!("{head}\r\nConnection: close\r\n\r\n").as_bytes()).await.unwrap();
+    let request = format!("{head}\r\nConnection: close\r\n\r\n{body}");
+    stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
-    soon("an answer", stream.read_to_end(&mut answer)).await.unwrap();
-    let answer = String::from_utf8_lossy(&answer).into_owned();
+    // Who is reset for what was not read has read what there was.
+    let _ = soon("an answer", stream.read_to_end(&mut answer)).await;
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// Its status.
+async fn status(port: u16, head: &str) -> String {
+    let answer = answer(port, head, "").await;
     answer.split_ascii_whitespace().nth(1).unwrap_or_default().to_owned()
 }
 
@@ -40,6 +47,52 @@ async fn strangers_and_web_pages_are_kept_out() {
     let exec = format!("GET /api/v1/exec HTTP/1.1\r\n{host}\r\n{upgrade}\r\n{cross}");
     assert_eq!(status(port, &format!("{exec}\r\n{auth}")).await, "403");
     assert_eq!(status(port, "GET /nothing HTTP/1.1\r\nHost: x").await, "403");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_error_is_json_and_bodies_need_no_type() {
+    let up = Up::to(7).await;
+    let info = up.lab.info().clone();
+    let ask = async |line: &str, more: &str, body: &str| {
+        let head = format!(
+            "{line} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nAuthorization: Bearer {}\r\n{more}\
+             Content-Length: {}",
+            info.port,
+            info.token,
+            body.len()
+        );
+        let answer = answer(info.port, &head, body).await;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains("content-type: application/json\r\n"), "{line}: {answer}");
+        let body: serde_json::Value = serde_json::from_str(body).unwrap();
+        let why = body["error"].as_str().unwrap_or_default().to_owned();
+        (head[9..12].to_owned(), why)
+    };
+    let pace = "POST /api/v1/pace";
+    let form = "Content-Type: application/x-www-form-urlencoded\r\n";
+    for more in ["", form] {
+        assert_eq!(ask(pace, more, "{\"speed\": 1}").await.0, "200", "{more}");
+    }
+    let long = format!("{{\"speed\": {}1}}", " ".repeat(64 * 1024));
+    for (line, body, status, text) in [
+        (pace, "{", "400", "EOF while parsing"),
+        (pace, "", "400", "EOF while parsing"),
+        (pace, "{\"speed\": \"fast\"}", "400", "a speed is 0 (paused), 0.001 to 1000, or \"max\""),
+        (pace, "{\"sped\": 1}", "400", "unknown field `sped`"),
+        (pace, &long, "413", "length limit"),
+        ("GET /api/v1/why", "", "400", "id"),
+        ("GET /api/v1/why?id=x", "", "400", "invalid digit"),
+        ("GET /api/v1/exec", "", "400", "upgrade"),
+        ("GET /api/v1/hosts/%ff/sockets", "", "400", "UTF-8"),
+        ("GET /api/v1/nothing", "", "404", "there is no such path"),
+        ("GET /", "", "404", "there is no such path"),
+        ("PUT /api/v1/pace", "", "405", "another method"),
+        ("POST /api/v1/past/nothing", "", "404", "there is no such path"),
+    ] {
+        let (got, why) = ask(line, "", body).await;
+        assert!(got == status && why.contains(text), "{line} {}: {got} {why}", body.len());
+    }
+    up.lab.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

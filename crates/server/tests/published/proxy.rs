@@ -62,6 +62,7 @@ async fn socks_replies_say_what_happened() {
         (socks(1, &address, 99), 5, "a closed port"),
         (socks(1, &[1, 10, 0, 0, 99], 80), 4, "nobody's address"),
         (socks(1, &[1, 192, 0, 2, 1], 80), 3, "no route"),
+        (socks(1, &[&[4][..], &[0x20, 1, 0xd, 0xb8], &[0; 12]].concat(), 80), 3, "IPv6"),
         (socks(1, &name("example.com"), 80), 4, "a name of elsewhere"),
         (socks(1, &name(""), 80), 4, "no name"),
         (socks(2, &address, 80), 7, "BIND"),
@@ -97,14 +98,21 @@ async fn what_is_no_proxy_protocol_is_refused() {
         assert!(answer.len() <= 2, "{what}: {answer:?}");
     }
     // What a page of another site could send: requests as to a server.
-    for request in [
-        "GET / HTTP/1.1\r\nHost: 127.0.0.1:1080\r\nOrigin: http://evil.example\r\n\r\n",
-        "POST /http://server/ HTTP/1.1\r\nHost: server\r\nContent-Length: 1\r\n\r\nx",
-        "GET https://server/ HTTP/1.1\r\nHost: server\r\n\r\n",
-        "OPTIONS * HTTP/1.1\r\nHost: server\r\n\r\n",
+    let own = format!("curl -x http://{at} ");
+    for (request, why) in [
+        ("GET / HTTP/1.1\r\nHost: 127.0.0.1:1080\r\nOrigin: http://evil.example\r\n\r\n", &*own),
+        ("POST /http://server/ HTTP/1.1\r\nHost: server\r\nContent-Length: 1\r\n\r\nx", &own),
+        ("GET https://server/ HTTP/1.1\r\nHost: server\r\n\r\n", "For https use CONNECT"),
+        ("OPTIONS * HTTP/1.1\r\nHost: server\r\n\r\n", &own),
+        ("CONNECT http://server:80/ HTTP/1.1\r\nHost: server\r\n\r\n", "takes HOST:PORT"),
+        ("CONNECT server HTTP/1.1\r\nHost: server\r\n\r\n", "CONNECT needs a host and a port"),
+        ("GET http://server:99999/ HTTP/1.1\r\nHost: server\r\n\r\n", "not 99999"),
+        ("GET http://server:x/ HTTP/1.1\r\nHost: server\r\n\r\n", "not x"),
+        ("GET http://server/ HTTP/1.1\r\n\r\n", "This one has none"),
+        ("GET http://server/ HTTP/1.1\r\nHost: server\r\nHost: server\r\n\r\n", "more than one"),
     ] {
         let answer = String::from_utf8(exchange(at, request.as_bytes()).await).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 400"), "{request}: {answer}");
+        assert!(answer.starts_with("HTTP/1.1 400") && answer.contains(why), "{request}: {answer}");
         assert!(!answer.to_lowercase().contains("access-control"), "{answer}");
     }
     let none = up.world().query(|world| world.connections().len()).await.unwrap();
@@ -153,6 +161,37 @@ async fn requests_in_absolute_form_reach_the_lab_as_a_server_expects_them() {
     let peers: Vec<_> = seen[1..].iter().map(|s| s.split("\r\n\r\n").nth(1).unwrap()).collect();
     let peer = |body: &str| body.lines().next().unwrap().to_owned();
     assert_eq!(peer(peers[0]), peer(peers[1]), "one connection in the lab");
+    up.lab.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn options_and_trace_go_as_far_as_they_may() {
+    let up = Up::with_proxy(None).await;
+    let at = listen(&up);
+    let ask = |method: &str, left: u32| {
+        let request = format!(
+            "{method} http://me:secret@server/x HTTP/1.1\r\nHost: server\r\nMax-Forwards: {left}\r\n\
+             Cookie: secret\r\nAuthorization: secret\r\nProxy-Authorization: secret\r\n\
+             Connection: close\r\n\r\n"
+        );
+        async move { String::from_utf8(exchange(at, request.as_bytes()).await).unwrap() }
+    };
+    let options = ask("OPTIONS", 0).await.to_lowercase();
+    assert!(
+        options.starts_with("http/1.1 200") && options.contains("\r\nallow: get, "),
+        "{options}"
+    );
+    let trace = ask("TRACE", 0).await;
+    assert!(trace.starts_with("HTTP/1.1 200") && trace.contains("message/http"), "{trace}");
+    assert!(trace.contains("\r\n\r\nTRACE http://server/x HTTP/1.1\r\n"), "{trace}");
+    assert!(!trace.contains("secret"), "{trace}");
+    let none = up.world().query(|world| world.connections().len()).await.unwrap();
+    assert_eq!(none, 0, "nothing was opened in the lab");
+    for method in ["OPTIONS", "TRACE"] {
+        let answer = ask(method, 1).await.to_lowercase();
+        assert!(answer.contains(&format!("{method} /x http/1.1").to_lowercase()), "{answer}");
+        assert!(answer.contains("max-forwards: 0\r\n"), "{answer}");
+    }
     up.lab.stop().await.unwrap();
 }
 
