@@ -166,6 +166,73 @@ fn iperf_measures_in_virtual_time() {
     );
 }
 
+/// The spans of a connection's lines, or of `SUM`'s: `0.0000-1.0000`.
+fn spans<'a>(said: &'a str, id: &str) -> Vec<&'a str> {
+    let begin = format!("[{id}] ");
+    let lines = said.lines().filter_map(|l| l.strip_prefix(&begin));
+    lines.filter_map(|l| l.split_once(" sec ").map(|l| l.0)).collect()
+}
+
+#[test]
+fn iperf_tells_every_interval_and_all_together() {
+    let mut shell = Shell::new(lab(&[]));
+    for script in ["iperf -s -i 1 > tcp", "iperf -s -u -i 1 > udp"] {
+        shell.start_argv("web", ["sh", "-c", script].map(str::to_owned).to_vec());
+    }
+    shell.wait(1);
+    let whole = ["0.0000-1.0000", "1.0000-2.0000"];
+    // Two together, and each has its last interval before its total.
+    let said = shell.run("pc", "iperf -c web -b 8M -t 2 -i 1 -P 2");
+    for id in ["  1", "  2", "SUM"] {
+        let told = spans(&said.out, id);
+        assert_eq!((told.len(), &told[..2]), (3, &whole[..]), "{}", said.out);
+    }
+    let said = sh(&mut shell, "web", "cat tcp");
+    for id in ["  1", "  2", "SUM"] {
+        let told = spans(&said.out, id);
+        assert_eq!((told.len(), told[0]), (3, whole[0]), "{}", said.out);
+        assert!(told[1].starts_with("1.0000-"), "{}", said.out);
+    }
+    // A second and a half: the last half is told where it was received.
+    let said = shell.run("pc", "iperf -c web -u -b 8M -t 1.5 -i 1 -P 3");
+    assert_eq!(said.code, 0, "{}", said.err);
+    for id in ["  1", "  2", "  3", "SUM"] {
+        let told = spans(&said.out, id);
+        // The flows have the report of the server besides.
+        assert_eq!(
+            (told[0], told.len()),
+            (whole[0], if id == "SUM" { 2 } else { 3 }),
+            "{}",
+            said.out
+        );
+    }
+    assert!(said.out.contains("\n[  3] Sent 1021 datagrams\n"), "{}", said.out);
+    assert!(said.out.contains("\n[SUM-3] Sent 3063 datagrams\n"), "{}", said.out);
+    let said = sh(&mut shell, "web", "cat udp");
+    for id in ["  1", "  2", "  3", "SUM"] {
+        let told = spans(&said.out, id);
+        assert_eq!((told.len(), told[0]), (3, whole[0]), "{}", said.out);
+        assert!(told[1].starts_with("1.0000-1.4"), "{}", said.out);
+    }
+    assert!(said.out.contains("/sec   0/3063 (0%)\n"), "{}", said.out);
+}
+
+#[test]
+fn a_second_client_waits_until_nc_is_done_with_the_first() {
+    let mut shell = Shell::new(lab(&[]));
+    let script = "nc -l 7000 > got; echo $? > code";
+    shell.start_argv("web", ["sh", "-c", script].map(str::to_owned).to_vec());
+    shell.wait(1);
+    let script = "sleep 3 | nc -N web 7000";
+    shell.start_argv("pc", ["sh", "-c", script].map(str::to_owned).to_vec());
+    shell.wait(1);
+    let said = sh(&mut shell, "pc", "nc -vz web 7000");
+    assert_eq!(said.code, 0, "{}", said.err);
+    shell.wait(4_000);
+    assert_eq!(sh(&mut shell, "web", "cat code").out, "0\n");
+    assert_eq!(sh(&mut shell, "pc", "nc -z web 7000").code, 1);
+}
+
 #[test]
 fn iperf_shows_the_address_that_it_sends_from() {
     let mut shell = Shell::new(lab(&["iperf -s", "iperf -s -u"]));

@@ -1,5 +1,6 @@
 //! `iperf`: throughput of TCP and UDP, in the layout of iperf 2.1. Times are virtual.
 
+mod meter;
 mod options;
 mod report;
 mod tcp;
@@ -7,12 +8,10 @@ mod udp;
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use netarium_base::Instant;
 use netarium_stack::{OptionName, SocketKind, SocketOption};
 use netarium_world::process::{LocalBoxFuture, Process, errno};
 
 use options::{Options, parse};
-use report::Format;
 
 /// The program.
 pub(crate) fn main(process: Process) -> LocalBoxFuture<i32> {
@@ -107,37 +106,23 @@ const UDP_BUFFER: u32 = 212_992;
 
 const RULE: &str = "------------------------------------------------------------\n";
 
-/// What passed since a point in time, with the lines of `-i`.
-#[derive(Debug)]
-struct Meter {
-    start: Instant,
-    /// Bytes in all, and up to the last line of `-i`.
-    bytes: u64,
-    told: u64,
-    told_at: Instant,
-    format: Format,
-}
-
-impl Meter {
-    fn new(now: Instant, format: Format) -> Meter {
-        Meter { start: now, bytes: 0, told: 0, told_at: now, format }
-    }
-
-    fn seconds(&self, at: Instant) -> f64 {
-        at.since(self.start).as_nanos() as f64 / 1e9
-    }
-
-    /// The line of an interval that ends at `at`.
-    fn interval(&mut self, id: &str, at: Instant) -> String {
-        let from = self.seconds(self.told_at);
-        let span = (from, self.seconds(at));
-        let line = report::line(self.format, id, span, self.bytes - self.told, "");
-        (self.told, self.told_at) = (self.bytes, at);
-        line
-    }
-
-    /// The line of all.
-    fn total(&self, id: &str, at: Instant) -> String {
-        report::line(self.format, id, (0.0, self.seconds(at)), self.bytes, "")
-    }
+/// Waits for all, polling them in order.
+async fn all<F: Future + Unpin>(mut tasks: Vec<F>) -> Vec<F::Output> {
+    let mut results: Vec<Option<F::Output>> = tasks.iter().map(|_| None).collect();
+    std::future::poll_fn(|cx| {
+        for (task, result) in tasks.iter_mut().zip(&mut results) {
+            if result.is_none()
+                && let std::task::Poll::Ready(value) = std::pin::Pin::new(task).poll(cx)
+            {
+                *result = Some(value);
+            }
+        }
+        if results.iter().all(Option::is_some) {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
+    })
+    .await;
+    results.into_iter().flatten().collect()
 }

@@ -1,5 +1,7 @@
 //! The lines of `iperf`.
 
+use super::meter::Counts;
+
 /// `-f`: in which unit rates and amounts are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Format {
@@ -44,6 +46,46 @@ pub(super) fn line(
     let span = (to - from).max(1e-9);
     let (amount, rate) = (format.amount(bytes as f64), format.rate(bytes as f64 / span));
     format!("[{id}] {from:.4}-{to:.4} sec  {amount}  {rate}{more}\n")
+}
+
+/// What stands above the first line.
+pub(super) const HEADING: &str = "[ ID] Interval       Transfer     Bandwidth\n";
+
+/// A line of a UDP server, and the one about datagrams out of order; a sum has no jitter.
+pub(super) fn received(
+    format: Format,
+    id: &str,
+    span: (f64, f64),
+    counts: Counts,
+    jitter_ms: Option<f64>,
+) -> String {
+    let (lost, total) = (counts.missing(), counts.datagrams);
+    let percent = if total > 0 { lost as f64 * 100.0 / total as f64 } else { 0.0 };
+    let jitter = jitter_ms.map_or_else(|| " ".to_owned(), |ms| format!("{ms:>6.3} ms "));
+    let more = format!("  {jitter}{lost}/{total} ({}%)", percentage(percent));
+    let mut out = line(format, id, span, counts.bytes, &more);
+    if counts.late > 0 {
+        let (from, to) = span;
+        let late = counts.late;
+        out += &format!("[{id}] {from:.4}-{to:.4} sec  {late} datagrams received out-of-order\n");
+    }
+    out
+}
+
+/// Two digits, as C's `%.2g` has them: `0.059`, `3.4`, `12`, `1e+02`.
+fn percentage(value: f64) -> String {
+    if value <= 0.0 {
+        return "0".to_owned();
+    }
+    if value >= 99.5 {
+        return "1e+02".to_owned();
+    }
+    let digits = [10.0, 1.0, 0.1, 0.01, 0.001].iter().filter(|limit| value < **limit).count();
+    let text = format!("{value:.digits$}");
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text,
+    }
 }
 
 /// A number with its unit, in four characters where it fits: `1.10 G`, ` 944 M`.
@@ -106,6 +148,28 @@ mod tests {
             "[  1] 0.0000-1.0000 sec  0.000 Bytes  0.000 bits/sec\n"
         );
         assert_eq!(buffer(16_384), "16.0 KByte");
+    }
+
+    #[test]
+    fn losses_have_two_digits() {
+        let of = |lost, late, datagrams| {
+            let counts = Counts { bytes: 1_470, datagrams, lost, late };
+            received(Format::default(), "  1", (0.0, 1.0), counts, Some(0.023))
+        };
+        let begin = "[  1] 0.0000-1.0000 sec  1.44 KBytes  11.8 Kbits/sec   0.023 ms ";
+        for (lost, total, expect) in [
+            (0, 174, "0/174 (0%)"),
+            (3, 89, "3/89 (3.4%)"),
+            (1, 428, "1/428 (0.23%)"),
+            (1, 1_708, "1/1708 (0.059%)"),
+            (10, 100, "10/100 (10%)"),
+            (9, 9, "9/9 (1e+02%)"),
+        ] {
+            assert_eq!(of(lost, 0, total), format!("{begin}{expect}\n"));
+        }
+        // What came late is not lost.
+        let late = "[  1] 0.0000-1.0000 sec  2 datagrams received out-of-order\n";
+        assert_eq!(of(2, 2, 87), format!("{begin}0/87 (0%)\n{late}"));
     }
 
     #[test]

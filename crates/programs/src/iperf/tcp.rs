@@ -5,7 +5,8 @@
 //! header of the original, whose ends can only test forward with these.
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use netarium_base::{Duration, Instant};
@@ -13,8 +14,9 @@ use netarium_stack::{Errno, SocketOption};
 use netarium_world::process::{Process, TcpListener, TcpStream, errno};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::meter::{Kind, Member, Meter, Sum};
 use super::options::Options;
-use super::{Meter, RULE, not_bound, report, window, words};
+use super::{RULE, all, not_bound, report, window, words};
 use crate::wait::first;
 
 /// What a client begins with that wants to receive.
@@ -61,7 +63,7 @@ async fn send(
             None => piece.await?,
         };
         sent += wrote as u64;
-        meter.borrow_mut().bytes += wrote as u64;
+        meter.borrow_mut().counts.bytes += wrote as u64;
         if let Some(rate) = rate {
             let due = u128::from(sent) * 8_000_000_000 / u128::from(rate);
             let due = start + Duration::from_nanos(u64::try_from(due).unwrap_or(u64::MAX));
@@ -74,25 +76,24 @@ async fn send(
 async fn receive(stream: &mut TcpStream, length: usize, meter: &RefCell<Meter>) {
     let mut bytes = vec![0; length];
     while let Ok(n @ 1..) = stream.read(&mut bytes).await {
-        meter.borrow_mut().bytes += n as u64;
+        meter.borrow_mut().counts.bytes += n as u64;
     }
 }
 
 /// Prints the lines of `-i` while `work` runs.
 async fn metered<F: Future>(
     process: &Process,
-    o: &Options,
-    id: &str,
+    of: &Member,
     meter: &RefCell<Meter>,
     work: F,
 ) -> F::Output {
-    let Some(interval) = o.interval else { return work.await };
+    let Some(interval) = of.interval else { return work.await };
     let lines = async {
         loop {
             let next = meter.borrow().told_at + interval;
             process.sleep_until(next).await;
-            let line = meter.borrow_mut().interval(id, next);
-            process.print(&line).await;
+            let lines = meter.borrow_mut().passed(of, next);
+            process.print(&lines).await;
         }
     };
     match first(work, lines).await {
@@ -115,52 +116,29 @@ pub(super) async fn client(
         window(&process, &o)
     );
     process.print(&head).await;
-    let header = Rc::new(RefCell::new(true));
-    let shared = Rc::new((o, header));
+    let header = Rc::new(Cell::new(true));
+    let sum = Sum::new(Meter::new(process.now(), o.format, Kind::Tcp), &Rc::default());
+    sum.borrow_mut().join(o.parallel);
+    let shared = Rc::new((o, header, sum));
     let mut tasks = Vec::new();
     for number in 1..=shared.0.parallel {
         tasks.push(Box::pin(connection(process, Rc::clone(&shared), (from, to), number)));
     }
-    let results = all(tasks).await;
-    let good: Vec<_> = results.iter().flatten().collect();
-    if good.len() > 1 {
-        let bytes = good.iter().map(|r| r.0).sum();
-        let end = good.iter().map(|r| r.1).fold(0.0, f64::max);
-        let line = report::line(shared.0.format, "SUM", (0.0, end), bytes, "");
-        process.print(&line).await;
-    }
+    all(tasks).await;
     0
 }
 
-/// Waits for all, polling them in order.
-async fn all<F: Future + Unpin>(mut tasks: Vec<F>) -> Vec<F::Output> {
-    let mut results: Vec<Option<F::Output>> = tasks.iter().map(|_| None).collect();
-    std::future::poll_fn(|cx| {
-        for (task, result) in tasks.iter_mut().zip(&mut results) {
-            if result.is_none()
-                && let std::task::Poll::Ready(value) = std::pin::Pin::new(task).poll(cx)
-            {
-                *result = Some(value);
-            }
-        }
-        if results.iter().all(Option::is_some) {
-            std::task::Poll::Ready(())
-        } else {
-            std::task::Poll::Pending
-        }
-    })
-    .await;
-    results.into_iter().flatten().collect()
-}
+/// What the connections of a client share: the options, whether the heading is to be told, the sum.
+type Shared = (Options, Rc<Cell<bool>>, Rc<RefCell<Sum>>);
 
-/// One connection of a client; gives its bytes and seconds.
+/// One connection of a client.
 async fn connection(
     process: Process,
-    shared: Rc<(Options, Rc<RefCell<bool>>)>,
+    shared: Rc<Shared>,
     (from, to): (Option<SocketAddr>, SocketAddr),
     number: usize,
-) -> Option<(u64, f64)> {
-    let (o, header) = (&shared.0, &shared.1);
+) {
+    let (o, header, sum) = &*shared;
     let id = report::id(number);
     let mut stream = match TcpStream::connect_from(&process, from, to).await {
         Ok(stream) => stream,
@@ -173,8 +151,9 @@ async fn connection(
             let [own, peer] = [from.unwrap_or(none), to].map(|at| (at.ip(), at.port()));
             let local = format!("local {} port {}", own.0, own.1);
             let text = format!("[{id}] {local} connected with {} port {}\n", peer.0, peer.1);
-            process.print(&text).await;
-            return None;
+            let all = sum.borrow_mut().fail(o.interval, process.now());
+            process.print(&(text + &all)).await;
+            return;
         }
     };
     if let Some(w) = o.window {
@@ -190,10 +169,11 @@ async fn connection(
     }
     let mut text = connected(&id, &stream);
     if header.replace(false) {
-        text += "[ ID] Interval       Transfer     Bandwidth\n";
+        text += report::HEADING;
     }
     process.print(&text).await;
-    let meter = RefCell::new(Meter::new(process.now(), o.format));
+    let meter = RefCell::new(Meter::new(process.now(), o.format, Kind::Tcp));
+    let of = Member { id, interval: o.interval, sum: Rc::clone(sum) };
     let amount = Amount {
         until: o.bytes.is_none().then(|| process.now() + o.time),
         bytes: o.bytes.unwrap_or(u64::MAX),
@@ -204,23 +184,23 @@ async fn connection(
         let ask: Vec<u8> =
             REVERSE.iter().copied().chain(words.into_iter().flat_map(u64::to_be_bytes)).collect();
         let asked = stream.write_all(&ask).await;
-        metered(&process, o, &id, &meter, receive(&mut stream, o.length, &meter)).await;
+        metered(&process, &of, &meter, receive(&mut stream, o.length, &meter)).await;
         asked.err()
     } else {
-        let work = send(&process, &mut stream, amount, (o.length, o.bandwidth), &meter);
-        let result = metered(&process, o, &id, &meter, work).await;
-        // The test lasts until the server has all of it.
-        receive(&mut stream, 1, &RefCell::new(Meter::new(process.now(), o.format))).await;
-        result.err()
+        let work = async {
+            let sent = send(&process, &mut stream, amount, (o.length, o.bandwidth), &meter).await;
+            // The test lasts until the server has all of it.
+            let none = RefCell::new(Meter::new(process.now(), o.format, Kind::Tcp));
+            receive(&mut stream, 1, &none).await;
+            sent
+        };
+        metered(&process, &of, &meter, work).await.err()
     };
     if let Some(e) = &failed {
         process.eprint(&format!("write failed: {}\n", words(e))).await;
     }
-    let now = process.now();
-    let total = meter.borrow().total(&id, now);
-    process.print(&total).await;
-    let meter = meter.into_inner();
-    failed.is_none().then(|| (meter.bytes, meter.seconds(now)))
+    let (own, all) = meter.borrow_mut().end(&of, process.now());
+    process.print(&(own + &all)).await;
 }
 
 /// `iperf -s`
@@ -234,21 +214,34 @@ pub(super) async fn server(process: Process, o: Options, at: SocketAddr) -> i32 
     process.print(&head).await;
     let options = Rc::new(o);
     let mut number = 0;
+    // The connections of one client are summed while one of them is there.
+    let mut sums: BTreeMap<IpAddr, Rc<RefCell<Sum>>> = BTreeMap::new();
     loop {
         let Ok((stream, _)) = listener.accept().await else { continue };
         number += 1;
-        process.spawn(serve(process, Rc::clone(&options), stream, number));
+        sums.retain(|_, sum| !sum.borrow().over());
+        let new = || Sum::new(Meter::new(process.now(), options.format, Kind::Tcp), &Rc::default());
+        let sum = Rc::clone(sums.entry(stream.peer_addr().ip()).or_insert_with(new));
+        sum.borrow_mut().join(1);
+        process.spawn(serve(process, Rc::clone(&options), sum, stream, number));
     }
 }
 
-async fn serve(process: Process, o: Rc<Options>, mut stream: TcpStream, number: usize) {
+async fn serve(
+    process: Process,
+    o: Rc<Options>,
+    sum: Rc<RefCell<Sum>>,
+    mut stream: TcpStream,
+    number: usize,
+) {
     let id = report::id(number);
     let mut text = connected(&id, &stream);
     if number == 1 {
-        text += "[ ID] Interval       Transfer     Bandwidth\n";
+        text += report::HEADING;
     }
     process.print(&text).await;
-    let meter = RefCell::new(Meter::new(process.now(), o.format));
+    let meter = RefCell::new(Meter::new(process.now(), o.format, Kind::Tcp));
+    let of = Member { id, interval: o.interval, sum };
     let mut head = [0; 32];
     let mut have = 0;
     while have < head.len() {
@@ -269,11 +262,11 @@ async fn serve(process: Process, o: Rc<Options>, mut stream: TcpStream, number: 
         let rate = Some(rate).filter(|r| *r > 0);
         let work = send(&process, &mut stream, amount, (o.length, rate), &meter);
         // A client that has gone ends the test.
-        let _ = metered(&process, &o, &id, &meter, work).await;
+        let _ = metered(&process, &of, &meter, work).await;
     } else {
-        meter.borrow_mut().bytes = have as u64;
-        metered(&process, &o, &id, &meter, receive(&mut stream, o.length, &meter)).await;
+        meter.borrow_mut().counts.bytes = have as u64;
+        metered(&process, &of, &meter, receive(&mut stream, o.length, &meter)).await;
     }
-    let line = meter.borrow().total(&id, process.now());
-    process.print(&line).await;
+    let (own, all) = meter.borrow_mut().end(&of, process.now());
+    process.print(&(own + &all)).await;
 }

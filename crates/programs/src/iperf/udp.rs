@@ -3,15 +3,18 @@
 //! report.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io;
+use std::rc::Rc;
 
 use netarium_base::{Duration, Instant};
 use netarium_world::process::{Process, UdpSocket};
 
+use super::meter::{Counts, Kind, Member, Meter, Sum};
 use super::options::Options;
 use super::report::Format;
-use super::{Meter, RULE, not_bound, report, window, words};
+use super::{RULE, all, not_bound, report, window, words};
 use crate::wait::within;
 
 /// How fast datagrams are sent unless `-b` says otherwise, bits per second.
@@ -52,49 +55,77 @@ pub(super) async fn client(
         window(&process, &o)
     );
     process.print(&head).await;
+    let header = Cell::new(true);
+    let sum = Sum::new(Meter::new(process.now(), o.format, Kind::UdpClient), &Rc::default());
+    sum.borrow_mut().join(o.parallel);
+    let shared = Rc::new((o, header, sum));
+    let mut tasks = Vec::new();
+    for number in 1..=shared.0.parallel {
+        tasks.push(Box::pin(flow(process, Rc::clone(&shared), (from, to), (number, gap))));
+    }
+    all(tasks).await.into_iter().max().unwrap_or(0)
+}
+
+/// What the flows of a client share: the options, whether the heading is to be told, the sum.
+type Shared = (Options, Cell<bool>, Rc<RefCell<Sum>>);
+
+/// One flow of a client; gives the exit code.
+async fn flow(
+    process: Process,
+    shared: Rc<Shared>,
+    (from, to): (Option<SocketAddr>, SocketAddr),
+    (number, gap): (usize, Duration),
+) -> i32 {
+    let (o, header, sum) = &*shared;
+    let id = report::id(number);
     let (socket, local) = match open(&process, from, to).await {
         Ok(open) => open,
         Err(e) => {
             process.eprint(&format!("connect failed: {}\n", words(&e))).await;
+            let all = sum.borrow_mut().fail(o.interval, process.now());
+            process.print(&all).await;
             return 1;
         }
     };
-    let text = format!(
-        "[  1] local {} port {} connected with {} port {}\n[ ID] Interval       Transfer     Bandwidth\n",
+    let mut text = format!(
+        "[{id}] local {} port {} connected with {} port {}\n",
         local.ip(),
         local.port(),
         to.ip(),
         to.port()
     );
+    if header.replace(false) {
+        text += report::HEADING;
+    }
     process.print(&text).await;
-    let (mut meter, mut number) = (Meter::new(process.now(), o.format), 0u32);
+    let mut meter = Meter::new(process.now(), o.format, Kind::UdpClient);
+    let of = Member { id, interval: o.interval, sum: Rc::clone(sum) };
     let end = process.now() + o.time;
     let more = |meter: &Meter, now: Instant| match o.bytes {
-        Some(bytes) => meter.bytes < bytes,
+        Some(bytes) => meter.counts.bytes < bytes,
         None => now < end,
     };
-    let mut datagram = vec![b'0'; o.length];
+    let (mut datagram, mut number) = (vec![b'0'; o.length], 0u32);
     while more(&meter, process.now()) {
-        if let Some(interval) = o.interval {
-            while process.now() >= meter.told_at + interval {
-                let line = meter.interval("  1", meter.told_at + interval);
-                process.print(&line).await;
-            }
-        }
         stamp(&process, &mut datagram, number as i32);
         // What an ICMP error says concerns an earlier datagram; the test goes on.
         let _ = socket.send(&datagram).await;
-        meter.bytes += o.length as u64;
+        meter.counts.bytes += o.length as u64;
+        meter.counts.datagrams += 1;
         number += 1;
-        process
-            .sleep_until(
-                meter.start + Duration::from_nanos(gap.as_nanos().saturating_mul(number.into())),
-            )
-            .await;
+        let due = gap.as_nanos().saturating_mul(number.into());
+        process.sleep_until(meter.start() + Duration::from_nanos(due)).await;
+        let lines = meter.passed(&of, process.now());
+        process.print(&lines).await;
     }
-    let now = process.now();
-    process.print(&format!("{}[  1] Sent {number} datagrams\n", meter.total("  1", now))).await;
-    ask_for_report(&process, &socket, &mut datagram, (number, o.format)).await
+    let (own, all) = meter.end(&of, process.now());
+    let mut text = format!("{own}[{}] Sent {number} datagrams\n{all}", of.id);
+    if let Some((flows, sent)) = sum.borrow().sent().filter(|_| !all.is_empty()) {
+        text += &format!("[SUM-{flows}] Sent {sent} datagrams\n");
+    }
+    // The lines of all are behind those of each.
+    process.print(&text).await;
+    ask_for_report(&process, &socket, &mut datagram, (&of.id, number, o.format)).await
 }
 
 /// A socket to the server, and its own address: that which the routing table chooses where `-B` has
@@ -137,7 +168,7 @@ async fn ask_for_report(
     process: &Process,
     socket: &UdpSocket,
     datagram: &mut [u8],
-    (number, format): (u32, Format),
+    (id, number, format): (&str, u32, Format),
 ) -> i32 {
     let mut answer = vec![0; 2_048];
     for _ in 0..TRIES {
@@ -156,37 +187,28 @@ async fn ask_for_report(
         let bytes = u64::from(at(1)) << 32 | u64::from(at(2));
         let seconds = f64::from(at(3)) + f64::from(at(4)) / 1e6;
         let jitter = f64::from(at(8)) * 1e3 + f64::from(at(9)) / 1e3;
-        let text = format!(
-            "[  1] Server Report:\n[ ID] Interval       Transfer     Bandwidth        Jitter   Lost/Total Datagrams\n{}",
-            report::line(format, "  1", (0.0, seconds), bytes, &losses(jitter, at(5), at(7)))
-        );
+        let [missing, late, total] = [at(5), at(6), at(7)].map(u64::from);
+        let counts = Counts { bytes, datagrams: total, lost: missing + late, late };
+        let line = report::received(format, id, (0.0, seconds), counts, Some(jitter));
+        let text = format!("[{id}] Server Report:\n{HEADING}{line}");
         process.print(&text).await;
         return 0;
     }
     let text =
-        format!("[  1] WARNING: did not receive ack of last datagram after {TRIES} tries.\n");
+        format!("[{id}] WARNING: did not receive ack of last datagram after {TRIES} tries.\n");
     process.eprint(&text).await;
     0
 }
 
-fn losses(jitter_ms: f64, lost: u32, total: u32) -> String {
-    let percent = if total > 0 { f64::from(lost) * 100.0 / f64::from(total) } else { 0.0 };
-    let percent = if percent > 0.0 && percent < 10.0 {
-        format!("{percent:.2}")
-    } else {
-        format!("{percent:.0}")
-    };
-    format!("  {jitter_ms:>6.3} ms {lost}/{total} ({percent}%)")
-}
+/// What stands above a server's lines.
+const HEADING: &str =
+    "[ ID] Interval       Transfer     Bandwidth        Jitter   Lost/Total Datagrams\n";
 
 /// A client as its server sees it.
 struct Flow {
-    id: String,
+    of: Member,
+    /// Its datagrams are the next number that is expected.
     meter: Meter,
-    /// The next number that is expected.
-    next: u32,
-    lost: u32,
-    late: u32,
     /// Transit time of the last datagram, and its mean deviation (RFC 3550 §6.4.1), ns.
     transit: Option<i64>,
     jitter: f64,
@@ -196,8 +218,9 @@ struct Flow {
 
 impl Flow {
     fn take(&mut self, process: &Process, datagram: &[u8]) {
-        let number = word(datagram, 0);
-        self.meter.bytes += datagram.len() as u64;
+        let number = u64::from(word(datagram, 0));
+        let counts = &mut self.meter.counts;
+        counts.bytes += datagram.len() as u64;
         self.last = process.now();
         let sent =
             u64::from(word(datagram, 4)) * 1_000_000_000 + u64::from(word(datagram, 8)) * 1_000;
@@ -205,36 +228,30 @@ impl Flow {
         if let Some(before) = self.transit.replace(transit) {
             self.jitter += ((transit - before).unsigned_abs() as f64 - self.jitter) / 16.0;
         }
-        if number >= self.next {
-            self.lost = self.lost.saturating_add(number - self.next);
-            self.next = number.saturating_add(1);
+        if number >= counts.datagrams {
+            counts.lost += number - counts.datagrams;
+            counts.datagrams = number + 1;
         } else {
-            self.late += 1;
-            self.lost = self.lost.saturating_sub(1);
+            counts.late += 1;
         }
-    }
-
-    fn report(&self) -> String {
-        let more = losses(self.jitter / 1e6, self.lost, self.next);
-        let span = (0.0, self.meter.seconds(self.last));
-        report::line(self.meter.format, &self.id, span, self.meter.bytes, &more)
+        self.meter.jitter = self.jitter / 1e6;
     }
 
     /// The report as a datagram.
     fn datagram(&self, last: &[u8]) -> Vec<u8> {
         let mut out = vec![0; 52.max(last.len().min(1_470))];
         out[..12].copy_from_slice(&last[..12]);
-        let nanos = self.last.since(self.meter.start).as_nanos();
-        let jitter = self.jitter as u64;
+        let nanos = self.last.since(self.meter.start()).as_nanos();
+        let (jitter, counts) = (self.jitter as u64, self.meter.counts);
         let fields = [
             REPORT,
-            (self.meter.bytes >> 32) as u32,
-            self.meter.bytes as u32,
+            (counts.bytes >> 32) as u32,
+            counts.bytes as u32,
             (nanos / 1_000_000_000) as u32,
             (nanos % 1_000_000_000 / 1_000) as u32,
-            self.lost,
-            self.late,
-            self.next,
+            counts.missing() as u32,
+            counts.late as u32,
+            counts.datagrams as u32,
             (jitter / 1_000_000_000) as u32,
             (jitter % 1_000_000_000 / 1_000) as u32,
         ];
@@ -253,6 +270,9 @@ pub(super) async fn server(process: Process, o: Options, at: SocketAddr) -> i32 
     let head = format!("{RULE}Server listening on UDP port {}\n{buffer}{RULE}", o.port);
     process.print(&head).await;
     let mut flows: BTreeMap<SocketAddr, Flow> = BTreeMap::new();
+    // The flows of one client are summed while one of them is there.
+    let mut sums: BTreeMap<IpAddr, Rc<RefCell<Sum>>> = BTreeMap::new();
+    let heading = Rc::new(Cell::new(true));
     let (mut buffer, mut count) = (vec![0; 65_535], 0);
     loop {
         let Ok((n, meta)) = socket.recv_from(&mut buffer).await else { continue };
@@ -277,16 +297,18 @@ pub(super) async fn server(process: Process, o: Options, at: SocketAddr) -> i32 
                 meta.from.port()
             );
             if count == 1 {
-                text += "[ ID] Interval       Transfer     Bandwidth        Jitter   Lost/Total Datagrams\n";
+                text += HEADING;
             }
             process.print(&text).await;
             let now = process.now();
+            let meter = || Meter::new(now, o.format, Kind::UdpServer);
+            sums.retain(|_, sum| !sum.borrow().over());
+            let new = || Sum::new(meter(), &heading);
+            let sum = Rc::clone(sums.entry(meta.from.ip()).or_insert_with(new));
+            sum.borrow_mut().join(1);
             let flow = Flow {
-                id,
-                meter: Meter::new(now, o.format),
-                next: 0,
-                lost: 0,
-                late: 0,
+                of: Member { id, interval: o.interval, sum },
+                meter: meter(),
                 transit: None,
                 jitter: 0.0,
                 last: now,
@@ -297,15 +319,23 @@ pub(super) async fn server(process: Process, o: Options, at: SocketAddr) -> i32 
         let Some(flow) = flows.get_mut(&meta.from) else { continue };
         if (word(datagram, 0) as i32) < 0 {
             if !std::mem::replace(&mut flow.done, true) {
-                let total = (word(datagram, 0) as i32).unsigned_abs();
-                flow.lost = flow.lost.saturating_add(total.saturating_sub(flow.next));
-                flow.next = flow.next.max(total);
-                process.print(&flow.report()).await;
+                let total = u64::from((word(datagram, 0) as i32).unsigned_abs());
+                let counts = &mut flow.meter.counts;
+                counts.lost += total.saturating_sub(counts.datagrams);
+                counts.datagrams = counts.datagrams.max(total);
+                let lines = flow.meter.passed(&flow.of, process.now());
+                let (own, all) = flow.meter.end(&flow.of, flow.last);
+                process.print(&(lines + &own + &all)).await;
             }
             let answer = flow.datagram(datagram);
             // A client that has gone needs no report.
             let _ = socket.send_to(&answer, meta.from).await;
         } else if !flow.done {
+            // As in the original, intervals are told when something comes.
+            let lines = flow.meter.passed(&flow.of, process.now());
+            if !lines.is_empty() {
+                process.print(&lines).await;
+            }
             flow.take(&process, datagram);
         }
     }

@@ -89,14 +89,14 @@ async fn listen(process: &Process, o: &Options) -> Result<i32, String> {
     }
     let listener = TcpListener::bind(process, at, BACKLOG).map_err(|e| words(&e))?;
     say(process, o, &format!("Listening on {} {}", at.ip(), at.port())).await;
-    let mut listener = Some(listener);
-    while let Some(open) = &listener {
-        let (stream, peer) = open.accept().await.map_err(|e| words(&e))?;
-        if !o.keep {
-            listener = None;
-        }
+    loop {
+        let (stream, peer) = listener.accept().await.map_err(|e| words(&e))?;
         say(process, o, &format!("Connection received on {} {}", peer.ip(), peer.port())).await;
         relay::stream(process, o, stream).await;
+        // Until here a second client could connect; it is reset now if nobody took it.
+        if !o.keep {
+            break;
+        }
     }
     Ok(0)
 }
