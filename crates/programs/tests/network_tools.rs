@@ -115,6 +115,7 @@ fn a_retransmission_shows_in_the_timers() {
     for part in [" mss:524 ", " advmss:1460 cwnd:1 ", " retrans:1/", " lost:1"] {
         assert!(details.contains(part), "{part}: {said}");
     }
+    assert!(shell.run("pc", "netstat -s -t").out.contains("    TCPSynRetrans: "));
     shell.finish(open, "nc");
 }
 
@@ -130,6 +131,10 @@ fn a_connection_without_a_program_still_tells_its_tries() {
     let (row, details) = said.split_once('\n').expect("a row and details");
     assert!(row.starts_with("FIN-WAIT-1") && row.contains(" timer:(on,"), "{said}");
     assert!(!row.contains(",0)") && details.contains(" retrans:1/"), "{said}");
+    let said = shell.run("pc", "netstat -s -t").out;
+    for part in ["segments retransmitted\n", "    TCPTimeouts: ", "    TCPLossProbes: 1\n"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
 }
 
 #[test]

@@ -51,7 +51,8 @@ pub use stack::Stack;
 pub use tcp::{TcpConfig, TcpInfo};
 pub use types::{
     IcmpError, IfCounters, Interface, Lifetime, NeighbourInfo, NeighbourState, Readiness, RecvMeta,
-    ReversePath, Route, Shutdown, SocketEvent, SocketInfo, SocketKind, StackConfig, StackStats,
+    Repairs, ReversePath, Route, Shutdown, SocketEvent, SocketInfo, SocketKind, StackConfig,
+    StackStats,
 };
 
 // Lets the tests inside the crate share the helpers of those in `tests/`.

@@ -222,6 +222,7 @@ impl Stack {
         let again = std::mem::take(&mut entry.conn.stats.retransmits);
         self.ip.stats.tcp_retransmits += again;
         self.ip.stats.tcp_out_segments -= again;
+        self.ip.stats.tcp_repairs.take(&mut entry.conn.stats.repairs);
         self.ip.stats.tcp_bad_transitions += std::mem::take(&mut entry.conn.stats.bad_transitions);
         entry.conn.wake_waiting_writer();
         entry.conn.turn_chrono(cx.now);

@@ -230,6 +230,33 @@ pub struct NeighbourInfo {
     pub state: NeighbourState,
 }
 
+/// How TCP repaired losses, by what set it off; the names are those of Linux' `TcpExt`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Repairs {
+    /// TCPFastRetrans: segments sent again because later ones were reported as received.
+    pub fast: u64,
+    /// TCPSlowStartRetrans: segments sent again after a time-out, as acknowledgements came in.
+    pub slow_start: u64,
+    /// TCPTimeouts: retransmission timers that fired, of SYNs too.
+    pub timeouts: u64,
+    /// TCPLossProbes: probes of the tail, with old data or new (RFC 8985 §7).
+    pub probes: u64,
+    /// TCPSynRetrans: SYNs sent again.
+    pub syn: u64,
+}
+
+impl Repairs {
+    /// Adds what another has counted, and leaves it at nothing.
+    pub(crate) fn take(&mut self, other: &mut Repairs) {
+        let more = std::mem::take(other);
+        self.fast += more.fast;
+        self.slow_start += more.slow_start;
+        self.timeouts += more.timeouts;
+        self.probes += more.probes;
+        self.syn += more.syn;
+    }
+}
+
 /// Counters of a host in the words of SNMP (RFC 4293, 4022, 4113), as `netstat -s` prints them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StackStats {
@@ -283,6 +310,8 @@ pub struct StackStats {
     pub tcp_out_segments: u64,
     /// Segments retransmitted.
     pub tcp_retransmits: u64,
+    /// What repaired losses, and how often.
+    pub tcp_repairs: Repairs,
     /// Segments with errors.
     pub tcp_in_errors: u64,
     /// Segments sent with RST.

@@ -192,8 +192,13 @@ pub(super) fn statistics(
                 (s.tcp_cookies_failed, "invalid SYN cookies received", false),
                 (s.tcp_listen_overflows, "times the listen queue of a socket overflowed", false),
                 (s.tcp_listen_drops, "SYNs to LISTEN sockets dropped", false),
+                (s.tcp_repairs.fast, "fast retransmits", false),
+                (s.tcp_repairs.slow_start, "retransmits in slow start", false),
+                (s.tcp_repairs.timeouts, "TCPTimeouts:", false),
+                (s.tcp_repairs.probes, "TCPLossProbes:", false),
                 (s.tcp_orphan_drops, "TCP sockets destroyed because too many were closing", false),
                 (s.tcp_challenge_acks, "TCPChallengeACK:", false),
+                (s.tcp_repairs.syn, "TCPSynRetrans:", false),
             ],
         );
     }

@@ -31,7 +31,7 @@ use super::urgent::Urgent;
 use super::window::{Opening, RightSizing};
 use crate::errno::Errno;
 use crate::options::Settings;
-use crate::types::Readiness;
+use crate::types::{Readiness, Repairs};
 
 pub use super::config::TcpConfig;
 
@@ -273,6 +273,8 @@ pub struct Connection {
 pub struct ConnStats {
     /// Segments sent again that the host's counters do not know yet.
     pub retransmits: u64,
+    /// What repaired losses, of which the host's counters do not know yet.
+    pub repairs: Repairs,
     /// Transitions refused that the host's counters do not know yet.
     pub bad_transitions: u64,
     /// Segments sent again.

@@ -305,6 +305,11 @@ impl Connection {
         since: Instant,
     ) {
         debug_assert!(RETRANSMISSION_KINDS.contains(&kind), "`{kind}` is not in the schema");
+        match kind {
+            "fast" => self.stats.repairs.fast += 1,
+            "slow-start" => self.stats.repairs.slow_start += 1,
+            _ => {}
+        }
         self.stats.retransmits += 1;
         self.stats.total_retransmits += 1;
         self.stats.bytes_retransmitted += u64::from(len);
@@ -320,6 +325,7 @@ impl Connection {
     fn send_data(&mut self, cx: &mut Ctx<'_>, data: Data) -> SegmentOut {
         let saved = cx.cause;
         let Data { seq, len, fin, reason, again, probe } = data;
+        self.stats.repairs.probes += u64::from(probe);
         let offset = seq.ahead_of(self.data_start()) as usize;
         let (payload, origin) = self.send.read(offset, len as usize);
         let origin = if len == 0 { self.close_cause } else { origin };

@@ -54,6 +54,7 @@ impl Connection {
     /// RFC 6298 §5.4 to §5.7.
     fn on_retransmit(&mut self, cx: &mut Ctx<'_>) {
         self.too_large = false;
+        self.stats.repairs.timeouts += 1;
         self.retries = self.retries.saturating_add(1);
         if self.retries == 1 && self.snd.syn_acked {
             self.retrying_since = Some(cx.now);
@@ -66,6 +67,7 @@ impl Connection {
             if self.state != State::SynSent || self.retries > self.config.syn_linear_timeouts {
                 self.rtt.back_off();
             }
+            self.stats.repairs.syn += u64::from(self.state == State::SynSent);
             self.want.syn = Some(Syn::Again("rto"));
             return;
         }
