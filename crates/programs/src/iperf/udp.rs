@@ -258,6 +258,17 @@ impl Flow {
         fields.iter().enumerate().for_each(|(n, v)| put(&mut out, 12 + n * 4, *v));
         out
     }
+
+    /// The closing datagram has come, and says how many there were: the last lines.
+    fn close(&mut self, now: Instant, datagram: &[u8]) -> String {
+        let total = u64::from((word(datagram, 0) as i32).unsigned_abs());
+        let counts = &mut self.meter.counts;
+        counts.lost += total.saturating_sub(counts.datagrams);
+        counts.datagrams = counts.datagrams.max(total);
+        let lines = self.meter.passed(&self.of, now);
+        let (own, all) = self.meter.end(&self.of, self.last);
+        lines + &own + &all
+    }
 }
 
 /// `iperf -u -s`
@@ -289,16 +300,13 @@ pub(super) async fn server(process: Process, o: Options, at: SocketAddr) -> i32 
             }
             count += 1;
             let id = report::id(count);
-            let mut text = format!(
-                "[{id}] local {} port {} connected with {} port {}\n",
-                meta.to,
-                o.port,
-                meta.from.ip(),
-                meta.from.port()
+            let (here, port, from) = (meta.to, o.port, meta.from);
+            let heading_once = if count == 1 { HEADING } else { "" };
+            let text = format!(
+                "[{id}] local {here} port {port} connected with {} port {}\n{heading_once}",
+                from.ip(),
+                from.port()
             );
-            if count == 1 {
-                text += HEADING;
-            }
             process.print(&text).await;
             let now = process.now();
             let meter = || Meter::new(now, o.format, Kind::UdpServer);
@@ -319,13 +327,7 @@ pub(super) async fn server(process: Process, o: Options, at: SocketAddr) -> i32 
         let Some(flow) = flows.get_mut(&meta.from) else { continue };
         if (word(datagram, 0) as i32) < 0 {
             if !std::mem::replace(&mut flow.done, true) {
-                let total = u64::from((word(datagram, 0) as i32).unsigned_abs());
-                let counts = &mut flow.meter.counts;
-                counts.lost += total.saturating_sub(counts.datagrams);
-                counts.datagrams = counts.datagrams.max(total);
-                let lines = flow.meter.passed(&flow.of, process.now());
-                let (own, all) = flow.meter.end(&flow.of, flow.last);
-                process.print(&(lines + &own + &all)).await;
+                process.print(&flow.close(process.now(), datagram)).await;
             }
             let answer = flow.datagram(datagram);
             // A client that has gone needs no report.

@@ -89,7 +89,6 @@ fn what_is_wrong_is_said_with_file_and_line() {
         "MaxRequestWorkers 0",
         "Header frob X",
         "Header set X %t",
-        "Header set X %",
         "Header set X",
         "AllowEncodedSlashes x",
         "Redirect gone /a /b",
