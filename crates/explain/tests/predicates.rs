@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use netarium_base::trace::event::{CONGESTION_REASONS, RETRANSMISSION_KINDS};
 use netarium_base::trace::{DropReason, Event, Names, Place, Record};
 use netarium_base::{EventId, FlowId, IfIndex, Instant, LinkEnd, LinkId, NodeId, Pid, SocketId};
 use netarium_explain::predicate::{DEPTH_MAX, LENGTH_MAX, LIST_MAX};
@@ -227,6 +228,14 @@ fn the_page_shows_the_schema() {
     let page = include_str!("../../../docs/predicates.md");
     let tables = schema::markdown();
     assert!(page.contains(&tables), "docs/predicates.md must contain:\n{tables}");
+    // The lists stand in the schema's words, too: nobody should have to guess one.
+    for (field, words) in [
+        ("tcp.congestion.reason", CONGESTION_REASONS),
+        ("tcp.retransmission.kind", RETRANSMISSION_KINDS),
+    ] {
+        let row = tables.lines().find(|l| l.starts_with(&format!("| `{field}`"))).unwrap();
+        assert!(words.iter().all(|w| row.contains(&format!("`{w}`"))), "{row}");
+    }
 }
 
 #[test]

@@ -11,7 +11,6 @@ use hickory_proto::rr::{Name, RData, Record, RecordType};
 use netarium_base::{Duration, Instant};
 
 use super::iterate::Trouble;
-
 use crate::dns::text;
 
 /// What an entry costs besides its records' bytes.
